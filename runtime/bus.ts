@@ -1,0 +1,75 @@
+/** The buses that carry messages between actors; everything above this file is the same on each. */
+export type BusKind = 'memory' | 'local' | 'nats';
+
+/** `disconnected` is passing: the bus reconnects by itself until it is `closed`. */
+export type BusStatus =
+  | { readonly type: 'connected' }
+  | { readonly type: 'disconnected'; readonly reason: string }
+  | { readonly type: 'slow-consumer'; readonly subject: string; readonly droppedMessages: number }
+  | { readonly type: 'closed'; readonly error?: Error };
+
+export interface BusMessage {
+  readonly subject: string;
+  /** Valid as long as it is referenced; never written to. */
+  readonly data: Uint8Array;
+  /** Where an answer is awaited; absent for a message that wants none. */
+  readonly replySubject?: string;
+}
+
+export interface SubscribeOptions {
+  /** Of all subscribers of one queue group, one gets each message. */
+  readonly queue?: string;
+}
+
+export interface PublishOptions {
+  readonly replySubject?: string;
+}
+
+export interface RequestOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Subscription {
+  /** No handler call follows. Idempotent. */
+  unsubscribe(): void;
+}
+
+/**
+ * Subjects are dot-separated words; a subscription may use `*` (one word) and a final `>` (all the rest).
+ * Delivery is at most once; messages of one publisher arrive at one subscription in the order sent.
+ */
+export interface Bus {
+  readonly kind: BusKind;
+  /** The largest `data` of one message. Larger values go through `chunks.ts`. */
+  readonly payloadBytesMax: number;
+
+  /**
+   * Does not wait. @throws PayloadTooLargeError, BusClosedError.
+   * What is published while disconnected is lost: whoever needs an answer uses `request`.
+   */
+  publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
+
+  /** `handler` runs synchronously in order of arrival and must not throw; it hands work on to a queue. */
+  subscribe(
+    subject: string,
+    handler: (message: BusMessage) => void,
+    options?: SubscribeOptions,
+  ): Subscription;
+
+  /** @throws NoResponderError at once when nobody listens, DeadlineError, BusClosedError, PayloadTooLargeError. */
+  request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage>;
+
+  /** A subject that nobody else uses, for answers to this process. */
+  createInbox(): string;
+
+  onStatus(listener: (status: BusStatus) => void): Subscription;
+
+  /** Resolves when everything published so far has reached the hub or server. */
+  flush(): Promise<void>;
+
+  /** Stops subscriptions after what has already arrived is handled, flushes, then closes. */
+  drain(): Promise<void>;
+
+  close(): Promise<void>;
+}
