@@ -1,0 +1,221 @@
+import { join } from 'node:path';
+import type { Corpus } from '../datasets/index.ts';
+import { type Handle, type JobContext, withCallOptions } from '../runtime/index.ts';
+import type { CodistillationPlan } from './codistillation-plan.ts';
+import { type Evaluator, evaluator } from './evaluator.ts';
+import { type Replica, spawnReplicas } from './replica.ts';
+import { isPassing, messageOf, retry } from './retry.ts';
+import type { TrainingSummary } from './trainer.ts';
+import type { StepReport } from './training-totals.ts';
+
+/**
+ * The actors of one job: for each replica a DataShard, a TeacherSnapshot and a Trainer, and one Evaluator for all.
+ * Data and evaluation stay on the host that has the corpus; trainers spread over the nodes.
+ */
+export class CodistillationGroup {
+  readonly #context: JobContext<unknown>;
+  readonly #plan: CodistillationPlan;
+  readonly #corpus: Corpus;
+  readonly #replicas: readonly Replica[];
+  readonly #evaluator: Handle<Evaluator>;
+  readonly #steps: number[];
+  #evaluatedAt = 0;
+  #evaluation: Promise<void> | undefined;
+  #firstStepMs: number | undefined;
+
+  private constructor(
+    context: JobContext<unknown>,
+    plan: CodistillationPlan,
+    corpus: Corpus,
+    actors: { readonly replicas: readonly Replica[]; readonly evaluator: Handle<Evaluator> },
+  ) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#corpus = corpus;
+    this.#replicas = actors.replicas;
+    this.#evaluator = actors.evaluator;
+    this.#steps = actors.replicas.map(() => 0);
+  }
+
+  /** Spawns the actors; on `context.resumed` they go on from their checkpoints. */
+  static async spawn(
+    context: JobContext<unknown>,
+    plan: CodistillationPlan,
+    corpus: Corpus,
+  ): Promise<CodistillationGroup> {
+    const replicas = await spawnReplicas(context, plan, corpus);
+    const evaluatorHandle = await context.system.spawn(
+      evaluator,
+      {
+        models: replicas.map(() => plan.model),
+        path: corpus.heldOut.path,
+        batch: plan.batch,
+        time: plan.time,
+        windowsMax: plan.evaluationWindows,
+        engine: plan.engine,
+        threads: plan.threads,
+      },
+      {
+        name: 'evaluator',
+        nodeId: context.system.nodeId,
+        maxRestarts: plan.restartsMax,
+        // Trainers come first: it takes what they leave of the processors.
+        niceness: 19,
+      },
+    );
+    return new CodistillationGroup(context, plan, corpus, { replicas, evaluator: evaluatorHandle });
+  }
+
+  /**
+   * Trains all replicas to the last step. When `context.signal` aborts, every actor finishes what it has in hand and
+   * is checkpointed. @throws the signal's reason then.
+   */
+  async train(): Promise<void> {
+    const { signal, system } = this.#context;
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = (): void => aborted.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      const following = this.#replicas.map((_, index) => this.#follow(index));
+      await Promise.race([Promise.all(following), aborted.promise]);
+      await this.#evaluation;
+    } catch (error) {
+      await system.drain({ timeoutMs: DRAIN_TIMEOUT_MS });
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Scores the replicas' final weights and sums up the run, as the last event of the job. */
+  async emitResult(): Promise<void> {
+    const { emit, runDirectory, now } = this.#context;
+    const trainers = this.#replicas.map((replica) => replica.trainer);
+    const final = await withCallOptions(this.#evaluator, {
+      timeoutMs: EVALUATION_TIMEOUT_MS,
+    }).evaluate(trainers);
+    if (final === null) throw new Error('a trainer has no weights at the end of training');
+    const summaries = await Promise.all(trainers.map((handle) => handle.summary()));
+    emit({ type: 'evaluation', step: this.#plan.steps, ...final });
+    emit({
+      type: 'result',
+      run: runDirectory,
+      steps: this.#plan.steps,
+      tokens: sum(summaries, ({ totals }) => totals.tokens),
+      wallMs: now(),
+      firstStepMs: this.#firstStepMs ?? null,
+      unigramLoss: this.#corpus.unigramLoss,
+      replicas: this.#replicas.map(({ name }, index) =>
+        replicaResult(name, final.losses[index] as number, summaries[index] as TrainingSummary),
+      ),
+      ensembleLoss: final.ensembleLoss,
+      disagreement: final.disagreement,
+      exchange: {
+        count: sum(summaries, ({ published }) => published.count),
+        bytes: sum(summaries, ({ published }) => published.bytes),
+        fullBytes: sum(summaries, ({ published, weightsBytes }) => published.count * weightsBytes),
+      },
+      waits: {
+        dataMs: sum(summaries, ({ totals }) => totals.dataMs),
+        exchangeMs: sum(summaries, ({ totals }) => totals.exchangeMs),
+        computeMs: sum(summaries, ({ totals }) => totals.computeMs),
+      },
+      report: join(runDirectory, 'report.html'),
+    });
+  }
+
+  /** Emits each step of one replica, through restarts of its Trainer. */
+  async #follow(index: number): Promise<void> {
+    const { name, trainer } = this.#replicas[index] as Replica;
+    const handle = withCallOptions(trainer, { timeoutMs: STEP_TIMEOUT_MS });
+    const { clock, signal } = this.#context;
+    let seen = 0;
+    let finished = false;
+    while (!finished) {
+      const before = seen;
+      const readReports = async (): Promise<void> => {
+        try {
+          for await (const report of handle.train(seen)) {
+            seen = report.step;
+            this.#emitStep(index, name, report);
+          }
+          finished = true;
+        } catch (error) {
+          // What gave something is worth another try at once; what gave nothing is up to `retry`.
+          if (seen === before || !isPassing(error)) throw error;
+        }
+      };
+      await retry(readReports, {
+        what: `follow the training of ${name}`,
+        patienceMs: this.#plan.patienceMs,
+        isPassing,
+        clock,
+        signal,
+      });
+    }
+  }
+
+  #emitStep(index: number, replica: string, report: StepReport): void {
+    const { emit, now } = this.#context;
+    this.#firstStepMs ??= now();
+    this.#steps[index] = report.step;
+    emit({ type: 'step', replica, steps: this.#plan.steps, elapsedMs: now(), ...report });
+    this.#evaluateIfDue();
+  }
+
+  /** Scores what the snapshots have, in the background and one evaluation at a time. */
+  #evaluateIfDue(): void {
+    const step = Math.min(...this.#steps);
+    const { evaluationIntervalSteps, steps } = this.#plan;
+    const due = step >= this.#evaluatedAt + evaluationIntervalSteps && step < steps;
+    if (!due || this.#evaluation !== undefined) return;
+    this.#evaluatedAt = step - (step % evaluationIntervalSteps);
+    const snapshots = this.#replicas.map(({ snapshot }) => snapshot);
+    const scoring = withCallOptions(this.#evaluator, { timeoutMs: EVALUATION_TIMEOUT_MS });
+    this.#evaluation = scoring
+      .evaluate(snapshots)
+      .then(
+        (evaluation) => {
+          if (evaluation === null) return;
+          const version = Math.min(...evaluation.versions);
+          this.#context.emit({ type: 'evaluation', step: version, ...evaluation });
+        },
+        (error: unknown) => {
+          const message = `an evaluation failed: ${messageOf(error)}`;
+          this.#context.emit({ type: 'warning', message });
+        },
+      )
+      .finally(() => {
+        this.#evaluation = undefined;
+      });
+  }
+}
+
+/** Of the 5 s in which Ctrl-C ends a run. */
+const DRAIN_TIMEOUT_MS = 4_000;
+/** The longest that one step, its compilation and its wait for a peer may take together. */
+const STEP_TIMEOUT_MS = 600_000;
+/** An evaluation runs at the lowest priority beside training. */
+const EVALUATION_TIMEOUT_MS = 600_000;
+
+function replicaResult(
+  name: string,
+  valLoss: number,
+  { totals, weightsSha256 }: TrainingSummary,
+): Readonly<Record<string, string | number>> {
+  const workMs = totals.dataMs + totals.exchangeMs + totals.computeMs;
+  return {
+    name,
+    valLoss,
+    perplexity: Math.exp(valLoss),
+    tokensPerSecond: (totals.tokens * 1000) / Math.max(workMs, 1),
+    stalenessStepsMean: totals.stalenessStepsSum / Math.max(totals.teacherSteps, 1),
+    stalenessStepsMax: totals.stalenessStepsMax,
+    weightsSha256,
+  };
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

@@ -1,0 +1,25 @@
+import { dataShard } from './data-shard.ts';
+import { evaluator } from './evaluator.ts';
+import { teacherSnapshot } from './teacher-snapshot.ts';
+import { trainer } from './trainer.ts';
+
+export { CodistillationGroup } from './codistillation-group.ts';
+export type { CodistillationPlan } from './codistillation-plan.ts';
+export { type DataShard, type DataShardOptions, dataShard } from './data-shard.ts';
+export { type Evaluation, type Evaluator, type EvaluatorOptions, evaluator } from './evaluator.ts';
+export {
+  type TeacherSnapshot,
+  type TeacherSnapshotOptions,
+  teacherSnapshot,
+} from './teacher-snapshot.ts';
+export { type Trainer, type TrainerOptions, trainer } from './trainer.ts';
+export { deltaCodecs } from './weight-delta.ts';
+export { exchangeModes } from './weight-exchange.ts';
+
+/** The modules of the four actors: what a node must be started with to run codistillation jobs. */
+export const actorModules: readonly string[] = [
+  dataShard.module,
+  evaluator.module,
+  teacherSnapshot.module,
+  trainer.module,
+];

@@ -1,0 +1,116 @@
+import { type Handle, withCallOptions } from '../runtime/index.ts';
+import { type Patience, retry } from './retry.ts';
+import type { TeacherSnapshot } from './teacher-snapshot.ts';
+import type { VersionedWeights } from './weight-delta.ts';
+
+const SILENCE_MS_MAX = 3_600_000;
+
+/**
+ * One teacher as a student sees it: knows which versions have arrived at the teacher's snapshot and fetches them
+ * ahead of the step that needs them.
+ */
+export class TeacherFeed {
+  readonly #snapshot: Handle<TeacherSnapshot>;
+  readonly #patience: Patience;
+  readonly #signal: AbortSignal;
+  #newestVersion = -1;
+  #arrival: PromiseWithResolvers<void> = Promise.withResolvers();
+  #failure: { readonly error: unknown } | undefined;
+  /** At most one version is fetched ahead. */
+  #ahead: { readonly version: number; readonly weights: Promise<VersionedWeights> } | undefined;
+
+  constructor(options: {
+    readonly snapshot: Handle<TeacherSnapshot>;
+    readonly patience: Patience;
+    readonly signal: AbortSignal;
+  }) {
+    this.#snapshot = withCallOptions(options.snapshot, { signal: options.signal });
+    this.#patience = options.patience;
+    this.#signal = options.signal;
+    this.#watch().catch((error: unknown) => {
+      this.#failure = { error };
+      this.#wake();
+    });
+  }
+
+  /** The newest version that has arrived; −1 before the first. */
+  get newestVersion(): number {
+    return this.#newestVersion;
+  }
+
+  /** Begins to fetch exactly `version`, waiting until it arrives. */
+  fetchAhead(version: number): void {
+    if (this.#ahead?.version === version) return;
+    const weights = this.#fetch(version);
+    // Its failure is thrown by `take`; until then it must not count as unhandled.
+    weights.catch(() => {});
+    this.#ahead = { version, weights };
+  }
+
+  /** Exactly `version`; waits until the teacher has published it. */
+  async take(version: number): Promise<VersionedWeights> {
+    this.fetchAhead(version);
+    const ahead = this.#ahead as NonNullable<typeof this.#ahead>;
+    try {
+      return await ahead.weights;
+    } finally {
+      this.#ahead = undefined;
+    }
+  }
+
+  /** The newest version if it is newer than `version`, without waiting for one to arrive. */
+  async takeNewer(version: number): Promise<VersionedWeights | undefined> {
+    if (this.#newestVersion <= version) return undefined;
+    const newest = await this.#retry(() => this.#snapshot.weights());
+    return newest !== null && newest.version > version ? newest : undefined;
+  }
+
+  async #fetch(version: number): Promise<VersionedWeights> {
+    while (this.#newestVersion < version) {
+      this.#signal.throwIfAborted();
+      if (this.#failure !== undefined) throw this.#failure.error;
+      await this.#arrival.promise;
+    }
+    const weights = await this.#retry(() => this.#snapshot.weightsOf(version));
+    if (weights === null) {
+      throw new Error(
+        `version ${version} of a teacher is no longer kept (newest ${this.#newestVersion}): its snapshot must keep more versions`,
+      );
+    }
+    return weights;
+  }
+
+  async #watch(): Promise<void> {
+    this.#signal.addEventListener('abort', () => this.#wake(), { once: true });
+    // Silence is normal here: a snapshot that died ends the stream whatever its time-out.
+    const arrivals = withCallOptions(this.#snapshot, { timeoutMs: SILENCE_MS_MAX });
+    while (!this.#signal.aborted) {
+      await this.#retry(async () => {
+        let heard = false;
+        try {
+          for await (const version of arrivals.arrivals()) {
+            heard = true;
+            this.#newestVersion = Math.max(this.#newestVersion, version);
+            this.#wake();
+            if (this.#signal.aborted) return;
+          }
+        } catch (error) {
+          if (!heard) throw error;
+        }
+      });
+    }
+  }
+
+  #wake(): void {
+    this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
+  }
+
+  #retry<T>(attempt: () => Promise<T>): Promise<T> {
+    return retry(attempt, {
+      ...this.#patience,
+      what: "reach a teacher's snapshot",
+      signal: this.#signal,
+    });
+  }
+}

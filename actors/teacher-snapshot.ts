@@ -1,0 +1,113 @@
+import { type ActorContext, type ActorDefinition, defineActor } from '../runtime/index.ts';
+import {
+  applyDelta,
+  type VersionedWeights,
+  type WeightDelta,
+  type WeightShapes,
+} from './weight-delta.ts';
+
+export interface TeacherSnapshotOptions {
+  /** The replica whose weights are kept. */
+  readonly replica: string;
+  readonly shapes: WeightShapes;
+  /** Newest versions kept: a student that restarts from its checkpoint asks for older ones. */
+  readonly versionsMax: number;
+}
+
+export type ApplyAnswer =
+  | { readonly status: 'applied'; readonly version: number }
+  /** The delta's base is not here, or its checksum failed: send a full snapshot. */
+  | { readonly status: 'gap'; readonly reason: string };
+
+/**
+ * Keeps the freshest weights of one replica and the few versions before. Each version is durable before the
+ * Trainer hears that it arrived, so a restart of this actor loses nothing that a student may ask for.
+ */
+export class TeacherSnapshot {
+  readonly #context: ActorContext;
+  readonly #options: TeacherSnapshotOptions;
+  /** Oldest first. */
+  #versions: VersionedWeights[] = [];
+  /** Wakes the watchers; replaced at each version. */
+  #arrival: PromiseWithResolvers<void> = Promise.withResolvers();
+
+  constructor(context: ActorContext, options: TeacherSnapshotOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  async apply(delta: WeightDelta): Promise<ApplyAnswer> {
+    const newest = this.#versions.at(-1);
+    // A Trainer that went back to its checkpoint publishes again what is already here.
+    if (newest !== undefined && delta.version <= newest.version) {
+      return { status: 'applied', version: newest.version };
+    }
+    if (delta.baseVersion !== null && delta.baseVersion !== newest?.version) {
+      const have = newest === undefined ? 'nothing' : `version ${newest.version}`;
+      return { status: 'gap', reason: `delta on version ${delta.baseVersion}, have ${have}` };
+    }
+    let next: VersionedWeights;
+    try {
+      next = applyDelta(newest, delta, this.#options.shapes);
+    } catch (error) {
+      return { status: 'gap', reason: error instanceof Error ? error.message : String(error) };
+    }
+    this.#versions = [...this.#versions, next].slice(-this.#options.versionsMax);
+    await this.#context.saveCheckpoint();
+    this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
+    return { status: 'applied', version: next.version };
+  }
+
+  /** Its number alone. */
+  latestVersion(): number | null {
+    return this.#versions.at(-1)?.version ?? null;
+  }
+
+  /** The newest version, or null before the first has arrived. */
+  weights(): VersionedWeights | null {
+    return this.#versions.at(-1) ?? null;
+  }
+
+  /** Exactly `version`; null when it is not here (not yet, or no longer). */
+  weightsOf(version: number): VersionedWeights | null {
+    return this.#versions.find((entry) => entry.version === version) ?? null;
+  }
+
+  /** The newest version's number now, and each later one as it arrives; a slow reader sees only the newest. */
+  async *arrivals(): AsyncGenerator<number> {
+    let seen: number | null = null;
+    for (;;) {
+      const arrival = this.#arrival.promise;
+      const newest = this.latestVersion();
+      if (newest !== null && newest !== seen) {
+        seen = newest;
+        yield newest;
+      } else {
+        await arrival;
+      }
+    }
+  }
+
+  checkpoint(): { readonly versions: readonly VersionedWeights[] } {
+    return { versions: this.#versions };
+  }
+
+  restore(state: { readonly versions: readonly VersionedWeights[] }): void {
+    this.#versions = [...state.versions];
+  }
+}
+
+export const teacherSnapshot: ActorDefinition<TeacherSnapshotOptions, TeacherSnapshot> =
+  defineActor({
+    type: 'codistill/teacher-snapshot',
+    module: import.meta.url,
+    methods: {
+      apply: 'idempotent',
+      latestVersion: 'idempotent',
+      weights: 'idempotent',
+      weightsOf: 'idempotent',
+      arrivals: 'stream',
+    },
+    create: (context, options: TeacherSnapshotOptions) => new TeacherSnapshot(context, options),
+  });

@@ -1,0 +1,384 @@
+import { setImmediate } from 'node:timers/promises';
+import { type CompiledStep, compileStep, createState, type StateStore } from '../compiler/index.ts';
+import { DamagedDataError } from '../errors.ts';
+import {
+  type ActorContext,
+  type ActorDefinition,
+  defineActor,
+  type Handle,
+} from '../runtime/index.ts';
+import {
+  type AdamConfig,
+  createTrainingStep,
+  initialiseParameters,
+  type LanguageModelConfig,
+  type LearningRateSchedule,
+  languageModelParameters,
+  learningRateAt,
+} from '../training/index.ts';
+import type { DataShard } from './data-shard.ts';
+import { StepReports } from './step-reports.ts';
+import type { TeacherSnapshot } from './teacher-snapshot.ts';
+import { addStaleness, noTotals, type StepReport, type TrainingTotals } from './training-totals.ts';
+import {
+  copyWeights,
+  type DeltaCodec,
+  DeltaEncoder,
+  type VersionedWeights,
+  type WeightShapes,
+  type Weights,
+  weightsBytes,
+  weightsSha256,
+} from './weight-delta.ts';
+import { type ExchangeMode, type ExchangeState, WeightExchange } from './weight-exchange.ts';
+import type { PublishedTotals } from './weight-publisher.ts';
+import { WindowReader } from './window-reader.ts';
+
+/** One of the other replicas, as this student meets it. */
+export interface Teacher {
+  readonly replica: string;
+  readonly model: LanguageModelConfig;
+  readonly snapshot: Handle<TeacherSnapshot>;
+}
+
+export interface TrainerOptions {
+  readonly replica: string;
+  readonly seed: number;
+  readonly model: LanguageModelConfig;
+  readonly batch: number;
+  readonly time: number;
+  readonly steps: number;
+  readonly optimizer: AdamConfig;
+  readonly schedule: LearningRateSchedule;
+  readonly clipNorm: number;
+  readonly distillWeight: number;
+  /** Steps before the first one that may have teachers. */
+  readonly burnInSteps: number;
+  readonly exchangeMode: ExchangeMode;
+  readonly exchangeIntervalSteps: number;
+  readonly codec: DeltaCodec;
+  readonly checkpointIntervalSteps: number;
+  readonly engine: string;
+  readonly threads: number;
+  /** Windows read ahead at most. */
+  readonly prefetchWindows: number;
+  readonly data: Handle<DataShard>;
+  /** Where this replica publishes. */
+  readonly snapshot: Handle<TeacherSnapshot>;
+  readonly teachers: readonly Teacher[];
+  /** How long a restarting actor or a bus that is away is waited for. */
+  readonly patienceMs: number;
+}
+
+/** What a replica's whole run came to. */
+export interface TrainingSummary {
+  readonly totals: TrainingTotals;
+  readonly published: PublishedTotals;
+  /** Of one full copy of the weights in f32. */
+  readonly weightsBytes: number;
+  readonly weightsSha256: string;
+}
+
+interface TrainerCheckpoint {
+  readonly step: number;
+  readonly exchange: ExchangeState;
+  readonly encoderBase: VersionedWeights | null;
+  readonly totals: TrainingTotals;
+  /** Weights, moments and recurrent states by their name in the compiled step. */
+  readonly state: Readonly<Record<string, Float32Array>>;
+}
+
+/**
+ * Runs one replica: compiled step after compiled step on its own shard, with an exchange of weights in between.
+ * The algorithm is that of Anil et al. 2018, section 2 (algorithm 1).
+ */
+export class Trainer {
+  readonly #context: ActorContext;
+  readonly #options: TrainerOptions;
+  readonly #state: StateStore;
+  readonly #shapes: WeightShapes;
+  readonly #reports = new StepReports();
+  readonly #stop = new AbortController();
+  #encoder: DeltaEncoder;
+  #exchangeState: ExchangeState;
+  #exchange: WeightExchange | undefined;
+  #compiled: { readonly teachers: boolean; readonly step: CompiledStep } | undefined;
+  #step = 0;
+  #checkpointedAt = 0;
+  #totals: TrainingTotals = noTotals;
+  #saving: Promise<void> = Promise.resolve();
+  #training: Promise<void> | undefined;
+  #draining = false;
+
+  constructor(context: ActorContext, options: TrainerOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#shapes = languageModelParameters(options.model);
+    this.#state = createState(this.#trainingStep(true).state);
+    for (const [name, values] of Object.entries(
+      initialiseParameters(options.model, options.seed),
+    )) {
+      this.#state.read(`student/${name}`).set(values);
+    }
+    this.#encoder = new DeltaEncoder({ codec: options.codec, shapes: this.#shapes });
+    this.#exchangeState = {
+      exchangedAt: -1,
+      teacherVersions: options.teachers.map(() => -1),
+      published: { count: 0, bytes: 0 },
+    };
+  }
+
+  /**
+   * Trains until the last step, unless it trains already, and yields the report of each step after `step`. Leaving
+   * the stream doesn't stop the training: whoever lost the stream opens another.
+   */
+  async *train(step: number): AsyncGenerator<StepReport> {
+    this.#training ??= this.#train().then(
+      () => this.#reports.finish(),
+      (error: unknown) => this.#reports.fail(error),
+    );
+    yield* this.#reports.after(step);
+  }
+
+  /** The student's weights as they are now. */
+  weights(): VersionedWeights {
+    return { version: this.#step, weights: copyWeights(this.#studentWeights()) };
+  }
+
+  summary(): TrainingSummary {
+    const weights = this.#studentWeights();
+    return {
+      totals: this.#totals,
+      published: this.#exchangeNow().published,
+      weightsBytes: weightsBytes(weights),
+      weightsSha256: weightsSha256(weights),
+    };
+  }
+
+  /** Ends after the step that runs. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#stop.abort();
+    await this.#training;
+  }
+
+  checkpoint(): TrainerCheckpoint {
+    const state: Record<string, Float32Array> = {};
+    for (const name of Object.keys(this.#state.specs)) {
+      if (isTeacherWeight(name)) continue;
+      state[name] = this.#state.read(name).slice() as Float32Array;
+    }
+    return {
+      step: this.#step,
+      exchange: this.#exchangeNow(),
+      encoderBase: this.#encoder.base ?? null,
+      totals: this.#totals,
+      state,
+    };
+  }
+
+  restore(checkpoint: TrainerCheckpoint): void {
+    for (const name of Object.keys(this.#state.specs)) {
+      if (isTeacherWeight(name)) continue;
+      const values = checkpoint.state[name];
+      const target = this.#state.read(name);
+      if (values?.length !== target.length) {
+        throw new DamagedDataError(
+          `checkpoint of ${this.#options.replica} has ${values?.length ?? 'no'} values for ${name}, ` +
+            `the model has ${target.length}: it was written with other model options`,
+        );
+      }
+      target.set(values);
+    }
+    this.#step = checkpoint.step;
+    this.#checkpointedAt = checkpoint.step;
+    this.#totals = checkpoint.totals;
+    this.#exchangeState = checkpoint.exchange;
+    this.#encoder = new DeltaEncoder({
+      codec: this.#options.codec,
+      shapes: this.#shapes,
+      base: checkpoint.encoderBase ?? undefined,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#training;
+    await this.#compiled?.step.dispose();
+    this.#state.dispose();
+  }
+
+  async #train(): Promise<void> {
+    const { data, batch, time, prefetchWindows, patienceMs, steps } = this.#options;
+    const patience = { clock: this.#context.clock, patienceMs };
+    const reader = new WindowReader({
+      shard: data,
+      batch,
+      time,
+      // One window a step, so the cursor is the step.
+      fromCursor: this.#step,
+      windowsMax: prefetchWindows,
+      patience,
+      signal: this.#stop.signal,
+    });
+    const exchange = this.#openExchange(patience);
+    this.#exchange = exchange;
+    try {
+      if (this.#step > 0) await exchange.resume();
+      while (this.#step < steps && !this.#draining) {
+        await this.#timed('exchangeMs', () =>
+          exchange.beforeStep(this.#step, () => this.#studentWeights()),
+        );
+        await this.#checkpointIfDue();
+        const window = await this.#timed('dataMs', () => reader.next());
+        await this.#trainStep(exchange, window);
+      }
+      if (!this.#draining) await exchange.settled();
+      await this.#saveCheckpoint();
+      await this.#saving;
+    } catch (error) {
+      if (!this.#draining) throw error;
+    } finally {
+      this.#stop.abort();
+    }
+  }
+
+  async #trainStep(
+    exchange: WeightExchange,
+    window: { readonly tokens: Int32Array; readonly targets: Int32Array },
+  ): Promise<void> {
+    const { batch, time, schedule } = this.#options;
+    const teaches = exchange.teaches(this.#step);
+    const step = await this.#timed('compileMs', () => this.#compiledStep(teaches));
+    const startMs = this.#context.clock.now();
+    const outputs = await step.run({
+      tokens: window.tokens,
+      targets: window.targets,
+      learningRate: Float32Array.of(learningRateAt(schedule, this.#step)),
+    });
+    const computeMs = this.#context.clock.now() - startMs;
+    const stalenessSteps = teaches ? exchange.stalenessSteps(this.#step) : null;
+    this.#totals = {
+      ...(stalenessSteps === null ? this.#totals : addStaleness(this.#totals, stalenessSteps)),
+      tokens: this.#totals.tokens + batch * time,
+      computeMs: this.#totals.computeMs + computeMs,
+    };
+    this.#step++;
+    this.#reports.push({
+      step: this.#step,
+      loss: scalar(outputs, 'loss'),
+      distillLoss: teaches ? scalar(outputs, 'distillLoss') : null,
+      gradientNorm: scalar(outputs, 'gradientNorm'),
+      stalenessSteps,
+      tokensPerSecond: (batch * time * 1000) / Math.max(computeMs, 1e-3),
+      bytesExchanged: exchange.state.published.bytes,
+    });
+    // A native step blocks this process; whoever called meanwhile is heard here.
+    await setImmediate();
+  }
+
+  #openExchange(patience: {
+    readonly clock: ActorContext['clock'];
+    readonly patienceMs: number;
+  }): WeightExchange {
+    const { exchangeMode, exchangeIntervalSteps, burnInSteps, snapshot, teachers } = this.#options;
+    return new WeightExchange({
+      mode: exchangeMode,
+      intervalSteps: exchangeIntervalSteps,
+      burnInSteps,
+      snapshot,
+      teachers: teachers.map((teacher) => teacher.snapshot),
+      encoder: this.#encoder,
+      load: (teacher, weights) => this.#loadTeacher(teacher, weights),
+      patience,
+      signal: this.#stop.signal,
+      resumed: this.#exchangeState,
+    });
+  }
+
+  #loadTeacher(teacher: number, weights: Weights): void {
+    for (const [name, values] of Object.entries(weights)) {
+      this.#state.read(`teacher${teacher}/${name}`).set(values);
+    }
+  }
+
+  /** The graph without teachers serves burn-in and is given up at the first step that has them. */
+  async #compiledStep(teachers: boolean): Promise<CompiledStep> {
+    if (this.#compiled?.teachers === teachers) return this.#compiled.step;
+    await this.#compiled?.step.dispose();
+    const { step, inputs } = this.#trainingStep(teachers);
+    const { engine, threads } = this.#options;
+    const compiled = await compileStep(step, { state: this.#state, inputs, engine, threads });
+    this.#compiled = { teachers, step: compiled };
+    return compiled;
+  }
+
+  #trainingStep(teachers: boolean): ReturnType<typeof createTrainingStep> {
+    const { model, batch, time, optimizer, clipNorm, distillWeight } = this.#options;
+    return createTrainingStep({
+      model,
+      batch,
+      time,
+      optimizer,
+      clipNorm,
+      distillWeight,
+      teachers: teachers ? this.#options.teachers.map((teacher) => teacher.model) : [],
+    });
+  }
+
+  #studentWeights(): Weights {
+    const weights: Record<string, Float32Array> = {};
+    for (const name of Object.keys(this.#shapes)) {
+      weights[name] = this.#state.read(`student/${name}`) as Float32Array;
+    }
+    return weights;
+  }
+
+  #exchangeNow(): ExchangeState {
+    return this.#exchange?.state ?? this.#exchangeState;
+  }
+
+  async #checkpointIfDue(): Promise<void> {
+    const due = this.#step % this.#options.checkpointIntervalSteps === 0;
+    if (!due || this.#checkpointedAt === this.#step) return;
+    await this.#saveCheckpoint();
+  }
+
+  /** Waits for the checkpoint before, then lets this one become durable while training goes on. */
+  async #saveCheckpoint(): Promise<void> {
+    await this.#saving;
+    this.#checkpointedAt = this.#step;
+    this.#saving = this.#context.saveCheckpoint();
+    // Its failure is thrown where it is awaited, at the next checkpoint or at the end.
+    this.#saving.catch(() => {});
+  }
+
+  async #timed<T>(
+    total: 'dataMs' | 'exchangeMs' | 'compileMs',
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const startMs = this.#context.clock.now();
+    try {
+      return await work();
+    } finally {
+      const tookMs = this.#context.clock.now() - startMs;
+      this.#totals = { ...this.#totals, [total]: this.#totals[total] + tookMs };
+    }
+  }
+}
+
+export const trainer: ActorDefinition<TrainerOptions, Trainer> = defineActor({
+  type: 'codistill/trainer',
+  module: import.meta.url,
+  methods: { train: 'stream', weights: 'idempotent', summary: 'idempotent' },
+  create: (context, options: TrainerOptions) => new Trainer(context, options),
+});
+
+/** Teachers' weights come again from their snapshots; their recurrent states are the student's to keep. */
+function isTeacherWeight(name: string): boolean {
+  return /^teacher\d+\//.test(name);
+}
+
+function scalar(outputs: Readonly<Record<string, ArrayLike<number>>>, name: string): number {
+  return outputs[name]?.[0] ?? Number.NaN;
+}

@@ -1,0 +1,243 @@
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { DamagedDataError } from '../errors.ts';
+
+/** Parameters of one replica by name, flattened row by row. */
+export type Weights = Readonly<Record<string, Float32Array>>;
+
+/** Shapes of the same parameters; the last dimension is a row. */
+export type WeightShapes = Readonly<Record<string, readonly number[]>>;
+
+export type DeltaCodec = 'f32' | 'int8';
+export const deltaCodecs: readonly DeltaCodec[] = ['f32', 'int8'];
+
+/** One parameter's change: new values as they are, or steps of one scale per row. */
+export type TensorDelta =
+  | { readonly values: Float32Array }
+  | { readonly rowScales: Float32Array; readonly steps: Int8Array };
+
+/**
+ * What a Trainer sends at an exchange. Plain data: a frame carries its arrays as attachments.
+ * With `baseVersion` null it is a full snapshot that needs nothing at the receiver.
+ */
+export interface WeightDelta {
+  readonly version: number;
+  readonly baseVersion: number | null;
+  readonly tensors: Readonly<Record<string, TensorDelta>>;
+  /** CRC-32 of the weights that result, so that a wrong base shows as surely as a damaged byte. */
+  readonly weightsCrc32: number;
+}
+
+/**
+ * Turns a replica's weights into deltas against what the receiver already has. It keeps that base, so the
+ * rounding error of one int8 delta is part of the next one (error feedback) and never accumulates.
+ */
+export class DeltaEncoder {
+  readonly #codec: DeltaCodec;
+  readonly #shapes: WeightShapes;
+  #base: VersionedWeights | undefined;
+
+  constructor(options: {
+    readonly codec: DeltaCodec;
+    readonly shapes: WeightShapes;
+    /** What the receiver has, from a checkpoint. */
+    readonly base?: VersionedWeights | undefined;
+  }) {
+    this.#codec = options.codec;
+    this.#shapes = options.shapes;
+    this.#base = options.base;
+  }
+
+  /** The weights as the receiver holds them after the last delta. */
+  get base(): VersionedWeights | undefined {
+    return this.#base;
+  }
+
+  /** The next delta; the first one, and each one of codec f32, is full. `weights` is not kept. */
+  encode(weights: Weights, version: number): WeightDelta {
+    const base = this.#base;
+    if (base === undefined || this.#codec === 'f32') {
+      this.#base = { version, weights: copyWeights(weights) };
+      return this.fullSnapshot();
+    }
+    const next: Record<string, Float32Array> = {};
+    const tensors: Record<string, TensorDelta> = {};
+    for (const [name, values] of Object.entries(weights)) {
+      const from = tensorOf(base.weights, name);
+      const delta = quantizeRows(values, from, rowLength(this.#shapes, name));
+      tensors[name] = delta;
+      next[name] = addRows(from, delta);
+    }
+    this.#base = { version, weights: next };
+    return this.#describe(base.version, tensors);
+  }
+
+  /** The whole of what the receiver should have, for one that has lost it. */
+  fullSnapshot(): WeightDelta {
+    if (this.#base === undefined) throw new Error('fullSnapshot needs an encoded version first');
+    return this.#describe(
+      null,
+      mapTensors(this.#base.weights, (values) => ({ values })),
+    );
+  }
+
+  #describe(
+    baseVersion: number | null,
+    tensors: Readonly<Record<string, TensorDelta>>,
+  ): WeightDelta {
+    const { version, weights } = this.#base as VersionedWeights;
+    return { version, baseVersion, tensors, weightsCrc32: weightsCrc32(weights) };
+  }
+}
+
+export interface VersionedWeights {
+  /** The replica's step count when it had these weights. */
+  readonly version: number;
+  readonly weights: Weights;
+}
+
+/**
+ * The weights after `delta`. Neither argument changes.
+ * @throws DamagedDataError when the delta doesn't fit the shapes or the result's checksum is wrong.
+ */
+export function applyDelta(
+  base: VersionedWeights | undefined,
+  delta: WeightDelta,
+  shapes: WeightShapes,
+): VersionedWeights {
+  const weights: Record<string, Float32Array> = {};
+  for (const [name, shape] of Object.entries(shapes)) {
+    const tensor = delta.tensors[name];
+    const length = shape.reduce((product, size) => product * size, 1);
+    if (tensor === undefined) throw new DamagedDataError(`weight delta lacks ${name}`);
+    if ('values' in tensor) {
+      expectLength(name, tensor.values, length);
+      // A view would keep the whole received frame alive and may be shared.
+      weights[name] = tensor.values.slice();
+    } else {
+      const rows = length / rowLength(shapes, name);
+      expectLength(name, tensor.steps, length);
+      expectLength(`${name} row scales`, tensor.rowScales, rows);
+      if (base === undefined) throw new DamagedDataError(`delta of ${name} without a base`);
+      weights[name] = addRows(tensorOf(base.weights, name), tensor);
+    }
+  }
+  if (weightsCrc32(weights) !== delta.weightsCrc32) {
+    throw new DamagedDataError(
+      `checksum of version ${delta.version} is wrong after its delta on ${delta.baseVersion ?? 'nothing'}`,
+    );
+  }
+  return { version: delta.version, weights };
+}
+
+/** Bytes of the arrays that a delta carries; its msgpack header adds a few per parameter. */
+export function deltaBytes(delta: WeightDelta): number {
+  let bytes = 0;
+  for (const tensor of Object.values(delta.tensors)) {
+    bytes +=
+      'values' in tensor
+        ? tensor.values.byteLength
+        : tensor.rowScales.byteLength + tensor.steps.byteLength;
+  }
+  return bytes;
+}
+
+/** Bytes of the same weights in full as f32. */
+export function weightsBytes(weights: Weights): number {
+  return Object.values(weights).reduce((bytes, values) => bytes + values.byteLength, 0);
+}
+
+export function copyWeights(weights: Weights): Weights {
+  return mapTensors(weights, (values) => values.slice());
+}
+
+/** CRC-32 over all parameters in the order of their names. */
+export function weightsCrc32(weights: Weights): number {
+  let checksum = 0;
+  for (const name of Object.keys(weights).sort()) {
+    checksum = crc32(bytesOf(tensorOf(weights, name)), checksum);
+  }
+  return checksum;
+}
+
+/** SHA-256 over all parameters in the order of their names, in hex: equal for equal bits. */
+export function weightsSha256(weights: Weights): string {
+  const hash = createHash('sha256');
+  for (const name of Object.keys(weights).sort()) hash.update(bytesOf(tensorOf(weights, name)));
+  return hash.digest('hex');
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+const STEPS_MAX = 127;
+
+/** Symmetric int8 with one scale a row: `step = round(difference / scale)`, scale = largest / 127. */
+function quantizeRows(
+  values: Float32Array,
+  from: Float32Array,
+  row: number,
+): { readonly rowScales: Float32Array; readonly steps: Int8Array } {
+  const rows = values.length / row;
+  const rowScales = new Float32Array(rows);
+  const steps = new Int8Array(values.length);
+  for (let r = 0; r < rows; r++) {
+    const start = r * row;
+    let largest = 0;
+    for (let i = start; i < start + row; i++) {
+      const size = Math.abs((values[i] as number) - (from[i] as number));
+      if (size > largest) largest = size;
+    }
+    if (largest === 0) continue;
+    const scale = Math.fround(largest / STEPS_MAX);
+    // A difference below the smallest float leaves a scale of zero: it waits for the next delta.
+    if (scale === 0) continue;
+    rowScales[r] = scale;
+    for (let i = start; i < start + row; i++) {
+      const step = Math.round(((values[i] as number) - (from[i] as number)) / scale);
+      steps[i] = Math.max(-STEPS_MAX, Math.min(STEPS_MAX, step));
+    }
+  }
+  return { rowScales, steps };
+}
+
+/** Sender and receiver run exactly this, rounding to float32 each time, so their bits agree. */
+function addRows(
+  from: Float32Array,
+  delta: { readonly rowScales: Float32Array; readonly steps: Int8Array },
+): Float32Array {
+  const row = delta.steps.length / delta.rowScales.length;
+  const result = new Float32Array(from.length);
+  for (let r = 0; r < delta.rowScales.length; r++) {
+    const scale = delta.rowScales[r] as number;
+    for (let i = r * row; i < (r + 1) * row; i++) {
+      result[i] = (from[i] as number) + Math.fround((delta.steps[i] as number) * scale);
+    }
+  }
+  return result;
+}
+
+function rowLength(shapes: WeightShapes, name: string): number {
+  return shapes[name]?.at(-1) ?? 1;
+}
+
+function tensorOf(weights: Weights, name: string): Float32Array {
+  const values = weights[name];
+  if (values === undefined) throw new DamagedDataError(`weights lack the parameter ${name}`);
+  return values;
+}
+
+function expectLength(name: string, values: { readonly length: number }, length: number): void {
+  if (values.length === length) return;
+  throw new DamagedDataError(`${name} has ${values.length} elements, expected ${length}`);
+}
+
+function mapTensors<T>(
+  weights: Weights,
+  map: (values: Float32Array, name: string) => T,
+): Record<string, T> {
+  const result: Record<string, T> = {};
+  for (const [name, values] of Object.entries(weights)) result[name] = map(values, name);
+  return result;
+}

@@ -1,0 +1,169 @@
+import type { Handle } from '../runtime/index.ts';
+import type { Patience } from './retry.ts';
+import { TeacherFeed } from './teacher-feed.ts';
+import type { TeacherSnapshot } from './teacher-snapshot.ts';
+import type { DeltaEncoder, VersionedWeights, Weights } from './weight-delta.ts';
+import { type PublishedTotals, WeightPublisher } from './weight-publisher.ts';
+
+/**
+ * How a student chooses its teachers' version. `scheduled`: from step k·T on exactly the version of step (k−1)·T,
+ * waiting for a peer that is more than one interval behind, so that runs repeat bit for bit. `freshest`: whatever
+ * has arrived, without ever waiting.
+ */
+export type ExchangeMode = 'scheduled' | 'freshest';
+export const exchangeModes: readonly ExchangeMode[] = ['scheduled', 'freshest'];
+
+export interface WeightExchangeOptions {
+  readonly mode: ExchangeMode;
+  /** T, the exchange interval. */
+  readonly intervalSteps: number;
+  readonly burnInSteps: number;
+  readonly snapshot: Handle<TeacherSnapshot>;
+  readonly teachers: readonly Handle<TeacherSnapshot>[];
+  readonly encoder: DeltaEncoder;
+  /** Puts a teacher's weights where the compiled step reads them. */
+  readonly load: (teacher: number, weights: Weights) => void;
+  readonly patience: Patience;
+  readonly signal: AbortSignal;
+  /** From a checkpoint. */
+  readonly resumed: ExchangeState;
+}
+
+export interface ExchangeState {
+  /** The step of the last exchange; −1 before the first. */
+  readonly exchangedAt: number;
+  /** The version of each teacher in use; −1 for none. */
+  readonly teacherVersions: readonly number[];
+  readonly published: PublishedTotals;
+}
+
+/** What a replica does with its peers between two steps: publish its weights, take in theirs. */
+export class WeightExchange {
+  readonly #options: WeightExchangeOptions;
+  readonly #publisher: WeightPublisher;
+  readonly #feeds: readonly TeacherFeed[];
+  readonly #teacherVersions: number[];
+  #exchangedAt: number;
+  /** Versions fetched by `freshest` that wait for the next step. */
+  readonly #staged: (VersionedWeights | undefined)[] = [];
+  readonly #fetching: boolean[] = [];
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(options: WeightExchangeOptions) {
+    const { snapshot, encoder, patience, signal, resumed } = options;
+    this.#options = options;
+    const totals = resumed.published;
+    this.#publisher = new WeightPublisher({ snapshot, encoder, patience, signal, totals });
+    this.#feeds = options.teachers.map(
+      (teacher) => new TeacherFeed({ snapshot: teacher, patience, signal }),
+    );
+    this.#exchangedAt = resumed.exchangedAt;
+    this.#teacherVersions = [...resumed.teacherVersions];
+  }
+
+  get state(): ExchangeState {
+    return {
+      exchangedAt: this.#exchangedAt,
+      teacherVersions: [...this.#teacherVersions],
+      published: this.#publisher.totals,
+    };
+  }
+
+  /** Whether all teachers are there and burn-in is over. */
+  teaches(step: number): boolean {
+    return (
+      this.#teacherVersions.length > 0 &&
+      step >= this.#options.burnInSteps &&
+      this.#teacherVersions.every((version) => version >= 0)
+    );
+  }
+
+  /** Age of the oldest teacher in use, in steps of this student. */
+  stalenessSteps(step: number): number {
+    return step - Math.min(...this.#teacherVersions);
+  }
+
+  /** After a restart: brings snapshot and teachers to where the checkpoint says they were. */
+  async resume(): Promise<void> {
+    await this.#publisher.resume();
+    for (const [teacher, version] of this.#teacherVersions.entries()) {
+      if (version < 0) continue;
+      if (this.#options.mode === 'scheduled') await this.#take(teacher, version);
+      // The version of the checkpoint may be gone: this mode promises no more than a fresh one.
+      else this.#teacherVersions[teacher] = -1;
+    }
+  }
+
+  /** What is due before the step numbered `step` (the first is 0). */
+  async beforeStep(step: number, weights: () => Weights): Promise<void> {
+    if (this.#feeds.length === 0) return;
+    if (this.#options.mode === 'scheduled') await this.#beforeScheduledStep(step, weights);
+    else await this.#beforeFreshestStep(step, weights);
+  }
+
+  /** Resolves when nothing is on its way. */
+  settled(): Promise<void> {
+    return this.#publisher.settled();
+  }
+
+  async #beforeScheduledStep(step: number, weights: () => Weights): Promise<void> {
+    const { intervalSteps, burnInSteps } = this.#options;
+    if (step % intervalSteps !== 0 || this.#exchangedAt === step) return;
+    const version = step - intervalSteps;
+    if (version >= 0 && step + intervalSteps > burnInSteps) {
+      for (const teacher of this.#feeds.keys()) await this.#take(teacher, version);
+    }
+    // The version of this step is in use from step + T until step + 2T.
+    if (step + 2 * intervalSteps > burnInSteps) {
+      await this.#publisher.publish(weights(), step);
+      for (const feed of this.#feeds) feed.fetchAhead(step);
+    }
+    this.#exchangedAt = step;
+  }
+
+  async #beforeFreshestStep(step: number, weights: () => Weights): Promise<void> {
+    const { intervalSteps } = this.#options;
+    if (step % intervalSteps === 0 && this.#exchangedAt !== step) {
+      // A version still on its way is not waited for: the next one carries the difference.
+      if (!this.#publisher.busy) await this.#publisher.publish(weights(), step);
+      this.#exchangedAt = step;
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+    for (const [teacher, feed] of this.#feeds.entries()) {
+      const staged = this.#staged[teacher];
+      if (staged !== undefined) {
+        this.#staged[teacher] = undefined;
+        this.#options.load(teacher, staged.weights);
+        this.#teacherVersions[teacher] = staged.version;
+      }
+      this.#stageNewer(teacher, feed);
+    }
+  }
+
+  /** Fetches in the background; at most one version at a time of each teacher. */
+  #stageNewer(teacher: number, feed: TeacherFeed): void {
+    const version = this.#teacherVersions[teacher] as number;
+    if (this.#fetching[teacher] || feed.newestVersion <= version) return;
+    this.#fetching[teacher] = true;
+    feed
+      .takeNewer(version)
+      .then(
+        (newer) => {
+          this.#staged[teacher] = newer;
+        },
+        (error: unknown) => {
+          this.#failure = { error };
+        },
+      )
+      .finally(() => {
+        this.#fetching[teacher] = false;
+      });
+  }
+
+  async #take(teacher: number, version: number): Promise<void> {
+    const feed = this.#feeds[teacher] as TeacherFeed;
+    const { weights } = await feed.take(version);
+    this.#options.load(teacher, weights);
+    this.#teacherVersions[teacher] = version;
+  }
+}
