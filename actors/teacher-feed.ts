@@ -40,19 +40,14 @@ export class TeacherFeed {
 
   /** Begins to fetch exactly `version`, waiting until it arrives. */
   fetchAhead(version: number): void {
-    if (this.#ahead?.version === version) return;
-    const weights = this.#fetch(version);
     // Its failure is thrown by `take`; until then it must not count as unhandled.
-    weights.catch(() => {});
-    this.#ahead = { version, weights };
+    this.#fetchOnce(version).catch(() => {});
   }
 
   /** Exactly `version`; waits until the teacher has published it. */
   async take(version: number): Promise<VersionedWeights> {
-    this.fetchAhead(version);
-    const ahead = this.#ahead as NonNullable<typeof this.#ahead>;
     try {
-      return await ahead.weights;
+      return await this.#fetchOnce(version);
     } finally {
       this.#ahead = undefined;
     }
@@ -63,6 +58,13 @@ export class TeacherFeed {
     if (this.#newestVersion <= version) return undefined;
     const newest = await this.#retry(() => this.#snapshot.weights());
     return newest !== null && newest.version > version ? newest : undefined;
+  }
+
+  #fetchOnce(version: number): Promise<VersionedWeights> {
+    if (this.#ahead?.version !== version) {
+      this.#ahead = { version, weights: this.#fetch(version) };
+    }
+    return this.#ahead.weights;
   }
 
   async #fetch(version: number): Promise<VersionedWeights> {

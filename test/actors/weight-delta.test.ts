@@ -36,7 +36,7 @@ test('int8 steps are the differences in 127ths of the largest of their row', (t)
   // Row 0 moves by at most 1.27, so one step is 0.01; row 1 by at most 127, so one step is 1.
   const delta = encoder.encode(weightsOf([1.27, -0.5, 0.004, 137, 10, 9.4], [0, 0, 0]), 50);
   t.is(delta.baseVersion, 0);
-  const kernel = delta.tensors['kernel'];
+  const kernel = delta.tensors.kernel;
   if (kernel === undefined || !('steps' in kernel)) return t.fail('kernel is not coded in int8');
   t.deepEqual([...kernel.steps], [127, -50, 0, 127, 0, -1]);
   t.deepEqual([...kernel.rowScales], [Math.fround(1.27 / 127), 1]);
@@ -58,7 +58,7 @@ test('error feedback keeps the receiver within half a step however many deltas f
     }
   }
   const final = applyDelta(received, encoder.encode({ w: weights }, 40), { w: [4, row] });
-  const errors = weights.map((value, i) => Math.abs(value - (final.weights['w']?.[i] as number)));
+  const errors = weights.map((value, i) => Math.abs(value - (final.weights.w?.[i] as number)));
   // One round of changes is below 0.005 and what was left from before below a step of it.
   t.true(Math.max(...errors) < 0.006 / 127, `largest error ${Math.max(...errors)}`);
 });
@@ -71,7 +71,7 @@ test('a delta on another base, or with one changed byte, is refused by its check
   t.throws(() => applyDelta(otherBase, delta, shapes), { instanceOf: DamagedDataError });
   const base = { version: 0, weights: weightsOf([1, 2, 3, 4, 5, 6], [7, 8, 9]) };
   t.notThrows(() => applyDelta(base, delta, shapes));
-  const kernel = delta.tensors['kernel'];
+  const kernel = delta.tensors.kernel;
   if (kernel === undefined || !('steps' in kernel)) return t.fail('kernel is not coded in int8');
   kernel.steps[4] = (kernel.steps[4] as number) ^ 1;
   t.throws(() => applyDelta(base, delta, shapes), { message: /checksum of version 50/ });
@@ -112,8 +112,8 @@ test('a full snapshot gives a receiver that has lost everything the same bits', 
 test('checksums depend on every value and not on the order of the parameters', (t) => {
   const weights = weightsOf([1, 2, 3, 4, 5, 6], [7, 8, 9]);
   const reordered = {
-    bias: weights['bias'] as Float32Array,
-    kernel: weights['kernel'] as Float32Array,
+    bias: weights.bias as Float32Array,
+    kernel: weights.kernel as Float32Array,
   };
   const changed = weightsOf([1, 2, 3, 4, 5, 6.000001], [7, 8, 9]);
   t.is(weightsCrc32(weights), weightsCrc32(reordered));
