@@ -43,3 +43,84 @@ export class DamagedDataError extends CodistillError {
 export class UserInputError extends CodistillError {
   readonly code = 'USER_INPUT';
 }
+
+/** Why an actor is gone, for programs; `message` says it in one sentence. */
+export interface DeathCause {
+  readonly kind: 'exit' | 'signal' | 'error' | 'node-lost' | 'stopped';
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly message: string;
+  /** Resident memory of the actor's process when last looked at, at most a second before its end. */
+  readonly rssBytes?: number;
+  /** What the actor's process wrote last, at most 20 lines. */
+  readonly lastOutput: readonly string[];
+}
+
+/** The actor that was called is dead, or died with the call in flight; `deathCause` says of what. */
+export class ActorDiedError extends CodistillError {
+  readonly code = 'ACTOR_DIED';
+  readonly actor: string;
+  readonly deathCause: DeathCause;
+
+  constructor(message: string, actor: string, deathCause: DeathCause) {
+    super(message);
+    this.actor = actor;
+    this.deathCause = deathCause;
+  }
+}
+
+/** An actor has as many calls waiting as it accepts: call more slowly, or raise `mailboxMessagesMax`. */
+export class MailboxFullError extends CodistillError {
+  readonly code = 'MAILBOX_FULL';
+}
+
+/** What was called is not among the actor's declared methods. */
+export class UnknownMethodError extends CodistillError {
+  readonly code = 'UNKNOWN_METHOD';
+}
+
+/** A node was asked for an actor type that none of its modules exports. */
+export class UnknownActorTypeError extends CodistillError {
+  readonly code = 'UNKNOWN_ACTOR_TYPE';
+}
+
+/** No node can take the actor; the message gives each node's reason. */
+export class PlacementError extends CodistillError {
+  readonly code = 'PLACEMENT';
+}
+
+/** Another living actor of this namespace has the name. */
+export class NameTakenError extends CodistillError {
+  readonly code = 'NAME_TAKEN';
+}
+
+/** A method of an actor threw: its error as it crossed the wire. */
+export class RemoteError extends CodistillError {
+  readonly code = 'REMOTE';
+  readonly remoteName: string;
+  /** The `code` of the error that was thrown, if it had one. */
+  readonly remoteCode: string | undefined;
+  readonly remoteStack: string | undefined;
+
+  constructor(message: string, remote: { name: string; code?: string; stack?: string }) {
+    super(message);
+    this.remoteName = remote.name;
+    this.remoteCode = remote.code;
+    this.remoteStack = remote.stack;
+  }
+}
+
+/** A request was not sent or was dropped on its way, because its receiver takes messages too slowly. */
+export class BusOverloadedError extends CodistillError {
+  readonly code = 'BUS_OVERLOADED';
+}
+
+/** A step can't be compiled: an operation or a use of tensors that has no compiled form. */
+export class CannotCompileError extends CodistillError {
+  readonly code = 'CANNOT_COMPILE';
+}
+
+/** No engine can run a step here, or the one that was asked for can't. */
+export class EngineUnavailableError extends CodistillError {
+  readonly code = 'ENGINE_UNAVAILABLE';
+}

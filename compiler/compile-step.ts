@@ -1,0 +1,145 @@
+import { CannotCompileError } from '../errors.ts';
+import { chooseEngine, type EngineName, engineNames, prepareEngine } from './engines.ts';
+import { createOnnxRunner } from './onnx-engine.ts';
+import { StateMemory, type StateStore } from './state-store.ts';
+import type { StepFunction } from './step-function.ts';
+import type { StepRunner } from './step-runner.ts';
+import { checkData, checkSpec, type TensorData, type TensorSpec } from './tensor-spec.ts';
+import { createTfjsRunner } from './tfjs-engine.ts';
+import { type StepTrace, traceStep } from './trace-step.ts';
+
+export interface CompileOptions {
+  /** What the step reads and updates; several steps may share one. It outlives the steps. */
+  readonly state: StateStore;
+  /** What each run is given. */
+  readonly inputs: Readonly<Record<string, TensorSpec>>;
+  /** Default `auto`: the fastest that works here and knows all of the step's operations. */
+  readonly engine?: 'auto' | EngineName;
+  /** Threads of the native engine, 1 to 1024; default 1, as several replicas share a machine. */
+  readonly threads?: number;
+  /** For the native engine: path and prefix of a file that it writes a profile of all runs to. */
+  readonly profilePrefix?: string;
+}
+
+/** A step that is ready to run. */
+export interface CompiledStep {
+  readonly engine: EngineName;
+  /**
+   * Runs the step once: updates the state, resolves to the outputs. One run at a time over a state.
+   * @throws TypeError or RangeError for inputs that don't fit, Error while another run is going on.
+   */
+  run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
+  /** Frees the native session; the state stays. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Compiles a step: traces it once and makes it one native execution, or prepares it for TensorFlow.js.
+ * @throws CannotCompileError, EngineUnavailableError, TypeError or RangeError; what the step throws.
+ */
+export async function compileStep(
+  step: StepFunction,
+  options: CompileOptions,
+): Promise<CompiledStep> {
+  const { inputs, engine = 'auto', threads = 1 } = options;
+  checkOptions(options.state, inputs, engine, threads);
+  const state = options.state as StateMemory;
+  const trace = (): StepTrace => traceStep(step, state.specs, inputs);
+  if (engine !== 'auto') await prepareEngine(engine);
+  const traced = engine === 'auto' || engine === 'onnx-cpu' ? attempt(trace) : undefined;
+  if (traced instanceof Error && engine !== 'auto') throw traced;
+  const name =
+    engine !== 'auto'
+      ? engine
+      : await chooseEngine(
+          traced instanceof Error
+            ? { kernelNames: new Set(), obstacle: traced }
+            : { kernelNames: traced!.kernelNames },
+        );
+  const runner =
+    name === 'onnx-cpu'
+      ? await createOnnxRunner((traced as StepTrace).graph, state, { ...options, threads })
+      : createTfjsRunner(name === 'tfjs-wasm' ? 'wasm' : 'cpu', step, state, inputs);
+  return new GuardedStep(name, runner, state, inputs);
+}
+
+/** Checks what comes in and keeps runs apart; the engines rely on both. */
+class GuardedStep implements CompiledStep {
+  readonly engine: EngineName;
+  readonly #runner: StepRunner;
+  readonly #state: StateMemory;
+  readonly #inputs: Readonly<Record<string, TensorSpec>>;
+  #running = false;
+  #disposed = false;
+
+  constructor(
+    engine: EngineName,
+    runner: StepRunner,
+    state: StateMemory,
+    inputs: Readonly<Record<string, TensorSpec>>,
+  ) {
+    this.engine = engine;
+    this.#runner = runner;
+    this.#state = state;
+    this.#inputs = inputs;
+  }
+
+  async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {
+    if (this.#disposed) throw new Error('The compiled step was run after its dispose().');
+    for (const [name, spec] of Object.entries(this.#inputs)) {
+      checkData(`Input '${name}'`, spec, inputs[name]);
+    }
+    for (const name of Object.keys(inputs)) {
+      if (name in this.#inputs) continue;
+      const known = Object.keys(this.#inputs).join(', ') || 'none';
+      throw new TypeError(`The step has no input '${name}'; its inputs are: ${known}.`);
+    }
+    this.#state.acquire('A compiled step');
+    this.#running = true;
+    try {
+      return await this.#runner.run(inputs);
+    } finally {
+      this.#running = false;
+      this.#state.release();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#running) {
+      throw new Error('The compiled step was disposed of while it runs; await the run first.');
+    }
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#runner.dispose();
+  }
+}
+
+function checkOptions(
+  state: StateStore,
+  inputs: Readonly<Record<string, TensorSpec>>,
+  engine: string,
+  threads: number,
+): void {
+  if (!(state instanceof StateMemory)) {
+    throw new TypeError('The state of a compiled step must come from createState().');
+  }
+  for (const [name, spec] of Object.entries(inputs)) checkSpec(`Input '${name}'`, spec);
+  if (engine !== 'auto' && !engineNames.some((name) => name === engine)) {
+    throw new TypeError(
+      `There is no engine '${engine}'; choose 'auto' or one of ${engineNames.join(', ')}.`,
+    );
+  }
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+    throw new RangeError(`threads is ${threads}; it must be a whole number from 1 to 1024.`);
+  }
+}
+
+/** What `trace` returns, or the reason why the step can't be compiled; other errors go through. */
+function attempt(trace: () => StepTrace): StepTrace | CannotCompileError {
+  try {
+    return trace();
+  } catch (error) {
+    if (error instanceof CannotCompileError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,5 @@
+export { type CompiledStep, type CompileOptions, compileStep } from './compile-step.ts';
+export { type EngineName, type EngineReport, engineNames, listEngines } from './engines.ts';
+export { createState, type StateStore } from './state-store.ts';
+export type { StepFunction, StepResult, TensorMap } from './step-function.ts';
+export type { DType, TensorData, TensorSpec } from './tensor-spec.ts';

@@ -1,0 +1,81 @@
+import type {
+  ArgMaxAttrs,
+  CumsumAttrs,
+  MaxAttrs,
+  SoftmaxAttrs,
+  SumAttrs,
+  TopKAttrs,
+} from '@tensorflow/tfjs-core';
+import { type Kernel, type KernelTable, kernel, resolveAxes } from './kernel.ts';
+
+/** `Max` alone calls its axes differently. */
+type ReductionAttributes = SumAttrs & Partial<MaxAttrs>;
+
+const reduction = (operator: string): Kernel =>
+  kernel<'x', ReductionAttributes>((graph, { x }, { axis, reductionIndices, keepDims }) => {
+    const axes = resolveAxes(axis ?? reductionIndices, x.shape.length);
+    const input = x.dtype === 'bool' ? graph.cast(x, 'int32') : x;
+    return graph.reduce(operator, input, axes, keepDims);
+  });
+
+/** ONNX reduces no bools: the largest of 0 and 1 is "any", the smallest "all". */
+const logicalReduction = (operator: string): Kernel =>
+  kernel<'x', SumAttrs>((graph, { x }, { axis, keepDims }) => {
+    const axes = resolveAxes(axis, x.shape.length);
+    return graph.cast(graph.reduce(operator, graph.cast(x, 'int32'), axes, keepDims), 'bool');
+  });
+
+/** The first of equal elements, as tfjs picks it. */
+const extremumIndex = (operator: string): Kernel =>
+  kernel<'x', ArgMaxAttrs>((graph, { x }, attributes) => {
+    const [axis = 0] = resolveAxes(attributes.axis, x.shape.length);
+    const shape = x.shape.toSpliced(axis, 1);
+    const input = x.dtype === 'bool' ? graph.cast(x, 'int32') : x;
+    const output = { shape, dtype: 'int64' } as const;
+    return graph.cast(graph.add(operator, [input], output, { axis, keepdims: 0 }), 'int32');
+  });
+
+export const reductionKernels: KernelTable = {
+  Sum: reduction('ReduceSum'),
+  Max: reduction('ReduceMax'),
+  Min: reduction('ReduceMin'),
+  Prod: reduction('ReduceProd'),
+  Any: logicalReduction('ReduceMax'),
+  All: logicalReduction('ReduceMin'),
+  ArgMax: extremumIndex('ArgMax'),
+  ArgMin: extremumIndex('ArgMin'),
+
+  Mean: kernel<'x', SumAttrs>((graph, { x }, { axis, keepDims }) =>
+    graph.reduce(
+      'ReduceMean',
+      graph.cast(x, 'float32'),
+      resolveAxes(axis, x.shape.length),
+      keepDims,
+    ),
+  ),
+
+  Softmax: kernel<'logits', SoftmaxAttrs>((graph, { logits }, { dim }) =>
+    graph.unary('Softmax', graph.cast(logits, 'float32'), {
+      axis: resolveAxes(dim, logits.shape.length)[0]!,
+    }),
+  ),
+
+  TopK: kernel<'x', TopKAttrs>((graph, { x }, { k, sorted }) => {
+    const shape = x.shape.with(-1, k);
+    const outputs = [
+      { shape, dtype: x.dtype },
+      { shape, dtype: 'int64' },
+    ] as const;
+    const attributes = { k: [k], axis: x.shape.length - 1, sorted: sorted ? 1 : 0 };
+    const [values, indices] = graph.addMany('TopK', [x], outputs, attributes);
+    return [values!, graph.cast(indices!, 'int32')];
+  }),
+
+  Cumsum: kernel<'x', CumsumAttrs>((graph, { x }, { axis, exclusive, reverse }) =>
+    graph.unary('CumSum', x, {
+      axis: resolveAxes(axis, x.shape.length)[0]!,
+      exclusive: exclusive ? 1 : 0,
+      reverse: reverse ? 1 : 0,
+    }),
+  ),
+};

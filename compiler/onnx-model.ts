@@ -1,0 +1,232 @@
+import type { Attributes, ElementType, Graph, GraphNode, Value } from './graph.ts';
+import { ProtobufWriter } from './protobuf.ts';
+import { sizeOf, type TensorData } from './tensor-spec.ts';
+
+/** ONNX IR version 9 and operator set 18: understood by every onnxruntime since 1.15. */
+const IR_VERSION = 9;
+const OPSET_VERSION = 18;
+
+/** TensorProto.DataType */
+const DATA_TYPES: Readonly<Record<ElementType, number>> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+};
+
+/** Attributes that ONNX takes as int64 tensors, in order, after an operator's first input. */
+const TENSOR_ATTRIBUTES: Readonly<Record<string, readonly string[]>> = {
+  CumSum: ['axis'],
+  Expand: ['shape'],
+  Pad: ['pads'],
+  ReduceMax: ['axes'],
+  ReduceMean: ['axes'],
+  ReduceMin: ['axes'],
+  ReduceProd: ['axes'],
+  ReduceSum: ['axes'],
+  ReduceSumSquare: ['axes'],
+  Reshape: ['shape'],
+  Slice: ['starts', 'ends', 'axes', 'steps'],
+  Split: ['split'],
+  Tile: ['repeats'],
+  TopK: ['k'],
+};
+
+const FLOAT_ATTRIBUTES: ReadonlySet<string> = new Set(['alpha', 'beta', 'epsilon']);
+
+/** Elements up to which a repeated number is written out instead of being filled in at each run. */
+const WRITTEN_SPLAT_ELEMENTS_MAX = 64;
+
+/**
+ * Writes a graph as an ONNX model. Inputs that nothing reads are left out.
+ * Field numbers are those of onnx.proto.
+ */
+export function writeOnnxModel(graph: Graph): Uint8Array<ArrayBuffer> {
+  const graphProto = new GraphWriter(graph).write();
+  const model = new ProtobufWriter(graphProto.length + 64);
+  model.integer(1, IR_VERSION);
+  model.string(2, 'codistill');
+  model.bytesField(7, graphProto);
+  model.message(8, (opset) => opset.integer(2, OPSET_VERSION));
+  return model.bytes;
+}
+
+/** The graph's inputs that are written: those that a node or an output reads. */
+export function usedInputs(graph: Graph): ReadonlyMap<string, Value> {
+  const read = new Set([...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.values()]);
+  return new Map([...graph.inputs].filter(([, value]) => read.has(value)));
+}
+
+class GraphWriter {
+  readonly #graph: Graph;
+  readonly #proto = new ProtobufWriter(1 << 16);
+  readonly #names = new Map<Value, string>();
+  readonly #constants = new Map<string, string>();
+  #count = 0;
+
+  constructor(graph: Graph) {
+    this.#graph = graph;
+  }
+
+  write(): Uint8Array<ArrayBuffer> {
+    const { nodes, outputs } = this.#graph;
+    this.#proto.string(2, 'step');
+    for (const [name, value] of usedInputs(this.#graph)) {
+      this.#names.set(value, name);
+      this.#proto.message(11, (proto) => writeValueInfo(proto, name, value));
+    }
+    const computed = new Set(nodes.flatMap((node) => node.outputs));
+    for (const [name, value] of outputs) {
+      if (computed.has(value) && !this.#names.has(value)) this.#names.set(value, outputName(name));
+    }
+    for (const node of nodes) this.#writeNode(node);
+    for (const [name, value] of outputs) {
+      this.#proto.message(12, (proto) => writeValueInfo(proto, outputName(name), value));
+      const source = this.#nameOf(value);
+      // An input, a constant, or a value that is two outputs at once.
+      if (source !== outputName(name))
+        this.#writeOperation('Identity', [source], [outputName(name)]);
+    }
+    return this.#proto.bytes;
+  }
+
+  #writeNode(node: GraphNode): void {
+    const inputs = node.inputs.map((value) => this.#nameOf(value));
+    const asTensors = TENSOR_ATTRIBUTES[node.operator] ?? [];
+    const tensors = asTensors.map((key) => this.#indexTensor(node.attributes[key]!));
+    const attributes = Object.fromEntries(
+      Object.entries(node.attributes).filter(([key]) => !asTensors.includes(key)),
+    );
+    const outputs = node.outputs.map((value) => this.#nameOf(value));
+    this.#writeOperation(node.operator, inputs.toSpliced(1, 0, ...tensors), outputs, {
+      ...attributes,
+      ...(node.operator === 'Cast' ? { to: DATA_TYPES[node.outputs[0]!.dtype] } : {}),
+    });
+  }
+
+  #writeOperation(
+    operator: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    attributes: Attributes = {},
+  ): void {
+    this.#proto.message(1, (proto) => {
+      for (const input of inputs) proto.string(1, input);
+      for (const output of outputs) proto.string(2, output);
+      proto.string(3, `${operator}_${this.#count++}`);
+      proto.string(4, operator);
+      for (const [name, value] of Object.entries(attributes)) writeAttribute(proto, name, value);
+    });
+  }
+
+  #nameOf(value: Value): string {
+    const known = this.#names.get(value);
+    if (known !== undefined) return known;
+    const name = value.constant === undefined ? this.#newName() : this.#writeConstant(value);
+    this.#names.set(value, name);
+    return name;
+  }
+
+  #newName(): string {
+    return `v${this.#count++}`;
+  }
+
+  #writeConstant(value: Value): string {
+    const { dtype, shape } = value;
+    const constant = value.constant!;
+    if ('data' in constant) return this.#writeTensor(dtype, shape, bytesOf(constant.data));
+    const size = sizeOf(shape);
+    const { splat } = constant;
+    if (size <= WRITTEN_SPLAT_ELEMENTS_MAX) {
+      const data = fill(dtype, size, splat);
+      const key = `${dtype}[${shape}]${Object.is(splat, -0) ? '-0' : splat}`;
+      return this.#shared(key, () => this.#writeTensor(dtype, shape, bytesOf(data)));
+    }
+    const element = this.#nameOf({ shape: [], dtype, constant });
+    return this.#shared(`Expand ${element} [${shape}]`, () => {
+      const name = this.#newName();
+      this.#writeOperation('Expand', [element, this.#indexTensor(shape)], [name]);
+      return name;
+    });
+  }
+
+  /** A constant int64 tensor; one for all that have the same elements. */
+  #indexTensor(value: number | string | readonly number[]): string {
+    const values = [value].flat().map((each) => BigInt(each as number));
+    const shape = Array.isArray(value) ? [values.length] : [];
+    return this.#shared(`int64[${shape}]${values}`, () =>
+      this.#writeTensor('int64', shape, bytesOf(BigInt64Array.from(values))),
+    );
+  }
+
+  #shared(key: string, write: () => string): string {
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = write();
+    this.#constants.set(key, name);
+    return name;
+  }
+
+  #writeTensor(dtype: ElementType, shape: readonly number[], bytes: Uint8Array): string {
+    const name = this.#newName();
+    this.#proto.message(5, (proto) => {
+      proto.packed(1, shape);
+      proto.integer(2, DATA_TYPES[dtype]);
+      proto.string(8, name);
+      proto.bytesField(9, bytes);
+    });
+    return name;
+  }
+}
+
+/** State entries are inputs and outputs under one name; ONNX wants two. */
+export function outputName(name: string): string {
+  return `new ${name}`;
+}
+
+function writeValueInfo(proto: ProtobufWriter, name: string, value: Value): void {
+  proto.string(1, name);
+  proto.message(2, (type) =>
+    type.message(1, (tensor) => {
+      tensor.integer(1, DATA_TYPES[value.dtype]);
+      tensor.message(2, (shape) => {
+        for (const dimension of value.shape) shape.message(1, (dim) => dim.integer(1, dimension));
+      });
+    }),
+  );
+}
+
+/** AttributeProto; its `type` is 1 for a float, 2 an integer, 3 a string, 7 integers. */
+function writeAttribute(
+  node: ProtobufWriter,
+  name: string,
+  value: number | string | readonly number[],
+): void {
+  node.message(5, (proto) => {
+    proto.string(1, name);
+    if (typeof value === 'string') {
+      proto.string(4, value);
+      proto.integer(20, 3);
+    } else if (typeof value !== 'number') {
+      for (const each of value) proto.integer(8, each);
+      proto.integer(20, 7);
+    } else if (FLOAT_ATTRIBUTES.has(name)) {
+      proto.float(2, value);
+      proto.integer(20, 1);
+    } else {
+      proto.integer(3, value);
+      proto.integer(20, 2);
+    }
+  });
+}
+
+function fill(dtype: ElementType, size: number, value: number): TensorData | BigInt64Array {
+  if (dtype === 'float32') return new Float32Array(size).fill(value);
+  if (dtype === 'int32') return new Int32Array(size).fill(value);
+  if (dtype === 'int64') return new BigInt64Array(size).fill(BigInt(value));
+  return new Uint8Array(size).fill(value);
+}
+
+function bytesOf(data: TensorData | BigInt64Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}

@@ -1,0 +1,56 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { CannotCompileError } from '../errors.ts';
+import { describeSpec, sameShape, type TensorSpec } from './tensor-spec.ts';
+
+/** Tensors by name. */
+export type TensorMap = Readonly<Record<string, tf.Tensor>>;
+
+export interface StepResult {
+  /** New values of the state entries that the step updates; the others stay as they are. */
+  readonly state: TensorMap;
+  readonly outputs: TensorMap;
+}
+
+/**
+ * One step over a state, in TensorFlow.js operations (its automatic gradients included). It must be
+ * pure and synchronous: it is called once to be compiled, and what it does besides tensors happens
+ * that once. Random numbers drawn in it would be the same at every run; hand them in as inputs.
+ */
+export type StepFunction = (state: TensorMap, inputs: TensorMap) => StepResult;
+
+/** @throws CannotCompileError or TypeError where a step doesn't return what `state` can take in. */
+export function checkStepResult(
+  result: StepResult,
+  stateSpecs: Readonly<Record<string, TensorSpec>>,
+): void {
+  if (typeof (result as { then?: unknown })?.then === 'function') {
+    throw new CannotCompileError('The step returned a promise; a step must be synchronous.');
+  }
+  if (typeof result?.state !== 'object' || typeof result.outputs !== 'object') {
+    throw new TypeError('A step must return { state, outputs }, two objects of tensors.');
+  }
+  for (const [name, tensor] of Object.entries(result.state)) {
+    const spec = stateSpecs[name];
+    if (spec === undefined) {
+      throw new TypeError(
+        `The step updates state '${name}', which there is not; ` +
+          `there are: ${Object.keys(stateSpecs).join(', ')}.`,
+      );
+    }
+    checkTensor(`The step's new state '${name}'`, tensor);
+    if (tensor.dtype !== spec.dtype || !sameShape(tensor.shape, spec.shape)) {
+      throw new TypeError(
+        `The step gives state '${name}' ${describeSpec(tensor)}, expected ${describeSpec(spec)}.`,
+      );
+    }
+  }
+  for (const [name, tensor] of Object.entries(result.outputs)) {
+    checkTensor(`The step's output '${name}'`, tensor);
+  }
+}
+
+function checkTensor(what: string, tensor: tf.Tensor | undefined): void {
+  if (typeof tensor?.dataId !== 'object') {
+    throw new TypeError(`${what} is ${tensor === undefined ? 'undefined' : 'not a tensor'}.`);
+  }
+}

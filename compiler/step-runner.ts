@@ -1,0 +1,8 @@
+import type { TensorData } from './tensor-spec.ts';
+
+/** A step made ready by an engine. Inputs have been checked; runs never overlap. */
+export interface StepRunner {
+  /** Runs the step: updates the state and resolves to the outputs, in memory of their own. */
+  run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
+  dispose(): Promise<void>;
+}

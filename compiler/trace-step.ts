@@ -1,0 +1,74 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Graph, Value } from './graph.ts';
+import { checkStepResult, type StepFunction } from './step-function.ts';
+import type { TensorSpec } from './tensor-spec.ts';
+import { withBackend } from './tfjs-backend.ts';
+import { registerTraceKernels, TraceBackend, traceBackendName } from './trace-backend.ts';
+
+/** The prefixes of a traced graph's inputs and outputs. */
+export const statePrefix = 'state:';
+export const inputPrefix = 'input:';
+export const outputPrefix = 'output:';
+
+export interface StepTrace {
+  /**
+   * Inputs `state:<name>` and `input:<name>`, outputs `state:<name>` for updated entries and
+   * `output:<name>`.
+   */
+  readonly graph: Graph;
+  /** The tfjs kernels that the step calls. */
+  readonly kernelNames: ReadonlySet<string>;
+}
+
+/**
+ * Calls a step once with tensors that stand for its state and inputs, and records what it does.
+ * The user's own tfjs backend is active again when this returns, and none of the trace's tensors is left.
+ * @throws CannotCompileError for what has no compiled form; what the step throws.
+ */
+export function traceStep(
+  step: StepFunction,
+  state: Readonly<Record<string, TensorSpec>>,
+  inputs: Readonly<Record<string, TensorSpec>>,
+): StepTrace {
+  registerTraceKernels();
+  const backend = new TraceBackend();
+  tf.registerBackend(traceBackendName, () => backend, 0);
+  try {
+    return withBackend(traceBackendName, () => record(backend, step, state, inputs));
+  } finally {
+    tf.removeBackend(traceBackendName);
+  }
+}
+
+function record(
+  backend: TraceBackend,
+  step: StepFunction,
+  state: Readonly<Record<string, TensorSpec>>,
+  inputs: Readonly<Record<string, TensorSpec>>,
+): StepTrace {
+  const graphInputs = new Map<string, Value>();
+  const placeholders = (prefix: string, specs: Readonly<Record<string, TensorSpec>>) =>
+    Object.fromEntries(
+      Object.entries(specs).map(([name, spec]) => {
+        const value: Value = { shape: spec.shape, dtype: spec.dtype };
+        graphInputs.set(prefix + name, value);
+        return [name, backend.placeholder(value)];
+      }),
+    );
+  const outputs = new Map<string, Value>();
+  tf.engine().startScope('trace');
+  try {
+    const result = step(placeholders(statePrefix, state), placeholders(inputPrefix, inputs));
+    checkStepResult(result, state);
+    for (const [name, tensor] of Object.entries(result.state)) {
+      outputs.set(statePrefix + name, backend.valueFor(tensor));
+    }
+    for (const [name, tensor] of Object.entries(result.outputs)) {
+      outputs.set(outputPrefix + name, backend.valueFor(tensor));
+    }
+  } finally {
+    tf.engine().endScope();
+  }
+  const graph = { inputs: graphInputs, nodes: backend.builder.nodes, outputs };
+  return { graph, kernelNames: backend.kernelNames };
+}
