@@ -262,7 +262,7 @@ function viewAttachment(section: Uint8Array, offset: number, byteLength: number,
   if (!ArrayType) return new Uint8Array(section.subarray(offset, offset + byteLength)).buffer;
   const length = byteLength / ArrayType.BYTES_PER_ELEMENT;
   if (!Number.isInteger(length)) throw damaged('has an attachment of a broken length');
-  return new ArrayType(section.buffer, start, length);
+  return new ArrayType(section.buffer as ArrayBuffer, start, length);
 }
 
 /** Only ever replaces a null that the value itself holds: a path can't reach a prototype. */

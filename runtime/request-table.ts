@@ -1,0 +1,99 @@
+import { DeadlineError, NoResponderError } from '../errors.ts';
+import type { BusMessage, RequestOptions } from './bus.ts';
+
+/** A longer timer would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+interface Pending {
+  readonly subject: string;
+  settle(message: BusMessage): void;
+  fail(error: unknown): void;
+}
+
+/**
+ * The requests of one connection that await an answer. All answers come to one wildcard subscription;
+ * the last word of the reply subject tells which request is meant.
+ */
+export class RequestTable {
+  readonly #inbox: string;
+  readonly #pending = new Map<string, Pending>();
+  #lastId = 0;
+
+  /** @param inbox a subject prefix that nobody else uses. */
+  constructor(inbox: string) {
+    this.#inbox = inbox;
+  }
+
+  get pattern(): string {
+    return `${this.#inbox}.*`;
+  }
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Sends by `send` and resolves with the first answer; later ones are ignored. A throwing `send`
+   * rejects. @throws DeadlineError, the signal's reason, or whatever `fail` and `failAll` bring.
+   */
+  open(
+    subject: string,
+    { timeoutMs, signal }: RequestOptions,
+    send: (replySubject: string) => void,
+  ): Promise<BusMessage> {
+    if (!(timeoutMs > 0)) {
+      return Promise.reject(
+        new RangeError(`A request needs a timeoutMs over 0, not ${timeoutMs}.`),
+      );
+    }
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    this.#lastId += 1;
+    const replySubject = `${this.#inbox}.${this.#lastId}`;
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        this.#pending.delete(replySubject);
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+      };
+      const fail = (error: unknown): void => {
+        finish();
+        reject(error);
+      };
+      const abort = (): void => fail(signal?.reason);
+      const timer = setTimeout(
+        () => {
+          fail(new DeadlineError(`No answer on "${subject}" within ${timeoutMs} ms.`));
+        },
+        Math.min(timeoutMs, TIMER_MS_MAX),
+      );
+      signal?.addEventListener('abort', abort, { once: true });
+      const settle = (message: BusMessage): void => {
+        finish();
+        resolve(message);
+      };
+      this.#pending.set(replySubject, { subject, settle, fail });
+      try {
+        send(replySubject);
+      } catch (error) {
+        fail(error);
+      }
+    });
+  }
+
+  settle(message: BusMessage): void {
+    this.#pending.get(message.subject)?.settle(message);
+  }
+
+  fail(replySubject: string, error: unknown): void {
+    this.#pending.get(replySubject)?.fail(error);
+  }
+
+  failNoResponder(replySubject: string): void {
+    const pending = this.#pending.get(replySubject);
+    pending?.fail(new NoResponderError(`Nobody listens on "${pending.subject}".`));
+  }
+
+  failAll(error: unknown): void {
+    for (const pending of [...this.#pending.values()]) pending.fail(error);
+  }
+}
