@@ -8,14 +8,10 @@ export interface AdamConfig {
   readonly beta2: number;
   /** Added to the root of the second moment, above 0. */
   readonly epsilon: number;
-  /** The run's base rate, above 0. Each step takes its own as an input, so a schedule can vary it. */
-  readonly learningRate: number;
 }
 
 /** @throws RangeError that names the field, its value and the values allowed. */
-export function checkAdamConfig(config: AdamConfig, name = 'optimizer'): void {
-  const { beta1, beta2, epsilon, learningRate } = config;
-  checkNumber(`${name}.learningRate`, learningRate, { above: 0 });
+export function checkAdamConfig({ beta1, beta2, epsilon }: AdamConfig, name = 'optimizer'): void {
   checkNumber(`${name}.beta1`, beta1, { atLeast: 0, below: 1 });
   checkNumber(`${name}.beta2`, beta2, { atLeast: 0, below: 1 });
   checkNumber(`${name}.epsilon`, epsilon, { above: 0 });

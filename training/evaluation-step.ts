@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { StepResult, TensorMap } from '../compiler/index.ts';
 import { checkInteger } from './config-check.ts';
 import { crossEntropy, targetPositions } from './cross-entropy.ts';
 import { forward, timeMajor } from './language-model.ts';
@@ -8,9 +9,8 @@ import {
   languageModelParameters,
   recurrentStateShapes,
 } from './language-model-config.ts';
-import type { StepFunction, TensorMap } from './step-function.ts';
-import { entriesUnder, floatSpecs, placeUnder } from './step-state.ts';
-import { checkLogits, checkSameVocabulary, type Step } from './training-step.ts';
+import { entriesUnder, floatSpecs, placeUnder, type Step, tidyStep } from './step-state.ts';
+import { checkLogits, checkSameVocabulary } from './training-step.ts';
 
 export interface EvaluationStepConfig {
   /** One per replica, at least one; sizes may differ but for the vocabulary. */
@@ -36,7 +36,7 @@ export function createEvaluationStep(config: EvaluationStepConfig): Step {
   checkEvaluationStepConfig(config);
   const window = { shape: [config.batch, config.time], dtype: 'int32' } as const;
   return {
-    step: (state, inputs) => tf.tidy(() => evaluationStep(config, state, inputs)),
+    step: tidyStep((state, inputs) => evaluationStep(config, state, inputs)),
     state: Object.assign(
       {},
       ...config.models.map((model, index) => ({
@@ -52,7 +52,7 @@ function evaluationStep(
   config: EvaluationStepConfig,
   state: TensorMap,
   inputs: TensorMap,
-): ReturnType<StepFunction> {
+): StepResult {
   const replicas = config.models.map((model, index) =>
     forward(
       model,

@@ -15,4 +15,5 @@ export {
 } from './language-model-config.ts';
 export { type LearningRateSchedule, learningRateAt } from './learning-rate-schedule.ts';
 export { createRandomGenerator, type RandomGenerator } from './random.ts';
-export { createTrainingStep, type Step, type TrainingStepConfig } from './training-step.ts';
+export type { Step } from './step-state.ts';
+export { createTrainingStep, type TrainingStepConfig } from './training-step.ts';

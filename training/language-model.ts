@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { TensorMap } from '../compiler/index.ts';
 import type { LanguageModelConfig } from './language-model-config.ts';
 import { type LstmLayer, type LstmLayerParameters, lstmLayer } from './lstm-layer.ts';
-import type { TensorMap } from './step-function.ts';
 
 export interface LanguageModelOutput {
   /** Time-major: [time·batch, vocabulary], row t·batch + b; `timeMajor` orders targets alike. */

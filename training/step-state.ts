@@ -1,4 +1,21 @@
-import type { TensorMap, TensorSpec } from './step-function.ts';
+import * as tf from '@tensorflow/tfjs-core';
+import type { StepFunction, TensorMap, TensorSpec } from '../compiler/index.ts';
+
+/** A step function with the state and inputs that it works on. */
+export interface Step {
+  readonly step: StepFunction;
+  readonly state: Record<string, TensorSpec>;
+  readonly inputs: Record<string, TensorSpec>;
+}
+
+/** Makes a step free all tensors that it doesn't return, where an engine runs it eagerly. */
+export function tidyStep(step: StepFunction): StepFunction {
+  return (state, inputs) =>
+    tf.tidy(() => {
+      const result = step(state, inputs);
+      return { state: { ...result.state }, outputs: { ...result.outputs } };
+    });
+}
 
 /** The entries whose names start with `prefix/`, named without it. */
 export function entriesUnder(map: TensorMap, prefix: string): TensorMap {

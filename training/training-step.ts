@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { StepResult, TensorMap } from '../compiler/index.ts';
 import { type AdamConfig, adamRates, adamUpdate, checkAdamConfig } from './adam.ts';
 import { codistillationObjective } from './codistillation-objective.ts';
 import { checkInteger, checkNumber } from './config-check.ts';
@@ -10,8 +11,7 @@ import {
   languageModelParameters,
   recurrentStateShapes,
 } from './language-model-config.ts';
-import type { StepFunction, TensorMap, TensorSpec } from './step-function.ts';
-import { entriesUnder, floatSpecs, placeUnder } from './step-state.ts';
+import { entriesUnder, floatSpecs, placeUnder, type Step, tidyStep } from './step-state.ts';
 
 export interface TrainingStepConfig {
   readonly model: LanguageModelConfig;
@@ -26,13 +26,6 @@ export interface TrainingStepConfig {
   readonly clipNorm: number;
   /** Weight of the distillation term, 0 or more; the paper's is 1. */
   readonly distillWeight: number;
-}
-
-/** A step function with the state and inputs that it works on. */
-export interface Step {
-  readonly step: StepFunction;
-  readonly state: Record<string, TensorSpec>;
-  readonly inputs: Record<string, TensorSpec>;
 }
 
 /**
@@ -54,7 +47,7 @@ export function createTrainingStep(config: TrainingStepConfig): Step {
   checkTrainingStepConfig(config);
   const parameters = languageModelParameters(config.model);
   return {
-    step: (state, inputs) => tf.tidy(() => trainingStep(config, state, inputs)),
+    step: tidyStep((state, inputs) => trainingStep(config, state, inputs)),
     state: {
       ...floatSpecs('student', parameters),
       ...floatSpecs('adam.m', parameters),
@@ -77,11 +70,7 @@ export function createTrainingStep(config: TrainingStepConfig): Step {
   };
 }
 
-function trainingStep(
-  config: TrainingStepConfig,
-  state: TensorMap,
-  inputs: TensorMap,
-): ReturnType<StepFunction> {
+function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: TensorMap): StepResult {
   const tokens = inputs.tokens as tf.Tensor2D;
   const parameters = entriesUnder(state, 'student');
   const student = forward(

@@ -4,7 +4,7 @@ import { adamRates, adamUpdate } from '../../training/adam.ts';
 import { gradientClipping } from '../../training/gradient-clipping.ts';
 import { close } from './tensors.ts';
 
-const config = { learningRate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+const config = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
 test('two steps of Adam worked by hand, with bias correction', (t) => {
   const unscaled = tf.scalar(1);

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import test, { type ExecutionContext } from 'ava';
+import type { TensorMap } from '../../compiler/index.ts';
 import {
   codistillationObjective,
   forward,
@@ -8,7 +9,6 @@ import {
   recurrentStateShapes,
   timeMajor,
 } from '../../training/index.ts';
-import type { TensorMap } from '../../training/step-function.ts';
 import {
   finiteDifferences,
   type ReferenceParameters,

@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import type { ExecutionContext } from 'ava';
+import type { TensorMap } from '../../compiler/index.ts';
 import {
   createRandomGenerator,
   initialiseParameters,
@@ -8,7 +9,6 @@ import {
   languageModelParameters,
   recurrentStateShapes,
 } from '../../training/index.ts';
-import type { TensorMap } from '../../training/step-function.ts';
 
 await tf.setBackend('cpu');
 
