@@ -5,7 +5,10 @@ export type BusKind = 'memory' | 'local' | 'nats';
 export type BusStatus =
   | { readonly type: 'connected' }
   | { readonly type: 'disconnected'; readonly reason: string }
+  /** Messages to us or from us were dropped, because we or the far side take them too slowly. */
   | { readonly type: 'slow-consumer'; readonly subject: string; readonly droppedMessages: number }
+  /** The server does not permit us this subject: nothing comes from or goes to it. */
+  | { readonly type: 'refused'; readonly subject: string; readonly error: Error }
   | { readonly type: 'closed'; readonly error?: Error };
 
 export interface BusMessage {
@@ -45,8 +48,10 @@ export interface Bus {
   readonly payloadBytesMax: number;
 
   /**
-   * Does not wait. @throws PayloadTooLargeError, BusClosedError.
-   * What is published while disconnected is lost: whoever needs an answer uses `request`.
+   * Does not wait, and may keep `data`: don't write to it afterwards. What is published while
+   * disconnected, or faster than it can be sent, is lost: whoever needs an answer uses `request`.
+   *
+   * @throws PayloadTooLargeError, BusClosedError.
    */
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
 
@@ -57,7 +62,12 @@ export interface Bus {
     options?: SubscribeOptions,
   ): Subscription;
 
-  /** @throws NoResponderError at once when nobody listens, DeadlineError, BusClosedError, PayloadTooLargeError. */
+  /**
+   * Resolves with the first answer. While disconnected it waits, within its deadline.
+   *
+   * @throws NoResponderError at once when nobody listens, DeadlineError, the signal's reason,
+   * BusClosedError, PayloadTooLargeError, BusOverloadedError when it could not be sent or delivered.
+   */
   request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage>;
 
   /** A subject that nobody else uses, for answers to this process. */

@@ -28,8 +28,9 @@ export class RequestTable {
     return `${this.#inbox}.*`;
   }
 
-  get size(): number {
-    return this.#pending.size;
+  /** Whether the request still awaits its answer. */
+  has(replySubject: string): boolean {
+    return this.#pending.has(replySubject);
   }
 
   /**
@@ -91,6 +92,12 @@ export class RequestTable {
   failNoResponder(replySubject: string): void {
     const pending = this.#pending.get(replySubject);
     pending?.fail(new NoResponderError(`Nobody listens on "${pending.subject}".`));
+  }
+
+  failSubject(subject: string, error: unknown): void {
+    for (const pending of [...this.#pending.values()]) {
+      if (pending.subject === subject) pending.fail(error);
+    }
   }
 
   failAll(error: unknown): void {
