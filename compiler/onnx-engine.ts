@@ -1,11 +1,13 @@
 import type { InferenceSession, OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
+import { splitFusedUpdates } from './fused-update.ts';
 import type { Graph } from './graph.ts';
 import { outputName, usedInputs, writeOnnxModel } from './onnx-model.ts';
 import { optimise } from './optimise.ts';
 import type { StateMemory } from './state-store.ts';
 import type { StepRunner } from './step-runner.ts';
-import type { DType, TensorData, TensorSpec } from './tensor-spec.ts';
+import { type DType, type TensorData, type TensorSpec, viewOf } from './tensor-spec.ts';
 import { inputPrefix, outputPrefix, statePrefix } from './trace-step.ts';
+import { UpdateRunner } from './update-runner.ts';
 
 type Onnxruntime = typeof import('onnxruntime-node');
 
@@ -27,7 +29,7 @@ export async function createOnnxRunner(
   options: OnnxEngineOptions,
 ): Promise<StepRunner> {
   const onnxruntime = await loadOnnxruntime();
-  const graph = optimise(traced);
+  const { graph, updates } = await splitUpdates(optimise(traced), state);
   const session = await onnxruntime.InferenceSession.create(writeOnnxModel(graph), {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
@@ -40,7 +42,26 @@ export async function createOnnxRunner(
       ? {}
       : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
   });
-  return new OnnxRunner(onnxruntime.Tensor, session, graph, state);
+  return new OnnxRunner(onnxruntime.Tensor, session, graph, state, updates);
+}
+
+/** Takes the optimizer's part out of the graph where WebAssembly can do it in one pass. */
+async function splitUpdates(
+  graph: Graph,
+  state: StateMemory,
+): Promise<{ graph: Graph; updates: UpdateRunner | undefined }> {
+  const { memory } = state;
+  if (memory === undefined) return { graph, updates: undefined };
+  const split = splitFusedUpdates(graph);
+  if (split.updates.length === 0) return { graph, updates: undefined };
+  try {
+    const updates = await UpdateRunner.create(split.updates, state);
+    return { graph: split.graph, updates };
+  } catch (error) {
+    // A host without vector instructions or several memories, or out of address space.
+    if (!(error instanceof WebAssembly.CompileError) && !(error instanceof RangeError)) throw error;
+    return { graph, updates: undefined };
+  }
 }
 
 class OnnxRunner implements StepRunner {
@@ -51,12 +72,17 @@ class OnnxRunner implements StepRunner {
   readonly #inputs: readonly [name: string, spec: TensorSpec][];
   readonly #updated: readonly string[];
   readonly #outputs: readonly string[];
+  readonly #updates: UpdateRunner | undefined;
+  /** What a run's results are written into; null lets onnxruntime allocate. */
+  #fetches: Record<string, Tensor | null>;
+  #scratchBuffer: ArrayBufferLike | undefined;
 
   constructor(
     tensor: TensorConstructor,
     session: InferenceSession,
     graph: Graph,
     state: StateMemory,
+    updates: UpdateRunner | undefined,
   ) {
     this.#tensor = tensor;
     this.#session = session;
@@ -75,6 +101,10 @@ class OnnxRunner implements StepRunner {
       .map(([key, value]) => [key.slice(inputPrefix.length), value as TensorSpec]);
     this.#updated = namesUnder(graph, statePrefix);
     this.#outputs = namesUnder(graph, outputPrefix);
+    this.#updates = updates;
+    this.#fetches = Object.fromEntries(
+      [...graph.outputs.keys()].map((key) => [outputName(key), null]),
+    );
   }
 
   async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {
@@ -82,14 +112,27 @@ class OnnxRunner implements StepRunner {
     for (const [name, spec] of this.#inputs) {
       feeds[inputPrefix + name] = this.#wrap(spec, inputs[name]!);
     }
-    const results = await this.#session.run(feeds);
+    this.#bindScratch();
+    const results = await this.#session.run(feeds, this.#fetches);
     const resultOf = (key: string) => (results[outputName(key)] as Tensor).data as TensorData;
+    this.#updates?.run((key) => resultOf(key)[0]!);
     for (const name of this.#updated) this.#state.read(name).set(resultOf(statePrefix + name));
     return Object.fromEntries(this.#outputs.map((name) => [name, resultOf(outputPrefix + name)]));
   }
 
   async dispose(): Promise<void> {
     await this.#session.release();
+  }
+
+  /** Lets the native run write where the fused updates read; the memory moves when it grows. */
+  #bindScratch(): void {
+    const buffer = this.#updates?.scratch.buffer;
+    if (buffer === undefined || buffer === this.#scratchBuffer) return;
+    for (const { key, byteOffset, shape } of this.#updates!.slots) {
+      const spec = { shape, dtype: 'float32' } as const;
+      this.#fetches[outputName(key)] = this.#wrap(spec, viewOf(spec, buffer, byteOffset));
+    }
+    this.#scratchBuffer = buffer;
   }
 
   #wrap(spec: { dtype: DType; shape: readonly number[] }, data: TensorData): Tensor {

@@ -61,7 +61,10 @@ function record(
     const result = step(placeholders(statePrefix, state), placeholders(inputPrefix, inputs));
     checkStepResult(result, state);
     for (const [name, tensor] of Object.entries(result.state)) {
-      outputs.set(statePrefix + name, backend.valueFor(tensor));
+      const key = statePrefix + name;
+      const value = backend.valueFor(tensor);
+      // An entry that is handed back as it came needs no update.
+      if (value !== graphInputs.get(key)) outputs.set(key, value);
     }
     for (const [name, tensor] of Object.entries(result.outputs)) {
       outputs.set(outputPrefix + name, backend.valueFor(tensor));
