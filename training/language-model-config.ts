@@ -56,8 +56,7 @@ export function languageModelParameters(
     shapes[`layer${layer}/cellGain`] = [hiddenSize];
     shapes[`layer${layer}/cellBias`] = [hiddenSize];
   }
-  // One row per word piece, as in the embedding: rows of a target are gathered, not columns.
-  shapes['output/weights'] = [vocabularySize, hiddenSize];
+  shapes['output/weights'] = [hiddenSize, vocabularySize];
   shapes['output/bias'] = [vocabularySize];
   return shapes;
 }

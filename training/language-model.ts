@@ -45,7 +45,7 @@ export function forward(
   const outputBias = parameters['output/bias'] as tf.Tensor1D;
   const last = hidden;
   return {
-    logits: tf.add(tf.matMul(last, outputWeights, false, true), outputBias),
+    logits: tf.add(tf.matMul(last, outputWeights), outputBias),
     recurrentState: Object.fromEntries(
       layers.flatMap(({ state }, index) => [
         [`layer${index}/hidden`, state.hidden],
@@ -56,10 +56,10 @@ export function forward(
       // The mean's division by the rows is done on the narrow side of both products.
       const share = 1 / rowGradients.shape[0];
       const gradients: Record<string, tf.Tensor> = {
-        'output/weights': tf.matMul(rowGradients, tf.mul(last, share), true, false),
+        'output/weights': tf.matMul(tf.mul(last, share), rowGradients, true, false),
         'output/bias': tf.mul(tf.sum(rowGradients, 0), share),
       };
-      let gradient = tf.mul<tf.Tensor2D>(tf.matMul(rowGradients, outputWeights), share);
+      let gradient = tf.mul<tf.Tensor2D>(tf.matMul(rowGradients, outputWeights, false, true), share);
       for (const [index, layer] of [...layers.entries()].reverse()) {
         const { input, parameters: ofLayer } = layer.backward(gradient);
         for (const [name, value] of Object.entries(ofLayer)) {

@@ -16,7 +16,7 @@ export function referenceLogits(
   tokens: readonly number[],
   state: readonly { readonly hidden: Row; readonly cell: Row }[],
 ): Row[] {
-  const { embeddingSize, vocabularySize, hiddenSize } = config;
+  const { embeddingSize, vocabularySize } = config;
   const layers = state.map((layer) => ({ ...layer }));
   return tokens.map((token) => {
     let values: Row = rowOf(parameters.embedding!, token, embeddingSize);
@@ -25,11 +25,9 @@ export function referenceLogits(
       Object.assign(before, after);
       values = after.hidden;
     }
-    return Array.from(
-      { length: vocabularySize },
-      (_, piece) =>
-        dot(values, rowOf(parameters['output/weights']!, piece, hiddenSize)) +
-        parameters['output/bias']![piece]!,
+    const bias = parameters['output/bias']!;
+    return times(values, parameters['output/weights']!, vocabularySize).map(
+      (value, piece) => value + bias[piece]!,
     );
   });
 }
