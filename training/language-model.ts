@@ -59,7 +59,10 @@ export function forward(
         'output/weights': tf.matMul(tf.mul(last, share), rowGradients, true, false),
         'output/bias': tf.mul(tf.sum(rowGradients, 0), share),
       };
-      let gradient = tf.mul<tf.Tensor2D>(tf.matMul(rowGradients, outputWeights, false, true), share);
+      let gradient = tf.mul<tf.Tensor2D>(
+        tf.matMul(rowGradients, outputWeights, false, true),
+        share,
+      );
       for (const [index, layer] of [...layers.entries()].reverse()) {
         const { input, parameters: ofLayer } = layer.backward(gradient);
         for (const [name, value] of Object.entries(ofLayer)) {

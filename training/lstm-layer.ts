@@ -88,16 +88,26 @@ export function lstmLayer(
   };
 }
 
-/** One step and what its gradient needs of it. */
+/** One step and what its gradient needs of it; [batch, H] where nothing else is said. */
 interface LstmStep {
   readonly before: LstmState;
   readonly after: LstmState;
-  /** σ(i), σ(f), σ(o), tanh(g), each [batch, H]. */
-  readonly gates: readonly [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D, tf.Tensor2D];
+  /** σ(i) */
+  readonly input: tf.Tensor2D;
+  /** σ(f) */
+  readonly forget: tf.Tensor2D;
+  /** σ(o) */
+  readonly output: tf.Tensor2D;
+  /** tanh(g) */
+  readonly candidate: tf.Tensor2D;
+  /** σ(i)·tanh(g) */
+  readonly admitted: tf.Tensor2D;
+  /** σ(f)·c */
+  readonly kept: tf.Tensor2D;
+  /** tanh(LN(c')) */
+  readonly shown: tf.Tensor2D;
   readonly recurrentNorm: Normalisation;
   readonly cellNorm: Normalisation;
-  /** tanh(LN(c')), [batch, H] */
-  readonly shown: tf.Tensor2D;
 }
 
 function lstmStep(
@@ -107,23 +117,30 @@ function lstmStep(
 ): LstmStep {
   const recurrentNorm = normalise(tf.matMul(before.hidden, parameters.recurrentWeights));
   const scaled = tf.mul(recurrentNorm.normalised, parameters.recurrentGain);
-  const sums = tf.split<tf.Tensor2D>(tf.add(scaled, projected), 4, 1);
-  const input = tf.sigmoid(sums[0]!);
-  const forget = tf.sigmoid(sums[1]!);
-  const output = tf.sigmoid(sums[2]!);
-  const candidate = tf.tanh(sums[3]!);
-  const cell = tf.add<tf.Tensor2D>(tf.mul(forget, before.cell), tf.mul(input, candidate));
+  const sums = tf.add<tf.Tensor2D>(scaled, projected);
+  const gates = tf.split<tf.Tensor2D>(sums, 4, 1);
+  const input = tf.sigmoid(gates[0]!);
+  const forget = tf.sigmoid(gates[1]!);
+  const output = tf.sigmoid(gates[2]!);
+  const candidate = tf.tanh(gates[3]!);
+  const admitted = tf.mul<tf.Tensor2D>(input, candidate);
+  const kept = tf.mul<tf.Tensor2D>(forget, before.cell);
+  const cell = tf.add<tf.Tensor2D>(kept, admitted);
   const cellNorm = normalise(cell);
   const scaledCell = tf.mul(cellNorm.normalised, parameters.cellGain);
   const shown = tf.tanh(tf.add<tf.Tensor2D>(scaledCell, parameters.cellBias));
-  const after = { hidden: tf.mul<tf.Tensor2D>(output, shown), cell };
   return {
     before,
-    after,
-    gates: [input, forget, output, candidate],
+    after: { hidden: tf.mul(output, shown), cell },
+    input,
+    forget,
+    output,
+    candidate,
+    admitted,
+    kept,
+    shown,
     recurrentNorm,
     cellNorm,
-    shown,
   };
 }
 
@@ -177,44 +194,39 @@ interface LstmStepGradients {
   readonly cellBefore: tf.Tensor2D;
 }
 
+/**
+ * Derivatives of products are taken from the products: with s = σ(z) that of s·y for z is
+ * (s·y)·(1 − s), and that of y·tanh(z) is y − (y·tanh(z))·tanh(z).
+ */
 function lstmStepBackward(
   parameters: LstmLayerParameters,
-  { before, gates, recurrentNorm, cellNorm, shown }: LstmStep,
+  step: LstmStep,
   outputGradient: tf.Tensor2D,
   later: LstmStepGradients | undefined,
 ): LstmStepGradients {
-  const [input, forget, output, candidate] = gates;
-  let hiddenGradient = outputGradient;
+  const { after, candidate, admitted, shown } = step;
+  let hidden = outputGradient;
   if (later !== undefined) {
-    const through = tf.matMul(later.product, parameters.recurrentWeights, false, true);
-    hiddenGradient = tf.add(outputGradient, through);
+    hidden = tf.add(hidden, tf.matMul(later.product, parameters.recurrentWeights, false, true));
   }
-  const scaledCell = tf.mul<tf.Tensor2D>(tf.mul(hiddenGradient, output), tanhSlope(shown));
-  let cell = normaliseBackward(cellNorm, tf.mul(scaledCell, parameters.cellGain));
+  const scaledCell = tf.mul<tf.Tensor2D>(hidden, tf.sub(step.output, tf.mul(after.hidden, shown)));
+  let cell = normaliseBackward(step.cellNorm, tf.mul(scaledCell, parameters.cellGain));
   if (later !== undefined) cell = tf.add(cell, later.cellBefore);
-  const sums = [
-    tf.mul<tf.Tensor2D>(tf.mul(cell, candidate), sigmoidSlope(input)),
-    tf.mul<tf.Tensor2D>(tf.mul(cell, before.cell), sigmoidSlope(forget)),
-    tf.mul<tf.Tensor2D>(tf.mul(hiddenGradient, shown), sigmoidSlope(output)),
-    tf.mul<tf.Tensor2D>(tf.mul(cell, input), tanhSlope(candidate)),
-  ];
-  const gateGradient = tf.concat2d(sums, 1);
+  const gates = tf.concat2d(
+    [
+      tf.mul<tf.Tensor2D>(tf.mul(cell, admitted), tf.sub(1, step.input)),
+      tf.mul<tf.Tensor2D>(tf.mul(cell, step.kept), tf.sub(1, step.forget)),
+      tf.mul<tf.Tensor2D>(tf.mul(hidden, after.hidden), tf.sub(1, step.output)),
+      tf.mul<tf.Tensor2D>(cell, tf.sub(step.input, tf.mul(admitted, candidate))),
+    ],
+    1,
+  );
   return {
-    gates: gateGradient,
-    product: normaliseBackward(recurrentNorm, tf.mul(gateGradient, parameters.recurrentGain)),
+    gates,
+    product: normaliseBackward(step.recurrentNorm, tf.mul(gates, parameters.recurrentGain)),
     scaledCell,
-    cellBefore: tf.mul(cell, forget),
+    cellBefore: tf.mul(cell, step.forget),
   };
-}
-
-/** The sigmoid's derivative, from its value. */
-function sigmoidSlope(value: tf.Tensor2D): tf.Tensor2D {
-  return tf.mul(value, tf.sub(1, value));
-}
-
-/** The hyperbolic tangent's derivative, from its value. */
-function tanhSlope(value: tf.Tensor2D): tf.Tensor2D {
-  return tf.sub(1, tf.square(value));
 }
 
 function concatRows(parts: tf.Tensor2D[]): tf.Tensor2D {

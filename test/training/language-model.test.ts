@@ -74,7 +74,7 @@ test("the paper's model can be expressed", (t) => {
   const shapes = languageModelParameters(paper);
   t.deepEqual(shapes['layer0/inputWeights'], [256, 4096]);
   t.deepEqual(shapes['layer1/inputWeights'], [1024, 4096]);
-  t.deepEqual(shapes['output/weights'], [24_006, 1024]);
+  t.deepEqual(shapes['output/weights'], [1024, 24_006]);
   t.deepEqual(recurrentStateShapes(paper, 128)['layer1/cell'], [128, 1024]);
 });
 
