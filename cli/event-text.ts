@@ -1,0 +1,68 @@
+import pc from 'picocolors';
+import type { JobEvent } from '../runtime/index.ts';
+import type { EvaluationEvent, KnownEvent } from './event-shapes.ts';
+import { type Progress, type ReplicaProgress, timeLeftMs } from './progress.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber } from './quantity.ts';
+
+/**
+ * A line for an event that people want to see as it comes, or undefined for those that the display sums up.
+ */
+export function describeEvent(event: KnownEvent): string | undefined {
+  switch (event.type) {
+    case 'warning':
+      return pc.yellow(`warning: ${event.message}`);
+    case 'evaluation':
+      return describeEvaluation(event);
+    case 'actor':
+      return describeActor(event);
+    default:
+      return undefined;
+  }
+}
+
+/** An event of the job's own making, as `type key=value …`. */
+export function describeUnknownEvent(event: JobEvent): string {
+  const fields = Object.entries(event)
+    .filter(([key]) => key !== 'type' && key !== 'atMs')
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return [event.type, ...fields].join(' ');
+}
+
+/** `a  120/1000  loss 5.123  distill 6.012  4,321 tokens/s  stale 50` */
+export function describeReplica(name: string, replica: ReplicaProgress): string {
+  const { last, loss, distillLoss } = replica;
+  return [
+    pc.bold(name),
+    `step ${last.step}${last.steps ? `/${last.steps}` : ''}`,
+    `loss ${formatNumber(loss)}`,
+    ...(distillLoss === undefined ? [] : [`distill ${formatNumber(distillLoss)}`]),
+    ...(last.tokensPerSecond == null ? [] : [`${formatCount(last.tokensPerSecond)} tokens/s`]),
+    ...(last.stalenessSteps == null ? [] : [`teacher ${last.stalenessSteps} steps old`]),
+  ].join('  ');
+}
+
+/** `12.3 MB exchanged  2 restarts  3 min 20 s left` */
+export function describeTotals(progress: Progress): string {
+  const bytes = [...progress.replicas.values()].map(({ last }) => last.bytesExchanged ?? 0);
+  const left = timeLeftMs(progress);
+  return [
+    `${formatBytes(bytes.reduce((sum, value) => sum + value, 0))} exchanged`,
+    ...(progress.restarts === 0 ? [] : [`${progress.restarts} restarts`]),
+    ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
+  ].join('  ');
+}
+
+export function describeEvaluation(event: EvaluationEvent): string {
+  const losses = event.losses.map((loss) => formatNumber(loss)).join(' / ');
+  const ensemble =
+    event.ensembleLoss == null ? '' : `, ensemble ${formatNumber(event.ensembleLoss)}`;
+  return `held out at step ${event.step}: loss ${losses}${ensemble}`;
+}
+
+function describeActor(event: Extract<KnownEvent, { type: 'actor' }>): string | undefined {
+  if (event.event === 'restarted') return pc.yellow(`${event.actor} restarted from its checkpoint`);
+  if (event.event === 'died' && event.cause?.kind !== 'stopped') {
+    return pc.yellow(`${event.actor} died: ${event.cause?.message ?? event.cause?.kind ?? '?'}`);
+  }
+  return undefined;
+}

@@ -1,0 +1,81 @@
+import { resolve } from 'node:path';
+import { actorModules } from '../actors/index.ts';
+import { BusUnavailableError, UserInputError } from '../errors.ts';
+import { createSystem, type System } from '../runtime/index.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { Interruption, type InterruptionWatch, watchInterruptions } from './interruption.ts';
+import { moduleUrl, offerPackage } from './job-module.ts';
+import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
+import type { CommandContext } from './program.ts';
+
+export interface NodeFlags extends NatsFlags {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly module?: readonly string[];
+}
+
+const drainMs = 5000;
+
+/**
+ * `actorctl node`: takes actors of the jobs on a nats-server until it is told to stop, then lets its actors finish
+ * and leaves. It instantiates only actors of the built-in modules and of those given here.
+ */
+export async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<ExitCode> {
+  const { output, environment } = context;
+  const nats = parseNatsFlags(flags);
+  if (nats === undefined) throw new UserInputError('A node needs a server to join: give --nats.');
+  const modules = await listModules(flags.module ?? [], environment.cwd);
+  using watch = watchInterruptions({
+    stdout: environment.stdout,
+    onFirst: () => output.message('Leaving: the actors here finish. Again ends them at once.'),
+    onSecond: () => process.exit(exitCodes.interrupted),
+  });
+  await using system = await createSystem({
+    bus: { nats },
+    modules,
+    ...(flags.name !== undefined && { nodeName: flags.name }),
+    ...(flags.namespace !== undefined && { namespace: flags.namespace }),
+  });
+  followNode(system, watch, context);
+  const server = describeServers(nats);
+  const { nodeId } = system;
+  output.message(`Joined ${server} as ${flags.name ?? nodeId}; Ctrl-C leaves.`, {
+    type: 'node',
+    event: 'joined',
+    node: nodeId,
+    server,
+  });
+  const reason = await aborted(watch.signal);
+  await system.drain({ timeoutMs: drainMs });
+  if (!(reason instanceof Interruption)) throw reason;
+  output.message('Left.', { type: 'node', event: 'left', node: nodeId });
+  return exitCodes.ok;
+}
+
+/** A node outlives its server's restarts; only a bus that is closed for good ends it. */
+function followNode(system: System, watch: InterruptionWatch, { output }: CommandContext): void {
+  system.onStatus((status) => {
+    if (status.type === 'disconnected') {
+      const message = `The server is away (${status.reason}); reconnecting.`;
+      output.message(message, { type: 'warning', message });
+    } else if (status.type === 'connected') {
+      output.message('Connected again.', { type: 'node', event: 'connected', node: system.nodeId });
+    } else if (status.type === 'closed') {
+      const reason = status.error?.message ?? 'no reason given';
+      watch.interrupt(new BusUnavailableError(`The connection was closed for good: ${reason}`));
+    }
+  });
+}
+
+async function listModules(paths: readonly string[], cwd: string): Promise<readonly string[]> {
+  if (paths.length > 0) await offerPackage();
+  const urls = await Promise.all(paths.map((path) => moduleUrl(resolve(cwd, path))));
+  return [...actorModules, ...urls.map(({ href }) => href)];
+}
+
+async function aborted(signal: AbortSignal): Promise<unknown> {
+  if (!signal.aborted) {
+    await new Promise((settle) => signal.addEventListener('abort', settle, { once: true }));
+  }
+  return signal.reason;
+}

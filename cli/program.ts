@@ -1,0 +1,157 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { UserInputError } from '../errors.ts';
+import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
+import type { NatsFlags } from './nats-address.ts';
+import type { NodeFlags } from './node-command.ts';
+import type { CommandEnvironment, Output } from './output.ts';
+import { packageVersion } from './package-info.ts';
+import type { ResumeFlags } from './resume-command.ts';
+import type { RunFlags } from './run-command.ts';
+
+export interface CommandContext {
+  readonly output: Output;
+  readonly environment: CommandEnvironment;
+}
+
+/** Commands load what they need when they are called, so that `--help` and mistakes answer at once. */
+export function createProgram(context: CommandContext, done: (code: ExitCode) => void): Command {
+  const program = new Command('actorctl')
+    .description('Train neural networks that teach one another, as actors on one machine or many.')
+    .version(packageVersion)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .showHelpAfterError(false);
+  addRun(program, context, done);
+  addResume(program, context, done);
+  addNode(program, context, done);
+  addDoctor(program, context, done);
+  program.addHelpText(
+    'after',
+    `\nExit codes:\n${exitCodeMeanings.map(([code, text]) => `  ${String(code).padStart(3)}  ${text}`).join('\n')}`,
+  );
+  return program;
+}
+
+function addRun(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
+  const command = program
+    .command('run')
+    .description('run an example by its name, or the job in a file of yours')
+    .argument('[job]', 'NAME of an example, or FILE.ts whose default export is a job')
+    .helpOption(false)
+    .option('-h, --help', 'show this; after a job also its options')
+    .option('--data <paths...>', 'text files or folders; short for --set data=…')
+    .option('--steps <n>', 'short for --set steps=…')
+    .option('--replicas <n>', 'short for --set replicas=…')
+    .option('--seed <n>', 'short for --set seed=…')
+    .option('--set <key=value...>', 'an option of the job\'s; lists as a,b or ["a", "b"]')
+    .option('--run-dir <dir>', 'a new folder for the run (default runs/<job>-<time>)');
+  addBusOptions(command)
+    .option('--namespace <name>', 'only nodes of this name take part')
+    .addHelpText('after', runExamples)
+    .action(async (job: string | undefined, flags: RunFlags & { readonly help?: boolean }) => {
+      if (flags.help) return await showRunHelp(command, job, context);
+      if (job === undefined) throw new UserInputError(await describeMissingJob());
+      const { runCommand } = await import('./run-command.ts');
+      done(await runCommand(job, flags, context));
+    });
+}
+
+function addResume(
+  program: Command,
+  context: CommandContext,
+  done: (code: ExitCode) => void,
+): void {
+  const command = program
+    .command('resume')
+    .description('go on with a run that was interrupted or failed')
+    .argument('<run>', 'its folder, or its name below runs/');
+  addBusOptions(command)
+    .addHelpText('after', '\nExamples:\n  actorctl resume runs/lm-codistill-20261124-101500')
+    .action(async (run: string, flags: ResumeFlags) => {
+      const { resumeCommand } = await import('./resume-command.ts');
+      done(await resumeCommand(run, flags, context));
+    });
+}
+
+function addNode(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
+  program
+    .command('node')
+    .description('join a nats-server and take actors of the jobs there')
+    .requiredOption('--nats <url>', 'the server; several of a cluster with commas')
+    .option('--nats-creds <file>', 'credentials for it')
+    .option('--name <name>', 'how this node is called')
+    .option('--namespace <name>', 'only jobs of this name')
+    .option('--module <files...>', 'modules of actors, besides those of codistill')
+    .option('--json', 'one JSON object per line and event on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  actorctl node --nats nats://10.0.0.5:4222 --name attic
+  actorctl node --nats nats://localhost:4222 --module ./my-actors.ts`,
+    )
+    .action(async (flags: NodeFlags) => {
+      const { nodeCommand } = await import('./node-command.ts');
+      done(await nodeCommand(flags, context));
+    });
+}
+
+function addDoctor(
+  program: Command,
+  context: CommandContext,
+  done: (code: ExitCode) => void,
+): void {
+  program
+    .command('doctor')
+    .description('say what works on this machine, what does not and what to do')
+    .option('--nats <url>', 'also try this server')
+    .option('--nats-creds <file>', 'credentials for it')
+    .option('--json', 'one JSON object per line and check on stdout')
+    .addHelpText('after', '\nExamples:\n  actorctl doctor --nats nats://localhost:4222')
+    .action(async (flags: NatsFlags) => {
+      const { doctorCommand } = await import('./doctor-command.ts');
+      done(await doctorCommand(flags, context));
+    });
+}
+
+const runExamples = `
+Examples:
+  actorctl run lm-codistill
+  actorctl run lm-codistill --data texts/ --steps 2000 --set hiddenSize=512
+  actorctl run lm-codistill --help
+  actorctl run ./my-job.ts --nats nats://localhost:4222 --wait-nodes 2`;
+
+function addBusOptions(command: Command): Command {
+  return command
+    .option('--nats <url>', 'run over this nats-server, with all nodes that joined there')
+    .option('--nats-creds <file>', 'credentials for it')
+    .option('--wait-nodes <n>', 'start when n nodes are there, this one included', atLeastOne, 1)
+    .option('--bus-timeout <seconds>', 'give up when the bus is away for longer', atLeastOne, 60)
+    .option('--json', 'one JSON object per line and event on stdout');
+}
+
+async function showRunHelp(
+  command: Command,
+  job: string | undefined,
+  { environment }: CommandContext,
+): Promise<void> {
+  command.outputHelp();
+  if (job === undefined) return;
+  const { loadJob } = await import('./job-module.ts');
+  const { formatJobOptions } = await import('./job-options.ts');
+  const { name, description, options } = (await loadJob(job, environment.cwd)).job;
+  environment.stdout.write(
+    `\n${name}: ${description}\nOptions for --set:\n${formatJobOptions(options)}\n`,
+  );
+}
+
+async function describeMissingJob(): Promise<string> {
+  const { listExamples } = await import('./package-info.ts');
+  return `Which job? Give the name of an example (${listExamples().join(', ')}) or the path of a file.`;
+}
+
+function atLeastOne(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError('It is a whole number of at least 1.');
+}
