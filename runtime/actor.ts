@@ -1,0 +1,118 @@
+import type { Clock } from './clock.ts';
+
+/**
+ * How a method may be called. `call`: at most once. `idempotent`: sent again when the actor dies
+ * with the call in flight. `stream`: an async generator, read with credit.
+ */
+export type MethodKind = 'call' | 'idempotent' | 'stream';
+
+/** What an actor instance may have besides its methods; none of these can be called from outside. */
+export interface ActorLifecycle {
+  /** The state to go on from after a restart: plain data and typed arrays. */
+  checkpoint?(): unknown;
+  /** Runs before the first message, with what `checkpoint` last returned. */
+  restore?(state: never): void | Promise<void>;
+  /** Asks the actor to finish its work in hand; a checkpoint and a stop follow. */
+  drain?(): void | Promise<void>;
+  [Symbol.asyncDispose]?(): PromiseLike<void>;
+}
+
+/** What the runtime tells a method about the call that it serves. */
+export interface CallContext {
+  /** Aborts when the caller gives up or its deadline passes. */
+  readonly signal: AbortSignal;
+  /** Milliseconds that the caller still waits, as of the moment when the method began. */
+  readonly deadlineMs: number;
+}
+
+/** What the runtime gives an actor for life. */
+export interface ActorContext {
+  readonly name: string;
+  readonly type: string;
+  /** 1 for the first life, one more for each restart. */
+  readonly epoch: number;
+  readonly nodeId: string;
+  /** Aborts when the actor is stopped. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /**
+   * Calls `actor.checkpoint()` and resolves when the owner's store has made the result durable.
+   * @throws the store's error, or DeadlineError when the owner doesn't confirm within a minute.
+   */
+  saveCheckpoint(): Promise<void>;
+}
+
+type LifecycleKey = keyof ActorLifecycle;
+
+/** The methods of `Actor` that may be declared. */
+export type CallableKey<Actor> = Exclude<
+  {
+    // biome-ignore lint/suspicious/noExplicitAny: any function type has to match here
+    [Key in keyof Actor]: Actor[Key] extends (...args: any[]) => unknown ? Key : never;
+  }[keyof Actor],
+  LifecycleKey | symbol
+>;
+
+/** `stream` for what returns an AsyncIterable, `call` or `idempotent` for all else. */
+export type MethodKindOf<Method> = Method extends (...args: never[]) => infer Result
+  ? Result extends AsyncIterable<unknown>
+    ? 'stream'
+    : 'call' | 'idempotent'
+  : never;
+
+export type MethodKinds<Actor> = {
+  readonly [Key in CallableKey<Actor>]?: MethodKindOf<Actor[Key]>;
+};
+
+const definitionMark: unique symbol = Symbol.for('codistill.actor-definition');
+
+export interface ActorDefinition<Options, Actor> {
+  readonly [definitionMark]: true;
+  readonly type: string;
+  /** URL of the module that exports this definition; child processes import it. */
+  readonly module: string;
+  readonly methods: MethodKinds<Actor>;
+  create(context: ActorContext, options: Options): Actor | Promise<Actor>;
+}
+
+/** A definition whose options and instance are not known to the compiler. */
+export type AnyActorDefinition = ActorDefinition<never, object>;
+
+/**
+ * Declares an actor type. Export the result from `module`: a child process finds it there by `type`.
+ * Only the methods listed in `methods` can be called from outside. A method that takes a
+ * `CallContext` takes it last, and the parameters before it have no default values.
+ * @throws TypeError when type, module or a method's kind is not usable.
+ */
+export function defineActor<Options, Actor extends object>(declaration: {
+  readonly type: string;
+  readonly module: string;
+  readonly methods: NoInfer<MethodKinds<Actor>>;
+  create(context: ActorContext, options: Options): Actor | Promise<Actor>;
+}): ActorDefinition<Options, Actor> {
+  if (!/^[\w./-]{1,128}$/.test(declaration.type)) {
+    throw new TypeError(
+      `an actor's type is 1 to 128 letters, digits and ./_-, got "${declaration.type}"`,
+    );
+  }
+  if (!URL.canParse(declaration.module)) {
+    throw new TypeError(
+      `the module of actor type ${declaration.type} must be a URL (import.meta.url), ` +
+        `got "${declaration.module}"`,
+    );
+  }
+  for (const [method, kind] of Object.entries<unknown>(declaration.methods)) {
+    if (kind !== 'call' && kind !== 'idempotent' && kind !== 'stream') {
+      throw new TypeError(
+        `method ${method} of actor type ${declaration.type} must be declared "call", ` +
+          `"idempotent" or "stream", got ${JSON.stringify(kind)}`,
+      );
+    }
+  }
+  return { ...declaration, [definitionMark]: true };
+}
+
+/** Whether an export of a module is an actor definition. */
+export function isActorDefinition(value: unknown): value is AnyActorDefinition {
+  return typeof value === 'object' && value !== null && definitionMark in value;
+}

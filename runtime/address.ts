@@ -1,0 +1,38 @@
+/** Where everything of a Codistill system listens: the one place that spells subjects. */
+export const subjects = {
+  /** Messages to the living incarnation of an actor. */
+  actor: (namespace: string, name: string): string =>
+    `codistill.${encodeToken(namespace)}.actor.${encodeToken(name)}`,
+  /** The owner's announcements about an actor: running, restarting, dead. */
+  actorState: (namespace: string, name: string): string =>
+    `${subjects.actor(namespace, name)}.state`,
+  /** Requests to a node: locate, start, kill, checkpoint, exited. */
+  node: (namespace: string, nodeId: string): string =>
+    `codistill.${encodeToken(namespace)}.node.${encodeToken(nodeId)}`,
+  /** Requests from a node to one of its child processes. */
+  process: (namespace: string, processId: string): string =>
+    `codistill.${encodeToken(namespace)}.process.${encodeToken(processId)}`,
+  /** Every node's sign of life, once a second. */
+  heartbeat: (namespace: string): string => `codistill.${encodeToken(namespace)}.heartbeat`,
+};
+
+/**
+ * One life of an actor. Every message names it, so that a reply of an earlier life, or of another
+ * owner's actor with the same name, is never taken for an answer of this one.
+ */
+export function incarnationOf(owner: string, name: string, epoch: number): string {
+  return `${name}@${owner}#${epoch}`;
+}
+
+/** A subject's word from any text: letters, digits, `-` and `_` stay, other bytes become `=XX`. */
+export function encodeToken(text: string): string {
+  if (/^[\w-]+$/.test(text)) return text;
+  let token = '';
+  for (const byte of new TextEncoder().encode(text)) {
+    const character = String.fromCharCode(byte);
+    token += /[\w-]/.test(character)
+      ? character
+      : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return token;
+}

@@ -1,0 +1,63 @@
+/**
+ * The work waiting for an actor: first in, first out, one at a time, never more than
+ * `messagesMax` waiting. Jobs settle their own callers and must not throw.
+ */
+export class Mailbox {
+  readonly #messagesMax: number;
+  #jobs: (() => Promise<void> | void)[] = [];
+  /** Jobs before this index are done; shifting an array per message would cost its length. */
+  #head = 0;
+  #running = false;
+  #idleListeners: (() => void)[] = [];
+
+  constructor(messagesMax: number) {
+    if (!Number.isInteger(messagesMax) || messagesMax < 1) {
+      throw new RangeError(`mailboxMessagesMax must be an integer from 1 up, got ${messagesMax}`);
+    }
+    this.#messagesMax = messagesMax;
+  }
+
+  get waiting(): number {
+    return this.#jobs.length - this.#head;
+  }
+
+  /** Queues the job, or returns false when the mailbox is full. */
+  push(job: () => Promise<void> | void): boolean {
+    if (this.waiting >= this.#messagesMax) return false;
+    this.#jobs.push(job);
+    if (!this.#running) {
+      this.#running = true;
+      void this.#work();
+    }
+    return true;
+  }
+
+  /** Resolves when nothing waits and nothing runs. */
+  idle(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#idleListeners.push(resolve));
+  }
+
+  /** Forgets what waits; the job that runs goes on. */
+  clear(): void {
+    this.#jobs = [];
+    this.#head = 0;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#head < this.#jobs.length) {
+      const job = this.#jobs[this.#head]!;
+      this.#head += 1;
+      if (this.#head === 1024 || this.#head === this.#jobs.length) {
+        this.#jobs = this.#jobs.slice(this.#head);
+        this.#head = 0;
+      }
+      const pending = job();
+      if (pending !== undefined) await pending;
+    }
+    this.#running = false;
+    const listeners = this.#idleListeners;
+    this.#idleListeners = [];
+    for (const listener of listeners) listener();
+  }
+}

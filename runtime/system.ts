@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto';
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import type { ActorDefinition, AnyActorDefinition } from './actor.ts';
+import type { Bus, BusStatus, Subscription } from './bus.ts';
+import { type CheckpointStore, createMemoryCheckpointStore } from './checkpoint-store.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { definitionsOf } from './definition-lookup.ts';
+import { addressOf, createHandle, type Handle } from './handle.ts';
+import { HostNode, type LogEntry } from './host-node.ts';
+import { startLocalHub } from './local-hub.ts';
+import { createMemoryBus } from './memory-bus.ts';
+import type { NatsOptions } from './nats-options.ts';
+import type { NodeInfo } from './placement.ts';
+import { type BusAccess, connectBus } from './process-boot.ts';
+import type { SpawnOptions } from './spawn-options.ts';
+import type { ActorEvent } from './supervisor.ts';
+import type { Resources } from './wire.ts';
+
+/** An actor that is asked to stop may take so long to dispose of what it holds. */
+const CLOSE_GRACE_MS = 3_000;
+const STOP_TIMEOUT_MS = 5_000;
+
+export interface SystemOptions {
+  /**
+   * `memory`: this process only, actors inline. `local`: this host, actors in child processes, no
+   * server. `nats`: every host that joins the namespace. A connected Bus: for tests and simulations.
+   */
+  readonly bus: 'memory' | 'local' | { readonly nats: NatsOptions } | { readonly connected: Bus };
+  /** Systems of one namespace see each other's nodes and share actor names. Default `default`. */
+  readonly namespace?: string;
+  /** Default: the host's name. */
+  readonly nodeName?: string;
+  /** Unique; default random. */
+  readonly nodeId?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** What actors may reserve here; default: all processors and all memory. */
+  readonly resources?: Resources;
+  /** URLs of the modules whose actors may be instantiated on this node, by other owners too. */
+  readonly modules?: readonly string[];
+  /** Default: in memory, so that states outlive actors but not this process. */
+  readonly checkpoints?: CheckpointStore;
+  readonly clock?: Clock;
+  readonly log?: (entry: LogEntry) => void;
+  /** Processes kept ready after the first was needed. Default 1. */
+  readonly warmProcesses?: number;
+}
+
+/** A host process's part of an actor system: it owns the actors that it spawns. */
+export interface System {
+  readonly nodeId: string;
+  /**
+   * Starts an actor and resolves when it takes calls. Its state is kept and it is restarted by this
+   * system, which it does not outlive.
+   * @throws PlacementError with each node's reason, NameTakenError, what `create` threw; TypeError
+   * or RangeError for an option that can't be used.
+   */
+  spawn<Options, Actor>(
+    definition: ActorDefinition<Options, Actor>,
+    options: Options,
+    spawnOptions?: SpawnOptions,
+  ): Promise<Handle<Actor>>;
+  /** This node first. */
+  nodes(): readonly NodeInfo[];
+  /** @throws DeadlineError naming those that are there, or the signal's reason. */
+  waitForNodes(
+    count: number,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<readonly NodeInfo[]>;
+  onActorEvent(listener: (event: ActorEvent) => void): Subscription;
+  /** Of the bus: connected, disconnected, closed. */
+  onStatus(listener: (status: BusStatus) => void): Subscription;
+  /** Ends an actor of this system; it is killed if it doesn't end in time. */
+  stop(handle: object, options?: { readonly timeoutMs?: number }): Promise<void>;
+  /** Lets all actors finish and save their state within `timeoutMs`, then stops them. */
+  drain(options: { readonly timeoutMs: number }): Promise<void>;
+  /** Stops all actors and processes and leaves the bus. Idempotent. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+interface Connection {
+  readonly bus: Bus;
+  readonly access: BusAccess | undefined;
+  readonly shared: boolean;
+  close(): Promise<void>;
+}
+
+/** @throws BusUnavailableError, or what importing one of `modules` throws. */
+export async function createSystem(options: SystemOptions): Promise<System> {
+  const nodeId = options.nodeId ?? `n${randomBytes(6).toString('hex')}`;
+  const connection = await connect(options.bus, nodeId);
+  try {
+    const listeners = new Set<(event: ActorEvent) => void>();
+    const modules = options.modules ?? [];
+    const host = new HostNode({
+      bus: connection.bus,
+      access: connection.access,
+      shared: connection.shared,
+      namespace: options.namespace ?? 'default',
+      nodeId,
+      nodeName: options.nodeName ?? hostname(),
+      labels: options.labels ?? {},
+      resources: options.resources ?? { cpu: availableParallelism(), memoryBytes: totalmem() },
+      modules,
+      definitions: connection.shared ? await collectDefinitions(modules) : new Map(),
+      checkpoints: options.checkpoints ?? createMemoryCheckpointStore(),
+      clock: options.clock ?? systemClock,
+      warmProcesses: options.warmProcesses ?? 1,
+      emit: (event) => {
+        for (const listener of listeners) listener(event);
+      },
+      log: options.log ?? (() => {}),
+    });
+    await connection.bus.flush();
+    return createFacade(host, connection, listeners);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+function createFacade(
+  host: HostNode,
+  connection: Connection,
+  listeners: Set<(event: ActorEvent) => void>,
+): System {
+  const { supervisor, membership, caller, endpoint } = host;
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await host.close(CLOSE_GRACE_MS);
+    await connection.close();
+  };
+  const system: System = {
+    nodeId: endpoint.nodeId,
+    async spawn<Options, Actor>(
+      definition: ActorDefinition<Options, Actor>,
+      options: Options,
+      spawnOptions: SpawnOptions = {},
+    ) {
+      return createHandle<Actor>(await supervisor.spawn(definition, options, spawnOptions), caller);
+    },
+    nodes: () => membership.nodes(),
+    waitForNodes: (count, options) => membership.waitFor(count, options),
+    onActorEvent(listener) {
+      listeners.add(listener);
+      return { unsubscribe: () => listeners.delete(listener) };
+    },
+    onStatus: (listener) => connection.bus.onStatus(listener),
+    async stop(handle, { timeoutMs = STOP_TIMEOUT_MS } = {}) {
+      const { name, owner } = addressOf(handle);
+      if (owner !== endpoint.nodeId) {
+        throw new TypeError(`actor ${name} belongs to node ${owner}; only its owner can stop it`);
+      }
+      await supervisor.stop(name, timeoutMs);
+    },
+    drain: ({ timeoutMs }) => host.drain(timeoutMs),
+    close() {
+      closed ??= close();
+      return closed;
+    },
+    [Symbol.asyncDispose]: () => system.close(),
+  };
+  return system;
+}
+
+async function connect(bus: SystemOptions['bus'], nodeId: string): Promise<Connection> {
+  if (bus === 'memory') {
+    const memory = createMemoryBus();
+    return { bus: memory, access: undefined, shared: false, close: () => memory.close() };
+  }
+  if (bus === 'local') {
+    const hub = await startLocalHub();
+    const access = { kind: 'local', socketPath: hub.socketPath } as const;
+    return { bus: hub.connect(), access, shared: false, close: () => hub.close() };
+  }
+  if ('connected' in bus) {
+    const { connected } = bus;
+    return { bus: connected, access: undefined, shared: true, close: () => connected.close() };
+  }
+  const access = { kind: 'nats', options: bus.nats } as const;
+  const nats = await connectBus(access, `node-${nodeId}`);
+  return { bus: nats, access, shared: true, close: () => nats.close() };
+}
+
+async function collectDefinitions(
+  modules: readonly string[],
+): Promise<ReadonlyMap<string, AnyActorDefinition>> {
+  const definitions = new Map<string, AnyActorDefinition>();
+  for (const module of modules) {
+    for (const definition of await definitionsOf(module)) {
+      const known = definitions.get(definition.type);
+      if (known !== undefined && known.module !== definition.module) {
+        throw new TypeError(
+          `modules ${known.module} and ${definition.module} both export actor type ` +
+            `${definition.type}; a type must have one definition`,
+        );
+      }
+      definitions.set(definition.type, definition);
+    }
+  }
+  return definitions;
+}
