@@ -1,0 +1,28 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { UserInputError } from '../errors.ts';
+
+/**
+ * Writes `parts` one after the other to `path`: after a crash or a full disk there is the whole file or none.
+ * @throws UserInputError that says what stands in the way, such as a full disk.
+ */
+export async function writeAtomically(
+  path: string,
+  parts: readonly (Uint8Array | string)[],
+): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = await open(temporary, 'w');
+    try {
+      for (const part of parts) await file.writeFile(part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === 'ENOSPC' ? 'the disk is full' : message;
+    throw new UserInputError(`can't write ${path}: ${reason}`, { cause });
+  }
+}
