@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Corpus } from '../datasets/index.ts';
-import { type Handle, type JobContext, withCallOptions } from '../runtime/index.ts';
+import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
 import type { CodistillationPlan } from './codistillation-plan.ts';
 import { type Evaluator, evaluator } from './evaluator.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
@@ -129,7 +129,7 @@ export class CodistillationGroup {
   async #follow(index: number): Promise<void> {
     const { name, trainer } = this.#replicas[index] as Replica;
     const handle = withCallOptions(trainer, { timeoutMs: STEP_TIMEOUT_MS });
-    const { clock, signal } = this.#context;
+    const { signal } = this.#context;
     let seen = 0;
     let finished = false;
     while (!finished) {
@@ -150,7 +150,7 @@ export class CodistillationGroup {
         what: `follow the training of ${name}`,
         patienceMs: this.#plan.patienceMs,
         isPassing,
-        clock,
+        clock: systemClock,
         signal,
       });
     }

@@ -1,3 +1,4 @@
+import type { EngineName } from '../compiler/index.ts';
 import type { AdamConfig, LanguageModelConfig, LearningRateSchedule } from '../training/index.ts';
 import type { DeltaCodec } from './weight-delta.ts';
 import type { ExchangeMode } from './weight-exchange.ts';
@@ -21,7 +22,7 @@ export interface CodistillationPlan {
   readonly checkpointIntervalSteps: number;
   readonly evaluationIntervalSteps: number;
   readonly evaluationWindows: number;
-  readonly engine: string;
+  readonly engine: EngineName | 'auto';
   readonly threads: number;
   /** How long a restarting actor or a bus that is away is waited for. */
   readonly patienceMs: number;

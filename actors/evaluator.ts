@@ -1,4 +1,10 @@
-import { type CompiledStep, compileStep, createState, type StateStore } from '../compiler/index.ts';
+import {
+  type CompiledStep,
+  compileStep,
+  createState,
+  type EngineName,
+  type StateStore,
+} from '../compiler/index.ts';
 import { createWindows, openTokenShard, type Windows } from '../datasets/index.ts';
 import { type ActorDefinition, defineActor, type Handle } from '../runtime/index.ts';
 import { createEvaluationStep, type LanguageModelConfig } from '../training/index.ts';
@@ -13,7 +19,7 @@ export interface EvaluatorOptions {
   readonly time: number;
   /** Windows scored each time, always the same ones. */
   readonly windowsMax: number;
-  readonly engine: string;
+  readonly engine: EngineName | 'auto';
   readonly threads: number;
 }
 

@@ -96,7 +96,7 @@ export async function spawnReplicas(
 function trainerNodes({ system }: JobContext<unknown>): readonly string[] {
   const others = system
     .nodes()
-    .map((node) => node.id)
+    .map((node) => node.nodeId)
     .filter((id) => id !== system.nodeId)
     .sort();
   return [system.nodeId, ...others];

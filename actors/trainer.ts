@@ -1,5 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { type CompiledStep, compileStep, createState, type StateStore } from '../compiler/index.ts';
+import {
+  type CompiledStep,
+  compileStep,
+  createState,
+  type EngineName,
+  type StateStore,
+} from '../compiler/index.ts';
 import { DamagedDataError } from '../errors.ts';
 import {
   type ActorContext,
@@ -58,7 +64,7 @@ export interface TrainerOptions {
   readonly exchangeIntervalSteps: number;
   readonly codec: DeltaCodec;
   readonly checkpointIntervalSteps: number;
-  readonly engine: string;
+  readonly engine: EngineName | 'auto';
   readonly threads: number;
   /** Windows read ahead at most. */
   readonly prefetchWindows: number;

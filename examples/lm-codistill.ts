@@ -7,8 +7,9 @@ import {
   deltaCodecs,
   exchangeModes,
 } from 'codistill/actors';
+import { engineNames } from 'codistill/compiler';
 import { type Corpus, openCorpus, prepareCorpus } from 'codistill/datasets';
-import { defineJob, type JobContext } from 'codistill/runtime';
+import { defineJob, type Job, type JobContext } from 'codistill/runtime';
 import * as v from 'valibot';
 
 const options = v.object({
@@ -47,7 +48,11 @@ const options = v.object({
     0.05,
     'share of the text that nobody trains on',
   ),
-  engine: option(v.string(), 'auto', 'what computes the steps (see actorctl doctor)'),
+  engine: option(
+    v.picklist(['auto', ...engineNames]),
+    'auto',
+    'what computes the steps (see actorctl doctor)',
+  ),
   threads: option(whole(1, 256), 1, 'threads of each replica'),
   patienceMs: option(
     whole(1000, 86_400_000),
@@ -58,7 +63,7 @@ const options = v.object({
 });
 type Options = v.InferOutput<typeof options>;
 
-export default defineJob({
+const job: Job<typeof options> = defineJob({
   name: 'lm-codistill',
   description: 'Train LSTM language models that teach one another on text.',
   options,
@@ -70,6 +75,7 @@ export default defineJob({
     await group.emitResult();
   },
 });
+export default job;
 
 /** Prepared once; a resumed run opens what it prepared before. */
 async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
@@ -95,7 +101,7 @@ function planOf({ options, system }: JobContext<Options>, corpus: Corpus): Codis
     ...options,
     // A small text may have fewer pieces than were asked for.
     model: { vocabularySize: corpus.vocabularySize, embeddingSize, hiddenSize, layers },
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    optimizer: { learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     schedule: { kind: options.schedule, peak: learningRate, warmupSteps, steps },
     exchangeMode:
       exchange !== 'auto' ? exchange : system.busKind === 'nats' ? 'freshest' : 'scheduled',

@@ -26,7 +26,7 @@ export {
   type FileCheckpointStoreOptions,
 } from './checkpoint-store.ts';
 export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './chunks.ts';
-export { type Clock, type ClockTimer, systemClock } from './clock.ts';
+export { type Clock, type ClockTimer, delay, systemClock } from './clock.ts';
 export { decodeFrame, encodeFrame } from './frame.ts';
 export { type ActorAddress, type CallOptions, type Handle, withCallOptions } from './handle.ts';
 export type { LogEntry } from './host-node.ts';

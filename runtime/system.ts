@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import type { ActorDefinition, AnyActorDefinition } from './actor.ts';
-import type { Bus, BusStatus, Subscription } from './bus.ts';
+import type { Bus, BusKind, BusStatus, Subscription } from './bus.ts';
 import { type CheckpointStore, createMemoryCheckpointStore } from './checkpoint-store.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { definitionsOf } from './definition-lookup.ts';
@@ -48,6 +48,7 @@ export interface SystemOptions {
 /** A host process's part of an actor system: it owns the actors that it spawns. */
 export interface System {
   readonly nodeId: string;
+  readonly busKind: BusKind;
   /**
    * Starts an actor and resolves when it takes calls. Its state is kept and it is restarted by this
    * system, which it does not outlive.
@@ -132,6 +133,7 @@ function createFacade(
   };
   const system: System = {
     nodeId: endpoint.nodeId,
+    busKind: connection.bus.kind,
     async spawn<Options, Actor>(
       definition: ActorDefinition<Options, Actor>,
       options: Options,
