@@ -54,10 +54,13 @@ export type CallableKey<Actor> = Exclude<
 >;
 
 /** `stream` for what returns an AsyncIterable, `call` or `idempotent` for all else. */
-export type MethodKindOf<Method> = Method extends (...args: never[]) => infer Result
-  ? Result extends AsyncIterable<unknown>
-    ? 'stream'
-    : 'call' | 'idempotent'
+// biome-ignore lint/suspicious/noExplicitAny: with never[] a generic method's result would be never
+export type MethodKindOf<Method> = Method extends (...args: any[]) => infer Result
+  ? [Result] extends [never]
+    ? 'call' | 'idempotent'
+    : Result extends AsyncIterable<unknown>
+      ? 'stream'
+      : 'call' | 'idempotent'
   : never;
 
 export type MethodKinds<Actor> = {

@@ -44,8 +44,12 @@ type Explicit<Parameters extends readonly unknown[]> = Parameters extends readon
         : [First | undefined, ...Explicit<Rest>]
       : Parameters;
 
-type RemoteResult<Result> =
-  Result extends AsyncIterable<infer Item> ? AsyncIterable<Item> : Promise<Awaited<Result>>;
+/** In brackets, so that a union stays one promise and `never` stays a promise. */
+type RemoteResult<Result> = [Result] extends [never]
+  ? Promise<never>
+  : [Result] extends [AsyncIterable<infer Item>]
+    ? AsyncIterable<Item>
+    : Promise<Awaited<Result>>;
 
 export interface CallOptions {
   /** For a call from now to its answer, for a stream each wait for an item. Default 30 s. */
