@@ -92,11 +92,11 @@ export class Evaluator {
       const outputs = await this.#step.run({ tokens, targets });
       for (const replica of losses.keys()) {
         losses[replica] =
-          (losses[replica] as number) + valueOf(outputs, 'losses', replica) / windows;
+          (losses[replica] as number) + outputOf(outputs, 'losses', replica) / windows;
       }
-      ensembleLoss += valueOf(outputs, 'ensembleLoss') / windows;
-      disagreement += valueOf(outputs, 'disagreement') / windows;
-      topTokenAgreement += valueOf(outputs, 'topTokenAgreement') / windows;
+      ensembleLoss += outputOf(outputs, 'ensembleLoss') / windows;
+      disagreement += outputOf(outputs, 'disagreement') / windows;
+      topTokenAgreement += outputOf(outputs, 'topTokenAgreement') / windows;
     }
     const tokens = windows * batch * time;
     return { losses, ensembleLoss, disagreement, topTokenAgreement, tokens };
@@ -117,7 +117,7 @@ export const evaluator: ActorDefinition<EvaluatorOptions, Evaluator> = defineAct
   },
 });
 
-function valueOf(
+function outputOf(
   outputs: Readonly<Record<string, ArrayLike<number>>>,
   name: string,
   index = 0,

@@ -9,7 +9,7 @@ import {
 } from 'codistill/actors';
 import { engineNames } from 'codistill/compiler';
 import { type Corpus, openCorpus, prepareCorpus } from 'codistill/datasets';
-import { defineJob, type Job, type JobContext } from 'codistill/runtime';
+import { defineJob, type JobContext } from 'codistill/runtime';
 import * as v from 'valibot';
 
 const options = v.object({
@@ -63,7 +63,7 @@ const options = v.object({
 });
 type Options = v.InferOutput<typeof options>;
 
-const job: Job<typeof options> = defineJob({
+export default defineJob({
   name: 'lm-codistill',
   description: 'Train LSTM language models that teach one another on text.',
   options,
@@ -75,7 +75,6 @@ const job: Job<typeof options> = defineJob({
     await group.emitResult();
   },
 });
-export default job;
 
 /** Prepared once; a resumed run opens what it prepared before. */
 async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
@@ -101,7 +100,7 @@ function planOf({ options, system }: JobContext<Options>, corpus: Corpus): Codis
     ...options,
     // A small text may have fewer pieces than were asked for.
     model: { vocabularySize: corpus.vocabularySize, embeddingSize, hiddenSize, layers },
-    optimizer: { learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     schedule: { kind: options.schedule, peak: learningRate, warmupSteps, steps },
     exchangeMode:
       exchange !== 'auto' ? exchange : system.busKind === 'nats' ? 'freshest' : 'scheduled',
