@@ -31,6 +31,11 @@ import { type NatsOptions, type NatsTarget, resolveNatsTarget } from './nats-opt
 import { RequestTable } from './request-table.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
+/**
+ * For each attempt to connect, so that a hung server does not keep us from the next one of its
+ * cluster. The client library leaves the socket of a silent server open until that server closes it.
+ */
+const ATTEMPT_TIMEOUT_MS = 5_000;
 /** A hung server shows after two unanswered pings, in 3 s. */
 const PING_INTERVAL_MS = 1_000;
 const PINGS_UNANSWERED_MAX = 2;
@@ -57,7 +62,7 @@ export async function connectNatsBus(options: NatsOptions): Promise<Bus> {
   const target = await resolveNatsTarget(options);
   const connecting = connect({
     ...target.connection,
-    timeout: options.timeoutMs,
+    timeout: Math.min(options.timeoutMs, ATTEMPT_TIMEOUT_MS),
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: PINGS_UNANSWERED_MAX,
     maxReconnectAttempts: -1,

@@ -97,6 +97,13 @@ export async function startNatsCluster(
   return { servers, urls: servers.map(({ url }) => url), stop, [Symbol.asyncDispose]: stop };
 }
 
+const children = new Set<ChildProcess>();
+
+/** A test process that ends early must not leave its servers behind. */
+function killChildren(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
+
 interface Running {
   readonly child: ChildProcess;
   readonly lines: string[];
@@ -125,10 +132,12 @@ async function launch(
   const child = spawn(binary, ['-c', join(folder, 'server.conf')], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  // A test process that ends early must not leave its server behind.
-  const killAtExit = (): void => void child.kill('SIGKILL');
-  process.once('exit', killAtExit);
-  child.once('exit', () => process.off('exit', killAtExit));
+  if (children.size === 0) process.once('exit', killChildren);
+  children.add(child);
+  child.once('exit', () => {
+    children.delete(child);
+    if (children.size === 0) process.off('exit', killChildren);
+  });
   const lines: string[] = [];
   const ports = await readPorts(child, lines, cluster !== undefined);
   return { child, lines, ports };
