@@ -33,7 +33,7 @@ export async function createOnnxRunner(
   const session = await onnxruntime.InferenceSession.create(writeOnnxModel(graph), {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: (process.env.LEVEL as 'all') ?? 'disabled',
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     // Warnings are about what the passes left to fold; a user can do nothing about them.
