@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { setPriority } from 'node:os';
+import { homedir, setPriority } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DeathCause } from '../errors.ts';
@@ -41,7 +42,7 @@ export class ActorChild {
     this.modules = boot.modules;
     this.#process = spawn(process.execPath, commandLine(), {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...environment },
+      env: { NODE_COMPILE_CACHE: compileCache(), ...process.env, ...environment },
     });
     // A process that dies at once closes the pipe that we write into; its exit tells more.
     this.#process.stdin.on('error', () => {});
@@ -142,6 +143,14 @@ interface ProcessEnd {
   readonly error?: Error;
   readonly exitCode?: number | null;
   readonly signal?: string | null;
+}
+
+/**
+ * Node keeps compiled modules here, types stripped: a process then starts in less than half the time.
+ * Not in the shared temporary folder: what lies in the cache is executed.
+ */
+function compileCache(): string {
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'codistill', 'compiled');
 }
 
 function commandLine(): readonly string[] {

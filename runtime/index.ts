@@ -27,6 +27,7 @@ export {
 } from './checkpoint-store.ts';
 export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './chunks.ts';
 export { type Clock, type ClockTimer, delay, systemClock } from './clock.ts';
+export { connectNatsBus } from './connect-nats.ts';
 export { decodeFrame, encodeFrame } from './frame.ts';
 export { type ActorAddress, type CallOptions, type Handle, withCallOptions } from './handle.ts';
 export type { LogEntry } from './host-node.ts';
@@ -41,7 +42,6 @@ export {
 export { connectLocalBus } from './local-bus.ts';
 export { type LocalHub, startLocalHub } from './local-hub.ts';
 export { createMemoryBus, createMemoryNetwork, type MemoryNetwork } from './memory-bus.ts';
-export { connectNatsBus } from './nats-bus.ts';
 export type { NatsOptions, NatsTlsOptions } from './nats-options.ts';
 export type { NodeInfo } from './placement.ts';
 export type { SpawnOptions } from './spawn-options.ts';

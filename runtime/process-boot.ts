@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { DamagedDataError } from '../errors.ts';
 import type { Bus } from './bus.ts';
+import { connectNatsBus } from './connect-nats.ts';
 import { connectLocalBus } from './local-bus.ts';
 import type { NatsOptions } from './nats-options.ts';
 
@@ -32,13 +33,11 @@ export function parseProcessBoot(line: string): ProcessBoot {
 }
 
 /** @throws BusUnavailableError */
-export async function connectBus(access: BusAccess, name: string): Promise<Bus> {
+export function connectBus(access: BusAccess, name: string): Promise<Bus> {
   const timeoutMs = CONNECT_TIMEOUT_MS;
   if (access.kind === 'local') {
     return connectLocalBus({ socketPath: access.socketPath, timeoutMs });
   }
-  // Loaded where it is needed: without it a child process starts in two thirds of the time.
-  const { connectNatsBus } = await import('./nats-bus.ts');
   return connectNatsBus({ ...access.options, name });
 }
 

@@ -1,3 +1,4 @@
+import { getPriority } from 'node:os';
 import {
   type ActorContext,
   type ActorDefinition,
@@ -41,6 +42,10 @@ export class Counter {
 
   describe(): { readonly pid: number; readonly epoch: number; readonly nodeId: string } {
     return { pid: process.pid, epoch: this.#context.epoch, nodeId: this.#context.nodeId };
+  }
+
+  surroundings(variable: string): { readonly value: string; readonly niceness: number } {
+    return { value: process.env[variable] ?? '', niceness: getPriority() };
   }
 
   note(text: string): void {
@@ -139,6 +144,7 @@ export const counter: ActorDefinition<CounterOptions, Counter> = defineActor({
     read: 'idempotent',
     addAndSave: 'call',
     describe: 'idempotent',
+    surroundings: 'call',
     note: 'call',
     noted: 'idempotent',
     echo: 'call',

@@ -1,0 +1,76 @@
+/** The far side of multi-node tests: a system of its own process, or the client for one. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { createSystem, type System, type SystemOptions } from '../../runtime/index.ts';
+import { counter } from './test-actors.ts';
+
+export interface NodeProcess extends AsyncDisposable {
+  readonly pid: number;
+  readonly nodeId: string;
+  /** The process's further lines, as they come. */
+  nextLine(): Promise<unknown>;
+  send(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
+  /** Asks it to close its system and waits for its end. */
+  stop(): Promise<void>;
+}
+
+/** What the process does once its system stands. */
+export type NodeRole = 'host' | 'owner';
+
+/** Starts a process with a system; an `owner` also spawns a counter there and prints where it lives. */
+export async function startNodeProcess(
+  options: SystemOptions,
+  role: NodeRole = 'host',
+): Promise<NodeProcess> {
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', fileURLToPath(import.meta.url), 'run', role],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  child.stdin!.write(`${JSON.stringify(options)}\n`);
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const nextLine = async (): Promise<unknown> => {
+    const { done, value } = await lines.next();
+    if (done) throw new Error('the node process ended');
+    return JSON.parse(value);
+  };
+  const exited = once(child, 'exit');
+  const { nodeId } = (await nextLine()) as { nodeId: string };
+  const stop = async (): Promise<void> => {
+    child.stdin!.end();
+    await exited;
+  };
+  return {
+    pid: child.pid!,
+    nodeId,
+    nextLine,
+    send: (signal) => void child.kill(signal),
+    stop,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGCONT');
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+async function run(role: NodeRole): Promise<void> {
+  const lines = createInterface({ input: process.stdin });
+  const [line] = (await once(lines, 'line')) as [string];
+  const system = await createSystem(JSON.parse(line) as SystemOptions);
+  const print = (value: unknown): void => console.log(JSON.stringify(value));
+  print({ nodeId: system.nodeId });
+  if (role === 'owner') await own(system, print);
+  lines.once('close', () => void system.close().then(() => process.exit(0)));
+}
+
+async function own(system: System, print: (value: unknown) => void): Promise<void> {
+  const others = (await system.waitForNodes(1, { timeoutMs: 10_000 })).filter(({ self }) => !self);
+  const where = others[0] ? { nodeId: others[0].nodeId } : {};
+  const handle = await system.spawn(counter, {}, { name: 'owned', ...where });
+  print(await handle.describe());
+}
+
+if (process.argv[2] === 'run') await run(process.argv[3] as NodeRole);

@@ -1,0 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+const TIMEOUT_MS = 20_000;
+
+/** Resolves when no process has this pid any more. @throws Error after 20 s. */
+export async function waitForProcessEnd(pid: number): Promise<void> {
+  await waitUntil(() => !isAlive(pid), `process ${pid} to end`);
+}
+
+/** Looks every few milliseconds, for what nothing announces. @throws Error after 20 s. */
+export async function waitUntil(holds: () => boolean, what: string): Promise<void> {
+  const giveUpAt = performance.now() + TIMEOUT_MS;
+  while (!holds()) {
+    if (performance.now() > giveUpAt) throw new Error(`waited ${TIMEOUT_MS} ms for ${what}`);
+    await delay(10);
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
