@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import type { JobEvent } from '../runtime/index.ts';
-import type { EvaluationEvent, KnownEvent } from './event-shapes.ts';
+import type { EvaluationEvent, KnownEvent, StepEvent } from './event-shapes.ts';
 import { type Progress, type ReplicaProgress, timeLeftMs } from './progress.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber } from './quantity.ts';
 
@@ -33,12 +33,19 @@ export function describeReplica(name: string, replica: ReplicaProgress): string 
   const { last, loss, distillLoss } = replica;
   return [
     pc.bold(name),
-    `step ${last.step}${last.steps ? `/${last.steps}` : ''}`,
+    `step ${formatStep(last)}`,
     `loss ${formatNumber(loss)}`,
     ...(distillLoss === undefined ? [] : [`distill ${formatNumber(distillLoss)}`]),
-    ...(last.tokensPerSecond == null ? [] : [`${formatCount(last.tokensPerSecond)} tokens/s`]),
+    ...(last.tokensPerSecond == null
+      ? []
+      : [`${formatCount(last.tokensPerSecond).padStart(6)} tokens/s`]),
     ...(last.stalenessSteps == null ? [] : [`teacher ${last.stalenessSteps} steps old`]),
   ].join('  ');
+}
+
+/** As wide at the first step as at the last, so that a live display stands still. */
+function formatStep({ step, steps }: StepEvent): string {
+  return steps ? `${String(step).padStart(String(steps).length)}/${steps}` : String(step);
 }
 
 /** `12.3 MB exchanged  2 restarts  3 min 20 s left` */

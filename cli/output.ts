@@ -27,7 +27,9 @@ export function createOutput(
   options: { readonly json?: boolean },
 ): Output {
   if (options.json) return createJsonOutput(environment);
-  return environment.stdout.isTTY
+  // A terminal without a size (some CI systems make one) shows a live display as nothing at all.
+  const { isTTY, columns, rows } = environment.stdout;
+  return isTTY && columns > 0 && rows > 0
     ? createTerminalOutput(environment)
     : createPlainOutput(environment);
 }

@@ -61,7 +61,7 @@ function withStep(progress: Progress, event: StepEvent, atMs: number): Progress[
   const before = progress.replicas.get(key);
   // A restarted replica goes back to its checkpoint; its speed is counted anew from there.
   const goesOn = before !== undefined && event.step > before.last.step;
-  return new Map(progress.replicas).set(key, {
+  const next: ReplicaProgress = {
     last: event,
     loss: smooth(before?.loss, event.loss),
     distillLoss:
@@ -69,7 +69,14 @@ function withStep(progress: Progress, event: StepEvent, atMs: number): Progress[
     firstStep: goesOn ? before.firstStep : event.step,
     firstAtMs: goesOn ? before.firstAtMs : atMs,
     lastAtMs: atMs,
-  });
+  };
+  return inOrder(new Map(progress.replicas).set(key, next));
+}
+
+/** Whichever replica takes the first step, `replica-2` stands before `replica-10`, as in the result. */
+export function inOrder<Value>(replicas: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
+  const byName = new Intl.Collator('en', { numeric: true });
+  return new Map([...replicas].sort(([left], [right]) => byName.compare(left, right)));
 }
 
 function smooth(before: number | undefined, value: number): number {

@@ -1,4 +1,5 @@
 import type { Figure } from './event-shapes.ts';
+import { inOrder } from './progress.ts';
 import {
   describeResultTotals,
   formatResultRow,
@@ -78,9 +79,10 @@ ${formatResultSection(curves)}
 
 function listCharts(curves: RunCurves): readonly Chart[] {
   const { heldOut, ensemble, result } = curves;
-  const names = [...curves.replicas.keys()];
+  const replicas = inOrder(curves.replicas);
+  const names = [...replicas.keys()];
   const each = (pick: 'loss' | 'distillLoss' | 'stalenessSteps' | 'tokensPerSecond') =>
-    [...curves.replicas].map(([name, replica], colour) => ({ name, colour, curve: replica[pick] }));
+    [...replicas].map(([name, replica], colour) => ({ name, colour, curve: replica[pick] }));
   return [
     {
       title: 'Training loss',

@@ -31,6 +31,14 @@ test('a replica that goes back to its checkpoint is timed anew from there', (t) 
   t.is(timeLeftMs(progress), 88_000);
 });
 
+test('replicas stand in the order of their numbers, whoever comes first', (t) => {
+  let progress = emptyProgress;
+  for (const name of ['replica-10', 'replica-2', 'replica-1']) {
+    progress = advance(progress, step(name, 1), 0);
+  }
+  t.deepEqual([...progress.replicas.keys()], ['replica-1', 'replica-2', 'replica-10']);
+});
+
 test('restarts are counted', (t) => {
   const event = { type: 'actor', event: 'restarted', actor: 'trainer-0' } as const;
   t.is(advance(advance(emptyProgress, event, 0), event, 0).restarts, 2);
