@@ -35,7 +35,7 @@ const TENSOR_ATTRIBUTES: Readonly<Record<string, readonly string[]>> = {
 const FLOAT_ATTRIBUTES: ReadonlySet<string> = new Set(['alpha', 'beta', 'epsilon']);
 
 /** Elements up to which a repeated number is written out instead of being filled in at each run. */
-const WRITTEN_SPLAT_ELEMENTS_MAX = 64;
+const WRITTEN_SPLAT_ELEMENTS_MAX = 16_384;
 
 /**
  * Writes a graph as an ONNX model. Inputs that nothing reads are left out.
