@@ -105,6 +105,7 @@ export function defineActor<Options, Actor extends object>(declaration: {
     );
   }
   for (const [method, kind] of Object.entries<unknown>(declaration.methods)) {
+    if (method === 'then') throw new TypeError('a method "then" would make handles awaitable');
     if (kind !== 'call' && kind !== 'idempotent' && kind !== 'stream') {
       throw new TypeError(
         `method ${method} of actor type ${declaration.type} must be declared "call", ` +

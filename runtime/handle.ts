@@ -91,6 +91,11 @@ interface HandleParts {
   readonly options: CallOptions;
 }
 
+const absentKeys: ReadonlySet<string> = new Set([
+  'then',
+  'toJSON',
+  ...Object.getOwnPropertyNames(Object.prototype),
+]);
 const partsOf = new WeakMap<object, HandleParts>();
 
 export function createHandle<Actor>(
@@ -108,9 +113,12 @@ export function createHandle<Actor>(
   }
   const handle = new Proxy(Object.create(null) as object, {
     get(_target, key) {
-      // `then` must be absent, or awaiting a function that returns a handle would call the actor.
-      if (typeof key === 'symbol' || key === 'then' || key === 'toJSON') return undefined;
-      return methods.get(key) ?? (() => Promise.reject(unknownMethod(address, key)));
+      // `then` must be absent, or awaiting a function that returns a handle would call the actor;
+      // valueOf and the like, or looking at a handle in a debugger would.
+      if (typeof key === 'symbol') return undefined;
+      const method = methods.get(key);
+      if (method !== undefined || absentKeys.has(key)) return method;
+      return () => Promise.reject(unknownMethod(address, key));
     },
     ownKeys: () => [],
     set: () => false,

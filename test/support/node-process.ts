@@ -67,7 +67,7 @@ async function run(role: NodeRole): Promise<void> {
 }
 
 async function own(system: System, print: (value: unknown) => void): Promise<void> {
-  const others = (await system.waitForNodes(1, { timeoutMs: 10_000 })).filter(({ self }) => !self);
+  const others = (await system.waitForNodes(2, { timeoutMs: 10_000 })).filter(({ self }) => !self);
   const where = others[0] ? { nodeId: others[0].nodeId } : {};
   const handle = await system.spawn(counter, {}, { name: 'owned', ...where });
   print(await handle.describe());
