@@ -4,6 +4,7 @@ import { type AdamConfig, adamRates, adamUpdate, checkAdamConfig } from './adam.
 import { codistillationObjective } from './codistillation-objective.ts';
 import { checkInteger, checkNumber } from './config-check.ts';
 import { gradientClipping } from './gradient-clipping.ts';
+import { defaultRestartIntervalSteps, restartLanes } from './lane-restarts.ts';
 import { forward, timeMajor } from './language-model.ts';
 import {
   checkLanguageModelConfig,
@@ -26,6 +27,11 @@ export interface TrainingStepConfig {
   readonly clipNorm: number;
   /** Weight of the distillation term, 0 or more; the paper's is 1. */
   readonly distillWeight: number;
+  /**
+   * Each lane forgets its recurrent state every so many steps, one lane after another; 0 for never,
+   * default 16. It teaches the student to start (see `restartLanes`). Teachers always carry theirs.
+   */
+  readonly restartIntervalSteps?: number;
 }
 
 /**
@@ -73,12 +79,13 @@ export function createTrainingStep(config: TrainingStepConfig): Step {
 function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: TensorMap): StepResult {
   const tokens = inputs.tokens as tf.Tensor2D;
   const parameters = entriesUnder(state, 'student');
-  const student = forward(
-    config.model,
-    parameters,
+  const stepsTaken = state['adam.step'] as tf.Scalar;
+  const recurrentState = restartLanes(
     entriesUnder(state, 'student.recurrent'),
-    tokens,
+    stepsTaken,
+    config.restartIntervalSteps ?? defaultRestartIntervalSteps,
   );
+  const student = forward(config.model, parameters, recurrentState, tokens);
   const teachers = config.teachers.map((teacher, index) =>
     forward(
       teacher,
@@ -95,8 +102,8 @@ function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: Tens
   });
   const gradients = student.backward(objective.rowGradients());
   const { norm, factor } = gradientClipping(Object.values(gradients), config.clipNorm);
-  const step = tf.add(state['adam.step']!, 1);
-  const rates = adamRates(config.optimizer, inputs.learningRate as tf.Scalar, step as tf.Scalar);
+  const step = tf.add<tf.Scalar>(stepsTaken, 1);
+  const rates = adamRates(config.optimizer, inputs.learningRate as tf.Scalar, step);
   const updated: Record<string, tf.Tensor> = { 'adam.step': step };
   for (const [name, parameter] of Object.entries(parameters)) {
     const slot = {
@@ -131,6 +138,9 @@ function checkTrainingStepConfig(config: TrainingStepConfig): void {
   checkAdamConfig(config.optimizer);
   checkNumber('clipNorm', config.clipNorm, { above: 0 });
   checkNumber('distillWeight', config.distillWeight, { atLeast: 0 });
+  if (config.restartIntervalSteps !== undefined) {
+    checkInteger('restartIntervalSteps', config.restartIntervalSteps, 0);
+  }
   for (const [index, teacher] of config.teachers.entries()) {
     checkLanguageModelConfig(teacher, `teachers[${index}]`);
     checkSameVocabulary(`teachers[${index}]`, teacher, config.model);

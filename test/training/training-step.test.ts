@@ -8,9 +8,11 @@ import {
   type LanguageModelConfig,
   type TrainingStepConfig,
 } from '../../training/index.ts';
+import { restartLanes } from '../../training/lane-restarts.ts';
 import {
   close,
   mapValues,
+  numbers,
   parameterTensors,
   randomTokens,
   recurrentTensors,
@@ -28,6 +30,7 @@ const base: TrainingStepConfig = {
   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
   clipNorm: 100,
   distillWeight: 1,
+  restartIntervalSteps: 0,
 };
 
 /** State as a run has it: first weights, all else zero. */
@@ -164,6 +167,43 @@ test('a teacher keeps its recurrent state when its weights change', (t) => {
   t.true(tf.max(tf.abs(difference)).dataSync()[0]! > 1e-3);
 });
 
+test('lanes start anew in turn, the others carry their state', (t) => {
+  const carried = {
+    lane: tf.tensor2d([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+      [7, 8],
+      [9, 10],
+    ]),
+  };
+  const after = (step: number, interval: number) =>
+    numbers(restartLanes(carried, tf.scalar(step), interval).lane!);
+  t.deepEqual(after(0, 3), [0, 0, 3, 4, 5, 6, 0, 0, 9, 10]);
+  t.deepEqual(after(1, 3), [1, 2, 0, 0, 5, 6, 7, 8, 0, 0]);
+  t.deepEqual(after(2, 3), [1, 2, 3, 4, 0, 0, 7, 8, 9, 10]);
+  t.deepEqual(after(300, 3), after(0, 3));
+  t.deepEqual(after(6, 7), numbers(carried.lane));
+  t.deepEqual(after(0, 0), numbers(carried.lane));
+});
+
+test('a lane that starts anew is at zero for the student, not for the teacher', (t) => {
+  const config = { ...base, teachers: [tinyModel], restartIntervalSteps: 2 };
+  const state = { ...firstState(config), 'adam.step': tf.scalar(1) };
+  const recurrent = recurrentTensors(tinyModel, batch, 5);
+  place(state, 'student.recurrent', recurrent);
+  place(state, 'teacher0.recurrent', recurrent);
+  const inputs = inputsOf(config, 1);
+  const { state: next } = createTrainingStep(config).step(state, inputs);
+  const restarted = mapValues(recurrent, (tensor) => tf.mul(tensor, tf.tensor2d([[1], [0]])));
+  const tokens = inputs.tokens as tf.Tensor2D;
+  const student = forward(tinyModel, under(state, 'student'), restarted, tokens);
+  const teacher = forward(tinyModel, under(state, 'teacher0'), recurrent, tokens);
+  const name = 'layer1/hidden';
+  close(t, next[`student.recurrent/${name}`]!, student.recurrentState[name]!, 1e-6);
+  close(t, next[`teacher0.recurrent/${name}`]!, teacher.recurrentState[name]!, 1e-6);
+});
+
 test('the recurrent state goes out as the forward pass left it', (t) => {
   const state = { ...firstState(base) };
   place(state, 'student.recurrent', recurrentTensors(tinyModel, batch, 5));
@@ -221,6 +261,7 @@ test('each impossible setting is named with its value and what is allowed', (t) 
     [{ batch: 0 }, /^batch is 0: it must be an integer of at least 1$/],
     [{ time: 1.5 }, /^time is 1\.5: /],
     [{ clipNorm: 0 }, /^clipNorm is 0: it must be a finite number above 0$/],
+    [{ restartIntervalSteps: -1 }, /^restartIntervalSteps is -1: .*at least 0$/],
     [{ distillWeight: -1 }, /^distillWeight is -1: it must be a finite number at least 0$/],
     [
       { optimizer: { ...base.optimizer, beta1: 1 } },

