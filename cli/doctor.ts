@@ -5,6 +5,7 @@ import { listEngines } from '../compiler/index.ts';
 import { connectNatsBus, type NatsOptions } from '../runtime/index.ts';
 import { describeError } from './error-text.ts';
 import { describeServers } from './nats-address.ts';
+import { nodeVersionAdvice } from './package-info.ts';
 import { formatBytes } from './quantity.ts';
 
 /** One thing that a machine needs to run jobs, or would be better with. */
@@ -17,7 +18,6 @@ export interface Check {
   readonly advice?: string;
 }
 
-const nodeVersionMin = [22, 18] as const;
 const freeBytesMin = 1e9;
 
 /** Tries out, for real, what jobs need on this machine. */
@@ -38,17 +38,9 @@ export async function listChecks(options: {
 function checkRuntimeVersion(): Check {
   const { node, deno } = process.versions;
   if (deno !== undefined) return { name: 'deno', status: 'ok', detail: deno };
-  const [major = 0, minor = 0] = node.split('.').map(Number);
-  const [majorMin, minorMin] = nodeVersionMin;
-  if (major > majorMin || (major === majorMin && minor >= minorMin)) {
-    return { name: 'node', status: 'ok', detail: node };
-  }
-  return {
-    name: 'node',
-    status: 'failed',
-    detail: node,
-    advice: `Install Node ${majorMin}.${minorMin} or later.`,
-  };
+  const advice = nodeVersionAdvice();
+  if (advice === undefined) return { name: 'node', status: 'ok', detail: node };
+  return { name: 'node', status: 'failed', detail: node, advice };
 }
 
 function checkProcessor(): Check {

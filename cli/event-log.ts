@@ -19,6 +19,7 @@ export function openEventLog(path: string, onFailure: (error: Error) => void): E
   const file = openSync(path, 'a+');
   let buffer = endsInMidLine(file) ? '\n' : '';
   let failed = false;
+  let closed = false;
   let timer: NodeJS.Timeout | undefined;
 
   function flush(): void {
@@ -37,12 +38,15 @@ export function openEventLog(path: string, onFailure: (error: Error) => void): E
 
   return {
     append(event) {
+      // A job that was given up may go on emitting; nobody listens any more.
+      if (closed) return;
       buffer += `${JSON.stringify(event)}\n`;
       if (buffer.length >= bufferCharactersMax) flush();
       else timer ??= setTimeout(flush, flushAfterMs);
     },
     [Symbol.dispose]() {
       flush();
+      closed = true;
       closeSync(file);
     },
   };

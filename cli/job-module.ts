@@ -79,7 +79,15 @@ async function importModule(url: URL): Promise<Record<string, unknown>> {
   try {
     return (await import(url.href)) as Record<string, unknown>;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UserInputError(`${url.pathname} can't be loaded: ${reason}`, { cause });
+    throw new UserInputError(`${url.pathname} can't be loaded: ${describeLoadError(cause)}`, {
+      cause,
+    });
   }
+}
+
+function describeLoadError(error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return /outside a module/.test(reason)
+    ? `${reason}. Name the file .mts, or set "type": "module" in the package.json beside it.`
+    : reason;
 }

@@ -20,6 +20,13 @@ export function exampleModule(name: string): URL {
   return new URL(`examples/${name}${sourceExtension}`, packageRoot);
 }
 
+/** What to do when this Node is older than the package needs; undefined when it isn't. */
+export function nodeVersionAdvice(): string | undefined {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > 22 || (major === 22 && minor >= 18)) return undefined;
+  return `Codistill needs Node 22.18 or later, this is ${process.versions.node}: install a newer one.`;
+}
+
 function readVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8'));
   return (manifest as { readonly version: string }).version;

@@ -4,7 +4,7 @@ import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
 import type { NatsFlags } from './nats-address.ts';
 import type { NodeFlags } from './node-command.ts';
 import type { CommandEnvironment, Output } from './output.ts';
-import { packageVersion } from './package-info.ts';
+import { nodeVersionAdvice, packageVersion } from './package-info.ts';
 import type { ResumeFlags } from './resume-command.ts';
 import type { RunFlags } from './run-command.ts';
 
@@ -20,7 +20,12 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
     .version(packageVersion)
     .exitOverride()
     .configureOutput({ outputError: () => {} })
-    .showHelpAfterError(false);
+    .showHelpAfterError(false)
+    .hook('preAction', (_, command) => {
+      const advice = nodeVersionAdvice();
+      // doctor says so itself, beside all else.
+      if (advice !== undefined && command.name() !== 'doctor') throw new UserInputError(advice);
+    });
   addRun(program, context, done);
   addResume(program, context, done);
   addNode(program, context, done);
