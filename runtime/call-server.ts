@@ -19,7 +19,7 @@ import {
 } from './wire.ts';
 import { toWireError } from './wire-error.ts';
 
-/** Callers remembered by one actor; beyond, the longest silent one without a call is forgotten. */
+/** Callers remembered by one actor; beyond, the oldest one without a call in hand is forgotten. */
 const SESSIONS_MAX = 4096;
 /** Open streams of one actor. */
 const STREAMS_MAX = 256;
@@ -79,18 +79,14 @@ export class CallServer {
   }
 
   #session(from: string, floor: number): Session {
-    let session = this.#sessions.get(from);
-    if (session === undefined) {
-      if (this.#sessions.size >= SESSIONS_MAX) this.#evictSession();
-      session = new Session(
-        floor,
-        (call) => this.#admit(call),
-        (reply) => this.#publish(from, reply),
-      );
-    } else {
-      // Moved to the end: the map's first session is the one longest silent.
-      this.#sessions.delete(from);
-    }
+    const known = this.#sessions.get(from);
+    if (known !== undefined) return known;
+    if (this.#sessions.size >= SESSIONS_MAX) this.#evictSession();
+    const session = new Session(
+      floor,
+      (call) => this.#admit(call),
+      (reply) => this.#publish(from, reply),
+    );
     this.#sessions.set(from, session);
     return session;
   }

@@ -36,6 +36,8 @@ export class Caller implements CallPath {
   readonly #inbox: string;
   readonly #subscription: Subscription;
   readonly #known = new Map<string, KnownPeer>();
+  /** By the address object of a handle: a call then builds no key. */
+  #byAddress = new WeakMap<ActorAddress, Peer>();
   readonly #byIncarnation = new Map<string, Peer>();
   readonly #stateHere: (address: ActorAddress) => StateMessage | undefined;
   readonly #locating = new Set<Peer>();
@@ -126,8 +128,14 @@ export class Caller implements CallPath {
   }
 
   #peer(address: ActorAddress): Peer {
-    const known = this.#known.get(keyOf(address));
-    if (known !== undefined) return known.peer;
+    const cached = this.#byAddress.get(address);
+    if (cached !== undefined) return cached;
+    const peer = this.#known.get(keyOf(address))?.peer ?? this.#addPeer(address);
+    this.#byAddress.set(address, peer);
+    return peer;
+  }
+
+  #addPeer(address: ActorAddress): Peer {
     if (this.#known.size >= PEERS_MAX) this.#evictPeer();
     const { namespace, bus } = this.#endpoint;
     const peer = new Peer({
@@ -159,6 +167,8 @@ export class Caller implements CallPath {
       stateSubscription.unsubscribe();
       this.#known.delete(key);
       this.#byIncarnation.delete(peer.incarnation);
+      // Rare, and there is no way to find the addresses of one peer.
+      this.#byAddress = new WeakMap();
       return;
     }
   }

@@ -200,7 +200,7 @@ export class Peer {
       seq,
       floor,
       method,
-      timeoutMs: Math.max(1, pending.deadlineAt - endpoint.clock.now()),
+      timeoutMs: Math.max(1, Math.ceil(pending.deadlineAt - endpoint.clock.now())),
       ...(stream && { credit: stream.credit }),
       ...carried,
     });

@@ -34,8 +34,6 @@ export class Session {
   #floor: number;
   #next: number;
   #replyBytes = 0;
-  /** On the endpoint's clock, for who evicts idle sessions. */
-  lastHeard = 0;
 
   /** `run` gets each call once, in order; `resend` gets the answer of one that came again. */
   constructor(

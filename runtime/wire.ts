@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { DamagedDataError, type DeathCause } from '../errors.ts';
 import type { ChunkReference } from './chunks.ts';
+import { chunkReferenceSchema, fromCompact, toCompact } from './compact-wire.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
 import { deathCauseSchema, type WireError, wireErrorSchema } from './wire-error.ts';
 
@@ -222,27 +223,32 @@ export type WireMessage =
 
 /** @throws TypeError or RangeError when the message carries what a frame can't. */
 export function encodeMessage(message: WireMessage): Uint8Array {
-  return encodeFrame(message);
+  const { kind } = message;
+  const compact = kind === 'call' || kind === 'reply' || kind === 'item';
+  return encodeFrame(compact ? toCompact(message) : message);
 }
 
 /** @throws DamagedDataError for what is no message of this protocol. */
 export function decodeMessage(bytes: Uint8Array): WireMessage {
-  const parsed = v.safeParse(messageSchema, decodeFrame(bytes), { abortEarly: true });
+  const content = decodeFrame(bytes);
+  if (Array.isArray(content)) {
+    const message = fromCompact(content);
+    if (message !== undefined) return message;
+    throw notOurs('an array of other fields than a call, a reply or an item has');
+  }
+  const parsed = v.safeParse(messageSchema, content, { abortEarly: true });
   if (parsed.success) return parsed.output;
-  const { message } = parsed.issues[0];
-  throw new DamagedDataError(
-    `a message is none of protocol version ${PROTOCOL_VERSION}: ${message}; ` +
+  throw notOurs(parsed.issues[0].message);
+}
+
+function notOurs(reason: string): DamagedDataError {
+  return new DamagedDataError(
+    `a message is none of protocol version ${PROTOCOL_VERSION}: ${reason}; ` +
       'do all processes run the same version of codistill?',
   );
 }
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const chunkReferenceSchema: v.GenericSchema<unknown, ChunkReference> = v.object({
-  subject: v.string(),
-  byteLength: count,
-  chunkBytes: count,
-  crc32: count,
-});
 const carried = {
   value: v.exactOptional(v.unknown()),
   chunks: v.exactOptional(chunkReferenceSchema),
@@ -257,18 +263,6 @@ const resources = v.object({
 const texts = v.record(v.string(), v.string());
 
 const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
-  v.object({
-    kind: v.literal('call'),
-    ...toActor,
-    seq: count,
-    floor: count,
-    method: v.string(),
-    timeoutMs: v.number(),
-    credit: v.exactOptional(count),
-    ...carried,
-  }),
-  v.object({ kind: v.literal('reply'), ...toCaller, error, ...carried }),
-  v.object({ kind: v.literal('item'), ...toCaller, index: count, ...carried }),
   v.object({ kind: v.literal('end'), ...toCaller, index: count, error }),
   v.object({
     kind: v.literal('credit'),

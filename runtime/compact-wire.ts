@@ -1,0 +1,93 @@
+import * as v from 'valibot';
+import type { ChunkReference } from './chunks.ts';
+import type { CallMessage, ItemMessage, ReplyMessage } from './wire.ts';
+import { type WireError, wireErrorSchema } from './wire-error.ts';
+
+/**
+ * Calls, replies and items travel as arrays and are checked by hand, everything else as objects
+ * checked by their schema: field names and a schema's run cost more than the rest of a small call.
+ * The first element tells which; `null` stands for an absent field, and the value comes last.
+ */
+const CALL = 0;
+const REPLY = 1;
+const ITEM = 2;
+
+export type CompactMessage = CallMessage | ReplyMessage | ItemMessage;
+
+export function toCompact(message: CompactMessage): readonly unknown[] {
+  const { value, chunks = null } = message;
+  switch (message.kind) {
+    case 'call': {
+      const { to, from, seq, floor, method, timeoutMs, credit = null } = message;
+      return [CALL, to, from, seq, floor, method, timeoutMs, credit, chunks, value];
+    }
+    case 'reply':
+      return [REPLY, message.of, message.seq, message.error ?? null, chunks, value];
+    case 'item':
+      return [ITEM, message.of, message.seq, message.index, chunks, value];
+  }
+}
+
+/** The message of an array, or undefined if it is none. */
+export function fromCompact(fields: readonly unknown[]): CompactMessage | undefined {
+  switch (fields[0]) {
+    case CALL:
+      return readCall(fields);
+    case REPLY:
+      return readReply(fields);
+    case ITEM:
+      return readItem(fields);
+    default:
+      return undefined;
+  }
+}
+
+function readCall(fields: readonly unknown[]): CallMessage | undefined {
+  const [, to, from, seq, floor, method, timeoutMs, credit, chunks, value] = fields;
+  if (fields.length !== 10 || typeof to !== 'string' || typeof from !== 'string') return undefined;
+  if (!isCount(seq) || !isCount(floor) || typeof method !== 'string') return undefined;
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) return undefined;
+  if (credit !== null && !isCount(credit)) return undefined;
+  if (!isReference(chunks)) return undefined;
+  const call = { kind: 'call', to, from, seq, floor, method, timeoutMs, value } as const;
+  if (credit === null && chunks === null) return call;
+  return { ...call, ...(credit !== null && { credit }), ...(chunks && { chunks }) };
+}
+
+function readReply(fields: readonly unknown[]): ReplyMessage | undefined {
+  const [, of, seq, error, chunks, value] = fields;
+  if (fields.length !== 6 || typeof of !== 'string' || !isCount(seq)) return undefined;
+  if (!isReference(chunks)) return undefined;
+  const reply = { kind: 'reply', of, seq, value } as const;
+  if (error !== null) return isWireError(error) ? { ...reply, error } : undefined;
+  return chunks === null ? reply : { ...reply, chunks };
+}
+
+function readItem(fields: readonly unknown[]): ItemMessage | undefined {
+  const [, of, seq, index, chunks, value] = fields;
+  if (fields.length !== 6 || typeof of !== 'string' || !isCount(seq)) return undefined;
+  if (!isCount(index) || !isReference(chunks)) return undefined;
+  const item = { kind: 'item', of, seq, index, value } as const;
+  return chunks === null ? item : { ...item, chunks };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isReference(value: unknown): value is ChunkReference | null {
+  return value === null || v.is(chunkReferenceSchema, value);
+}
+
+function isWireError(value: unknown): value is WireError {
+  return v.is(wireErrorSchema, value);
+}
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+export const chunkReferenceSchema: v.GenericSchema<unknown, ChunkReference> = v.object({
+  subject: v.string(),
+  byteLength: count,
+  chunkBytes: count,
+  crc32: count,
+});
