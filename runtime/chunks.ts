@@ -8,6 +8,8 @@ import { type ChunkRequest, decodeChunkRequest, encodeChunkRequest } from './chu
 const CHUNK_BYTES = { memory: 1 << 20, local: 1 << 20, nats: 256 << 10 } as const;
 /** Far below what a server holds for a slow consumer before it cuts it off. */
 const IN_FLIGHT_BYTES_MAX = 4 << 20;
+/** Small chunks gain nothing from more requests at once. */
+const LANES_MAX = 16;
 const CHUNKS_MAX = 1 << 16;
 const FETCH_BYTES_MAX = 4 * 2 ** 30;
 const RECEIVERS_MAX = 16;
@@ -186,11 +188,12 @@ class ChunkFetch {
   async run(): Promise<Uint8Array> {
     const sums = await this.#fetchSums();
     const target: Uint8Array = Buffer.allocUnsafeSlow(this.#reference.byteLength);
-    const window = Math.max(1, Math.floor(IN_FLIGHT_BYTES_MAX / this.#reference.chunkBytes));
-    const lanes = Array.from({ length: Math.min(window, this.#count) }, () =>
+    const affordable = Math.max(1, Math.floor(IN_FLIGHT_BYTES_MAX / this.#reference.chunkBytes));
+    const lanes = Array.from({ length: Math.min(affordable, LANES_MAX, this.#count) }, () =>
       this.#fillInTurn(target, sums),
     );
     await Promise.all(lanes);
+    this.#signal.throwIfAborted();
     // The value is complete whether or not the sender hears of it.
     void this.#confirm();
     return target;
@@ -223,6 +226,7 @@ class ChunkFetch {
     while (this.#nextIndex < this.#count) {
       const index = this.#nextIndex;
       this.#nextIndex += 1;
+      this.#signal.throwIfAborted();
       const start = index * chunkBytes;
       const length = Math.min(chunkBytes, byteLength - start);
       const sum = sums.readUInt32LE(index * 4);
