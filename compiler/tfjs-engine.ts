@@ -2,7 +2,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { StateMemory } from './state-store.ts';
 import { checkStepResult, type StepFunction, type TensorMap } from './step-function.ts';
 import type { StepRunner } from './step-runner.ts';
-import type { TensorData, TensorSpec } from './tensor-spec.ts';
+import {
+  byteLengthOf,
+  type DType,
+  type TensorData,
+  type TensorSpec,
+  viewOf,
+} from './tensor-spec.ts';
 import { type TfjsBackendName, withBackend } from './tfjs-backend.ts';
 
 /** Runs a step with TensorFlow.js itself, operation by operation: the reference, and the fallback. */
@@ -36,9 +42,7 @@ function runStep(
       const updates = Object.entries(result.state).map(
         ([name, tensor]) => [name, tensor.dataSync() as TensorData] as const,
       );
-      for (const [name, tensor] of Object.entries(result.outputs)) {
-        outputs[name] = (tensor.dataSync() as TensorData).slice();
-      }
+      for (const [name, tensor] of Object.entries(result.outputs)) outputs[name] = copyOf(tensor);
       // All results are read before any is written: an entry may be the old value of another.
       for (const [name, data] of updates) state.read(name).set(data);
     });
@@ -46,6 +50,14 @@ function runStep(
     tf.dispose(made);
   }
   return outputs;
+}
+
+/** A cast of tfjs may leave the elements in the array that they were in: bytes for a bool's float. */
+function copyOf(tensor: tf.Tensor): TensorData {
+  const { shape, dtype } = tensor as tf.Tensor & { dtype: DType };
+  const copy = viewOf({ shape, dtype }, new ArrayBuffer(byteLengthOf({ shape, dtype })));
+  copy.set(tensor.dataSync() as TensorData);
+  return copy;
 }
 
 /** Tensors that are made when they are first asked for: a step touches few of a large state. */

@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as onnxruntime from 'onnxruntime-node';
+import type { Graph, Value } from '../../compiler/graph.ts';
 import { outputName, writeOnnxModel } from '../../compiler/onnx-model.ts';
 import { removeDeadCode } from '../../compiler/passes/dead-code.ts';
+import { rewriteGraph } from '../../compiler/passes/rewrite-graph.ts';
 import type { StepResult, TensorMap } from '../../compiler/step-function.ts';
 import { inputPrefix, outputPrefix, statePrefix, traceStep } from '../../compiler/trace-step.ts';
 
@@ -47,11 +49,14 @@ export async function createPrototypeStep(
   const step = (weights: TensorMap, { tokens, targets }: TensorMap) =>
     sgdStep(sizes, weights, tokens as tf.Tensor2D, targets as tf.Tensor2D);
   const { graph } = traceStep(step, state, { tokens: windows, targets: windows });
-  const session = await onnxruntime.InferenceSession.create(writeOnnxModel(removeDeadCode(graph)), {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: 'all',
-  });
+  const session = await onnxruntime.InferenceSession.create(
+    writeOnnxModel(removeDeadCode(useOneHotOperator(graph))),
+    {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: 'all',
+    },
+  );
   const feeds: Record<string, onnxruntime.Tensor> = {};
   for (const [name, { shape }] of Object.entries(state)) {
     const length = shape.reduce((size, dimension) => size * dimension, 1);
@@ -71,6 +76,22 @@ export async function createPrototypeStep(
     },
     dispose: () => session.release(),
   };
+}
+
+/** The prototype's one-hot was ONNX's own operator; the compiler's kernel is a comparison. */
+function useOneHotOperator(graph: Graph): Graph {
+  return rewriteGraph(graph, (node, builder) => {
+    const [output] = node.outputs as [Value];
+    const comparison = builder.producer(node.inputs[0]);
+    if (node.operator !== 'Cast' || comparison?.operator !== 'Equal') return undefined;
+    const [rows, classes] = comparison.inputs as [Value, Value];
+    const inputs = [
+      builder.cast(builder.reshape(rows, output.shape.slice(0, -1)), 'int64'),
+      builder.splat(classes.shape[0]!, 'int64', [1]),
+      builder.constant(Float32Array.of(0, 1), 'float32', [2]),
+    ];
+    return [builder.add('OneHot', inputs, output, { axis: -1 })];
+  });
 }
 
 interface CellStep {

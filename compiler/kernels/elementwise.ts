@@ -46,7 +46,7 @@ const COMPARISON_OPERATORS = {
   LessEqual: 'LessOrEqual',
 } as const;
 
-const LOGICAL_OPERATORS = { LogicalAnd: 'And', LogicalOr: 'Or', LogicalXor: 'Xor' } as const;
+const LOGICAL_OPERATORS = { LogicalAnd: 'And', LogicalOr: 'Or' } as const;
 
 function mapTable(
   operators: Readonly<Record<string, string>>,
@@ -108,9 +108,14 @@ export const elementwiseKernels: KernelTable = {
     graph.binary('Div', graph.cast(a, 'float32'), graph.cast(b, 'float32')),
   ),
 
-  /** ONNX divides whole numbers towards zero; taking the (floored) remainder off first is exact. */
+  /**
+   * Whole numbers, as tfjs has it. ONNX divides them towards zero; taking the (floored) remainder
+   * off first is exact.
+   */
   FloorDiv: kernel<'a' | 'b'>((graph, { a, b }) => {
-    if (a.dtype === 'float32') return graph.unary('Floor', graph.binary('Div', a, b));
+    if (a.dtype === 'float32') {
+      return graph.cast(graph.unary('Floor', graph.binary('Div', a, b)), 'int32');
+    }
     const [dividend, divisor] = [numeric(graph, a), numeric(graph, b)];
     const remainder = graph.binary('Mod', dividend, divisor);
     return graph.binary('Div', graph.binary('Sub', dividend, remainder), divisor);

@@ -1,5 +1,4 @@
 import {
-  type BroadCastToAttrs,
   backend_util,
   type ConcatAttrs,
   type ExpandDimsAttrs,
@@ -149,6 +148,4 @@ export const layoutKernels: KernelTable = {
     const shape = x.shape.map((size, axis) => size * reps[axis]!);
     return graph.add('Tile', [x], { shape, dtype: x.dtype }, { repeats: reps });
   }),
-
-  BroadcastTo: kernel<'x', BroadCastToAttrs>((graph, { x }, { shape }) => graph.expand(x, shape)),
 };
