@@ -1,14 +1,13 @@
 import { open, rename, rm } from 'node:fs/promises';
+import process from 'node:process';
 import { UserInputError } from '../errors.ts';
 
 /**
- * Writes `parts` one after the other to `path`: after a crash or a full disk there is the whole file or none.
- * @throws UserInputError that says what stands in the way, such as a full disk.
+ * Writes `parts` one after the other to `path`: after a crash or on a full disk there is the whole file or what was
+ * there before.
+ * @throws UserInputError that says what stands in the way.
  */
-export async function writeAtomically(
-  path: string,
-  parts: readonly (Uint8Array | string)[],
-): Promise<void> {
+export async function writeAtomically(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     const file = await open(temporary, 'w');
@@ -22,7 +21,10 @@ export async function writeAtomically(
   } catch (cause) {
     await rm(temporary, { force: true });
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOSPC' ? 'the disk is full' : message;
+    const reason =
+      code === 'ENOSPC' || code === 'EDQUOT'
+        ? 'the disk is full. Make room, or choose a folder on another disk'
+        : message;
     throw new UserInputError(`can't write ${path}: ${reason}`, { cause });
   }
 }

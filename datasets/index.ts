@@ -1,13 +1,14 @@
 export {
   type Corpus,
   type CorpusOptions,
-  type CorpusProgress,
   openCorpus,
   prepareCorpus,
   type TokenFile,
 } from './corpus.ts';
+export type { CorpusProgress } from './corpus-text.ts';
 export { decodeWindows, encodeWindows } from './record-batches.ts';
-export { openTokenShard, type TokenShard, type Tokens } from './token-shard.ts';
+export type { Tokens } from './token-list.ts';
+export { openTokenShard, type TokenShard } from './token-shard.ts';
 export { Tokenizer } from './tokenizer.ts';
-export { trainTokenizer, WordCounts } from './tokenizer-training.ts';
+export { openTokenizer } from './tokenizer-file.ts';
 export { createWindows, type TrainingWindow, type WindowShape, type Windows } from './windows.ts';

@@ -16,16 +16,17 @@ import {
 import { DamagedDataError } from '../errors.ts';
 import type { TrainingWindow, WindowShape, Windows } from './windows.ts';
 
-/** Before the Arrow bytes: a magic number and their CRC-32, for Arrow trusts what it reads. */
+/** Before the Arrow bytes: magic, their CRC-32, batch and time (u32 each, little-endian). Arrow trusts what it reads. */
 const MAGIC = 0x42574443;
-const ENVELOPE_BYTES = 8;
+const ENVELOPE_BYTES = 16;
 
 /**
  * Windows `fromCursor` … `fromCursor + count − 1` as one Arrow record batch (IPC stream format) with a checksum
  * before it. Columns: `cursor` Float64, `tokens` and `targets` FixedSizeList<Int32>[batch · time].
  */
 export function encodeWindows(windows: Windows, fromCursor: number, count: number): Uint8Array {
-  const length = windows.batch * windows.time;
+  const { batch, time } = windows;
+  const length = batch * time;
   const cursors = new Float64Array(count);
   const tokens = new Int32Array(count * length);
   const targets = new Int32Array(count * length);
@@ -38,8 +39,9 @@ export function encodeWindows(windows: Windows, fromCursor: number, count: numbe
   const arrow = tableToIPC(windowTable({ cursors, tokens, targets, length }), 'stream');
   const bytes = new Uint8Array(ENVELOPE_BYTES + arrow.byteLength);
   const envelope = new DataView(bytes.buffer);
-  envelope.setUint32(0, MAGIC, true);
-  envelope.setUint32(4, crc32(arrow), true);
+  for (const [index, field] of [MAGIC, crc32(arrow), batch, time].entries()) {
+    envelope.setUint32(4 * index, field, true);
+  }
   bytes.set(arrow, ENVELOPE_BYTES);
   return bytes;
 }
@@ -49,22 +51,15 @@ export function encodeWindows(windows: Windows, fromCursor: number, count: numbe
  * @throws DamagedDataError when the checksum is wrong or the windows have another shape.
  */
 export function decodeWindows(bytes: Uint8Array, shape: WindowShape): readonly TrainingWindow[] {
-  const arrow = bytes.subarray(ENVELOPE_BYTES);
-  const envelope = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.byteLength < ENVELOPE_BYTES || envelope.getUint32(0, true) !== MAGIC) {
-    throw new DamagedDataError('not a record batch of training windows');
-  }
-  if (envelope.getUint32(4, true) !== crc32(arrow)) {
-    throw new DamagedDataError('a record batch of training windows has a wrong checksum');
-  }
-  const table = tableFromIPC(arrow);
+  const table = tableFromIPC(openEnvelope(bytes, shape));
   const length = shape.batch * shape.time;
   const cursors = valuesOf(table, 'cursor') as Float64Array;
   const tokens = valuesOf(table, 'tokens') as Int32Array;
   const targets = valuesOf(table, 'targets') as Int32Array;
   if (tokens.length !== cursors.length * length || targets.length !== tokens.length) {
     throw new DamagedDataError(
-      `a record batch has ${tokens.length / cursors.length} tokens a window, expected ${length}`,
+      `a record batch of ${cursors.length} windows has ${tokens.length} tokens and ` +
+        `${targets.length} targets, expected ${cursors.length * length} of each`,
     );
   }
   return Array.from(cursors, (cursor, row) => ({
@@ -72,6 +67,23 @@ export function decodeWindows(bytes: Uint8Array, shape: WindowShape): readonly T
     tokens: tokens.subarray(row * length, (row + 1) * length),
     targets: targets.subarray(row * length, (row + 1) * length),
   }));
+}
+
+/** The Arrow bytes, once they are known to be what was encoded. */
+function openEnvelope(bytes: Uint8Array, { batch, time }: WindowShape): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.byteLength < ENVELOPE_BYTES || view.getUint32(0, true) !== MAGIC) {
+    throw new DamagedDataError('not a record batch of training windows');
+  }
+  const arrow = bytes.subarray(ENVELOPE_BYTES);
+  if (view.getUint32(4, true) !== crc32(arrow)) {
+    throw new DamagedDataError('a record batch of training windows has a wrong checksum');
+  }
+  const [theirBatch, theirTime] = [view.getUint32(8, true), view.getUint32(12, true)];
+  if (theirBatch === batch && theirTime === time) return arrow;
+  throw new DamagedDataError(
+    `a record batch has windows of ${theirBatch} × ${theirTime} tokens, expected ${batch} × ${time}`,
+  );
 }
 
 function windowTable(columns: {

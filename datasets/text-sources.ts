@@ -1,16 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { join, normalize } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { UserInputError } from '../errors.ts';
-
-/** A stretch of one document, cut after a line so that no word is torn. */
-export interface TextPiece {
-  readonly path: string;
-  readonly text: string;
-  /** Whether the document ends with this piece. */
-  readonly last: boolean;
-}
+import { jsonLinesDocuments } from './json-lines.ts';
 
 /** A file to read text from. */
 export interface TextSource {
@@ -19,30 +12,38 @@ export interface TextSource {
   readonly bytes: number;
 }
 
-/** A piece has at least this many characters, if its document does. */
-const PIECE_CHARACTERS = 1 << 20;
-/** A file without line ends is cut here all the same. */
-const PIECE_CHARACTERS_MAX = 8 << 20;
-/** Old texts have a few garbled characters; a file with more than these is no UTF-8 text. */
+/** A stretch of one document, cut after a line where there is one. */
+export interface TextPiece {
+  readonly text: string;
+  /** Whether the document ends with this piece. */
+  readonly last: boolean;
+  /** How much of the file, as it is on disk, has been read so far. */
+  readonly bytesRead: number;
+}
+
+/** A longer document comes in pieces of at most so many characters, so that memory does not grow with it. */
+const PIECE_CHARACTERS_MAX = 1 << 20;
+/** A plain file up to this size is read at once: a stream costs ten times as much to set up. */
+const READ_AT_ONCE_BYTES_MAX = 1 << 18;
+/** Old texts have a few garbled characters; with more than these a file is no UTF-8 text. */
+const GARBLED_CHARACTERS_MIN = 8;
 const GARBLED_SHARE_MAX = 0.02;
 
 /**
- * The files under `paths`, folders with all that is in them, sorted by path so that each machine sees one order.
+ * The files under `paths`, folders with all that is in them but hidden files, sorted by path so that each machine
+ * sees one order; a file that is given twice is read once.
  * @throws UserInputError for a path that is missing, unreadable or holds no file.
  */
 export async function listTextSources(paths: readonly string[]): Promise<readonly TextSource[]> {
+  if (paths.length === 0) throw new UserInputError('no path was given: name a file or a folder');
   const sources: TextSource[] = [];
+  const found = new Map<string, number>();
   for (const path of paths) {
-    const found = await filesUnder(path);
-    if (found.length === 0) {
-      throw new UserInputError(
-        `${path} is an empty folder: give a file or a folder with text in it`,
-      );
-    }
-    sources.push(...found);
+    if (path === '') throw new UserInputError('a path is empty: name a file or a folder');
+    if ((await addFiles(normalize(path), sources, found)) > 0) continue;
+    throw new UserInputError(`${path} is an empty folder: put text into it or name another`);
   }
-  const unique = new Map(sources.map((source) => [source.path, source]));
-  return [...unique.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return sources.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /**
@@ -50,56 +51,89 @@ export async function listTextSources(paths: readonly string[]): Promise<readonl
  * `text` or `content`, anything else is one document. Byte order marks go, CRLF becomes LF.
  * @throws UserInputError when the file can't be read or is not text.
  */
-export async function* readTextPieces(path: string): AsyncGenerator<TextPiece> {
-  const pieces = decodePieces(path);
-  if (/\.jsonl(\.gz)?$/.test(path)) yield* jsonlDocuments(path, pieces);
+export async function* readTextPieces(source: TextSource): AsyncGenerator<TextPiece> {
+  const pieces = decodePieces(source);
+  if (/\.jsonl(\.gz)?$/i.test(source.path)) yield* jsonLinesDocuments(source.path, pieces);
   else yield* pieces;
 }
 
-async function filesUnder(path: string): Promise<TextSource[]> {
-  const info = await stat(path).catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
-  if (info.isFile()) return [{ path, bytes: info.size }];
-  if (!info.isDirectory()) throw new UserInputError(`${path} is neither a file nor a folder`);
-  const names = await readdir(path).catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
-  const nested: TextSource[] = [];
-  // Hidden files are an editor's or a tool's, not the user's text.
-  for (const name of names.sort()) {
-    if (!name.startsWith('.')) nested.push(...(await filesUnder(join(path, name))));
+/**
+ * Adds the files at `path` that were not `found` before and returns how many there are. `found` has their number by
+ * real path, since links may lead in circles or to what is listed already.
+ */
+async function addFiles(
+  path: string,
+  sources: TextSource[],
+  found: Map<string, number>,
+): Promise<number> {
+  const info = await orUnreadable(path, stat(path));
+  if (!info.isFile() && !info.isDirectory()) {
+    throw new UserInputError(`${path} is neither a file nor a folder: name one with text`);
   }
-  return nested;
-}
-
-async function* decodePieces(path: string): AsyncGenerator<TextPiece> {
-  const decoder = new TextDecoder('utf-8', { fatal: false });
-  let text = '';
-  for await (const bytes of readBytes(path)) {
-    if (bytes.includes(0)) {
-      throw new UserInputError(
-        `${path} is not text: it has NUL bytes. Give UTF-8 text, .gz or .jsonl`,
-      );
+  const real = await orUnreadable(path, realpath(path));
+  const before = found.get(real);
+  if (before !== undefined) return before;
+  let count = 0;
+  found.set(real, count);
+  if (info.isFile()) {
+    sources.push({ path, bytes: info.size });
+    count = 1;
+  } else {
+    for (const name of (await orUnreadable(path, readdir(path))).sort()) {
+      if (!name.startsWith('.')) count += await addFiles(join(path, name), sources, found);
     }
-    text += decoder.decode(bytes, { stream: true });
-    if (text.length < PIECE_CHARACTERS) continue;
-    const lineEnd = text.lastIndexOf('\n') + 1;
-    const cut = lineEnd > 0 ? lineEnd : text.length >= PIECE_CHARACTERS_MAX ? text.length : 0;
-    if (cut === 0) continue;
-    yield { path, text: normalise(path, text.slice(0, cut)), last: false };
-    text = text.slice(cut);
   }
-  yield { path, text: normalise(path, text + decoder.decode()), last: true };
+  found.set(real, count);
+  return count;
 }
 
-async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
+async function* decodePieces(source: TextSource): AsyncGenerator<TextPiece> {
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytesRead = 0;
+  for await (const chunk of readChunks(source)) {
+    refuseBinary(source.path, chunk.bytes);
+    text += decoder.decode(chunk.bytes, { stream: true });
+    // The size that reading began with counts: a file that grows meanwhile is no more than whole.
+    bytesRead = Math.min(chunk.bytesRead, source.bytes);
+    while (text.length > PIECE_CHARACTERS_MAX) {
+      const cut = cutOf(text);
+      yield { text: normalise(source.path, text.slice(0, cut)), last: false, bytesRead };
+      text = text.slice(cut);
+    }
+  }
+  text += decoder.decode();
+  yield { text: normalise(source.path, text), last: true, bytesRead: source.bytes };
+}
+
+/** Depends on the text alone and not on how it arrived, so that a file is always cut alike. */
+function cutOf(text: string): number {
+  const lineEnd = text.lastIndexOf('\n', PIECE_CHARACTERS_MAX - 1) + 1;
+  if (lineEnd > 0) return lineEnd;
+  // Neither a pair of surrogates nor CRLF may be torn.
+  const tears = /[\ud800-\udbff\r]/.test(text.charAt(PIECE_CHARACTERS_MAX - 1));
+  return tears ? PIECE_CHARACTERS_MAX - 1 : PIECE_CHARACTERS_MAX;
+}
+
+interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly bytesRead: number;
+}
+
+async function* readChunks({ path, bytes }: TextSource): AsyncGenerator<Chunk> {
+  const packed = /\.gz$/i.test(path);
+  if (!packed && bytes <= READ_AT_ONCE_BYTES_MAX) {
+    yield { bytes: await orUnreadable(path, readFile(path)), bytesRead: bytes };
+    return;
+  }
   const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  const stream = path.endsWith('.gz') ? file.pipe(createGunzip()) : file;
+  const stream = packed ? file.pipe(createGunzip({ chunkSize: 1 << 18 })) : file;
   // A failure of the file must also end the unpacking that waits for it.
   if (stream !== file) file.on('error', (error) => stream.destroy(error));
   try {
-    for await (const bytes of stream) yield bytes as Uint8Array;
+    for await (const chunk of stream) {
+      yield { bytes: chunk as Uint8Array, bytesRead: file.bytesRead };
+    }
   } catch (cause) {
     throw unreadable(path, cause);
   } finally {
@@ -107,55 +141,44 @@ async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function* jsonlDocuments(
-  path: string,
-  pieces: AsyncGenerator<TextPiece>,
-): AsyncGenerator<TextPiece> {
-  let rest = '';
-  let lineNumber = 0;
-  for await (const piece of pieces) {
-    const lines = (rest + piece.text).split('\n');
-    rest = piece.last ? '' : (lines.pop() as string);
-    for (const line of lines) {
-      lineNumber++;
-      if (line.trim() === '') continue;
-      yield { path, text: documentText(path, line, lineNumber), last: true };
-    }
-  }
-}
-
-function documentText(path: string, line: string, lineNumber: number): string {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (cause) {
-    throw new UserInputError(`${path}, line ${lineNumber}, is not JSON`, { cause });
-  }
-  const { text, content } = (value ?? {}) as { text?: unknown; content?: unknown };
-  const document = text ?? content;
-  if (typeof document === 'string') return document;
+function refuseBinary(path: string, bytes: Uint8Array): void {
+  const at = bytes.indexOf(0);
+  if (at === -1) return;
+  const wide = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
   throw new UserInputError(
-    `${path}, line ${lineNumber}, has no text: each line is an object with "text" or "content"`,
+    wide
+      ? `${path} is UTF-16 text: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)`
+      : `${path} is not text: it has zero bytes. Give UTF-8 text, .gz or .jsonl`,
   );
 }
 
 function normalise(path: string, text: string): string {
   const garbled = text.split('\uFFFD').length - 1;
-  if (garbled > 16 && garbled > text.length * GARBLED_SHARE_MAX) {
+  if (garbled >= GARBLED_CHARACTERS_MIN && garbled > text.length * GARBLED_SHARE_MAX) {
     throw new UserInputError(
-      `${path} is not UTF-8 text: ${garbled} of ${text.length} characters can't be decoded`,
+      `${path} is not UTF-8 text: ${garbled} of ${text.length} characters can't be decoded. ` +
+        'Convert it to UTF-8 or leave it out',
     );
   }
   return text.replaceAll('\uFEFF', '').replaceAll('\r\n', '\n');
 }
 
+async function orUnreadable<T>(path: string, result: Promise<T>): Promise<T> {
+  return await result.catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EACCES: 'reading it is not permitted',
+  ELOOP: 'its links lead in a circle',
+  Z_DATA_ERROR: 'it is no gzip file, or damaged',
+  Z_BUF_ERROR: 'the gzip file ends too early',
+};
+
 function unreadable(path: string, cause: unknown): UserInputError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const reason =
-    code === 'ENOENT'
-      ? 'there is no such file or folder'
-      : code === 'EACCES'
-        ? 'reading it is not permitted'
-        : message;
-  return new UserInputError(`can't read ${path}: ${reason}`, { cause });
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  return new UserInputError(`can't read ${path}: ${REASONS[code] ?? message}`, { cause });
 }

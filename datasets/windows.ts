@@ -25,12 +25,18 @@ export interface WindowShape {
 export interface Windows extends WindowShape {
   /** Windows in one pass over the shard. */
   readonly count: number;
-  /** The window at any cursor from 0 on; after `count` windows the shard begins again. */
+  /**
+   * The window at any cursor from 0 on; after `count` windows the shard begins again.
+   * @throws RangeError for a cursor that is no whole number from 0 on.
+   */
   read(cursor: number): TrainingWindow;
 }
 
 /** @throws UserInputError when the shard is too small for a single window. */
 export function createWindows(shard: TokenShard, { batch, time }: WindowShape): Windows {
+  if (!(batch >= 1 && time >= 1 && Number.isInteger(batch) && Number.isInteger(time))) {
+    throw new RangeError(`windows are ${batch} × ${time}: both take whole numbers from 1 on`);
+  }
   const { tokens } = shard;
   // The last piece of a lane has a target too.
   const laneLength = Math.floor((tokens.length - 1) / batch);
@@ -46,6 +52,9 @@ export function createWindows(shard: TokenShard, { batch, time }: WindowShape): 
     time,
     count,
     read(cursor) {
+      if (!Number.isSafeInteger(cursor) || cursor < 0) {
+        throw new RangeError(`cursor is ${cursor}: it takes a whole number from 0 on`);
+      }
       const window = {
         cursor,
         tokens: new Int32Array(batch * time),

@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { DamagedDataError, UserInputError } from '../errors.ts';
+import { writeAtomically } from './atomic-file.ts';
+import type { Corpus } from './corpus.ts';
+import { openTokenShard } from './token-shard.ts';
+import { openTokenizer } from './tokenizer-file.ts';
+
+const FILE_NAME = 'corpus.json';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** Names, not paths: a manifest never leads out of its folder. */
+const fileName = v.pipe(v.string(), v.regex(/^[\w-][\w.-]*$/));
+const checkedFile = { file: fileName, crc32: count };
+const tokenFile = v.object({ ...checkedFile, tokenCount: count });
+
+const manifestSchema = v.object({
+  format: v.literal('codistill-corpus'),
+  version: v.literal(1),
+  vocabularySize: count,
+  bytes: count,
+  tokenizer: v.object({ ...checkedFile, trainedOnBytes: count }),
+  shards: v.array(tokenFile),
+  heldOut: tokenFile,
+  unigramLoss: v.number(),
+});
+
+/** What a prepared corpus consists of. */
+export type CorpusManifest = v.InferOutput<typeof manifestSchema>;
+
+export async function writeManifest(directory: string, manifest: CorpusManifest): Promise<Corpus> {
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  await writeAtomically(join(directory, FILE_NAME), [Buffer.from(text)]);
+  return corpusOf(directory, manifest);
+}
+
+/** @throws UserInputError when there is no manifest, DamagedDataError when a file is not what it says. */
+export async function readManifest(directory: string): Promise<Corpus> {
+  const path = join(directory, FILE_NAME);
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    const { message } = cause as Error;
+    throw new UserInputError(`${directory} has no prepared corpus: ${message}`, { cause });
+  });
+  const manifest = parseManifest(path, text);
+  const { tokenizer, shards, heldOut } = manifest;
+  const { vocabularySize, crc32 } = await openTokenizer(join(directory, tokenizer.file));
+  expectSame(tokenizer.file, 'CRC-32', crc32, tokenizer.crc32);
+  expectSame(tokenizer.file, 'pieces', vocabularySize, manifest.vocabularySize);
+  for (const { file, tokenCount, crc32 } of [...shards, heldOut]) {
+    const shard = await openTokenShard(join(directory, file));
+    expectSame(file, 'CRC-32', shard.crc32, crc32);
+    expectSame(file, 'tokens', shard.tokens.length, tokenCount);
+  }
+  return corpusOf(directory, manifest);
+}
+
+function parseManifest(path: string, text: string): CorpusManifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new DamagedDataError(`${path} is damaged: it is not JSON`, { cause });
+  }
+  const parsed = v.safeParse(manifestSchema, value);
+  if (parsed.success) return parsed.output;
+  throw new DamagedDataError(`${path} is damaged: ${v.summarize(parsed.issues)}`);
+}
+
+function expectSame(file: string, what: string, found: number, expected: number): void {
+  if (found === expected) return;
+  throw new DamagedDataError(
+    `${file} is not the one that ${FILE_NAME} names: ${what} ${found}, expected ${expected}`,
+  );
+}
+
+function corpusOf(directory: string, manifest: CorpusManifest): Corpus {
+  const fileOf = (part: CorpusManifest['heldOut']): Corpus['heldOut'] => ({
+    path: join(directory, part.file),
+    tokenCount: part.tokenCount,
+  });
+  const { vocabularySize, bytes, shards, heldOut, unigramLoss } = manifest;
+  return {
+    directory,
+    vocabularySize,
+    bytes,
+    shards: shards.map(fileOf),
+    heldOut: fileOf(heldOut),
+    unigramLoss,
+  };
+}
