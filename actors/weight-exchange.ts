@@ -78,9 +78,9 @@ export class WeightExchange {
     );
   }
 
-  /** Age of the oldest teacher in use, in steps of this student. */
+  /** How many steps the oldest teacher in use is behind this student; 0 for one that is ahead. */
   stalenessSteps(step: number): number {
-    return step - Math.min(...this.#teacherVersions);
+    return Math.max(0, step - Math.min(...this.#teacherVersions));
   }
 
   /** After a restart: brings snapshot and teachers to where the checkpoint says they were. */

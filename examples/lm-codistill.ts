@@ -1,4 +1,5 @@
 // LSTM language models that teach one another on text (Anil et al. 2018, section 3.3, at any size).
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   actorModules,
@@ -80,7 +81,8 @@ export default defineJob({
 async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
   const { options, resumed, runDirectory, signal, emit } = context;
   const directory = join(runDirectory, 'data');
-  if (resumed) return await openCorpus(directory);
+  // A run that was stopped while it prepared its data has none yet.
+  if (resumed && existsSync(join(directory, 'corpus.json'))) return await openCorpus(directory);
   return await prepareCorpus({
     ...(options.data.length > 0 && { paths: options.data }),
     vocabularySize: options.vocabularySize,

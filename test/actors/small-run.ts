@@ -5,13 +5,15 @@ import { type ActorctlProcess, type JsonEvent, startActorctl } from '../cli/acto
 
 /** A model and text so small that a whole run of `lm-codistill` takes seconds. */
 const smallOptions = {
-  steps: 60,
-  batch: 8,
+  steps: 100,
+  batch: 16,
   time: 16,
-  vocabularySize: 400,
+  vocabularySize: 320,
   embeddingSize: 16,
-  hiddenSize: 32,
-  burnInSteps: 10,
+  hiddenSize: 48,
+  learningRate: 0.04,
+  warmupSteps: 5,
+  burnInSteps: 40,
   exchangeIntervalSteps: 5,
   checkpointIntervalSteps: 5,
   evaluationIntervalSteps: 20,
@@ -42,16 +44,21 @@ export interface ActorStarted extends JsonEvent {
   readonly pid: number;
 }
 
-/** Writes a text with some structure to learn: sentences of made-up words, some far more frequent. */
+/** Writes a text with some structure to learn: sentences of made-up words that follow one another. */
 export async function writeSmallText(folder: string): Promise<string> {
   const random = createRandomGenerator(1, 'small text');
   const pick = (count: number): number => Math.floor(random.nextUniform(0, 1) ** 2 * count);
   const syllables = ['ba', 'de', 'ki', 'lo', 'mu', 'na', 're', 'si', 'to', 'vu'];
-  const words = Array.from({ length: 200 }, () =>
+  const words = Array.from({ length: 40 }, () =>
     Array.from({ length: 2 + pick(2) }, () => syllables[pick(10)]).join(''),
   );
-  const sentence = (): string =>
-    `${Array.from({ length: 4 + pick(8) }, () => words[pick(200)]).join(' ')}.`;
+  let at = 0;
+  // A word has few successors: what a recurrent model learns and a unigram model can't.
+  const nextWord = (): string => {
+    at = (at * 7 + pick(3)) % words.length;
+    return words[at] as string;
+  };
+  const sentence = (): string => `${Array.from({ length: 4 + pick(8) }, nextWord).join(' ')}.`;
   const path = join(folder, 'text.txt');
   await writeFile(path, Array.from({ length: 4000 }, sentence).join('\n'));
   return path;
