@@ -59,8 +59,8 @@ test.serial('a server that stays away ends the run, which resumes when it is bac
   await using folder = await makeFolder();
   const text = await writeSmallText(folder.path);
   await using server = await startNatsServer();
-  const options = { steps: 400, patienceMs: 3000 };
-  const flags = ['--nats', server.url, '--run-dir', 'lost'];
+  const options = { steps: 400 };
+  const flags = ['--nats', server.url, '--bus-timeout', '3', '--run-dir', 'lost'];
   await using run = startSmallRun(folder.path, text, options, flags);
   await reachStep(run, 'replica-1', 60);
   await server.kill();
