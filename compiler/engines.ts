@@ -56,8 +56,8 @@ export async function prepareEngine(name: EngineName): Promise<void> {
 }
 
 /**
- * Prepares the fastest engine that works here. `onnx-cpu` is left out for a step that it can't
- * compile, and `tfjs-wasm` for one that calls a kernel which it lacks.
+ * Prepares the fastest engine that works here and knows all kernels that the step calls. Which those
+ * are is not known of a step that can't be compiled: it goes to `tfjs-cpu`, which lacks none.
  * @throws EngineUnavailableError with every engine's reason.
  */
 export async function chooseEngine(step: {
@@ -69,24 +69,27 @@ export async function chooseEngine(step: {
   const reasons: string[] = [];
   for (const name of engineNames) {
     try {
-      if (name === 'onnx-cpu' && step.obstacle !== undefined) throw step.obstacle;
+      if (name !== 'tfjs-cpu' && step.obstacle !== undefined) throw step.obstacle;
       await prepareEngine(name);
-      if (name === 'tfjs-wasm') checkKernels(step.kernelNames, 'wasm');
+      if (name !== 'onnx-cpu') checkKernels(step.kernelNames, name);
       return name;
     } catch (error) {
       reasons.push(messageOf(error));
     }
   }
-  throw new EngineUnavailableError(`No engine can run this step. ${reasons.join(' ')}`);
+  throw new EngineUnavailableError(
+    `No engine can run this step. ${[...new Set(reasons)].join(' ')}`,
+  );
 }
 
-function checkKernels(kernelNames: ReadonlySet<string>, backendName: string): void {
+function checkKernels(kernelNames: ReadonlySet<string>, engine: 'tfjs-wasm' | 'tfjs-cpu'): void {
+  const backendName = engine === 'tfjs-wasm' ? 'wasm' : 'cpu';
   const missing = [...kernelNames].filter(
     (kernel) => tf.getKernel(kernel, backendName) === undefined,
   );
   if (missing.length === 0) return;
   throw new EngineUnavailableError(
-    `The TensorFlow.js backend '${backendName}' lacks the kernels ${missing.join(', ')}.`,
+    `The engine '${engine}' lacks the kernels ${missing.join(', ')}.`,
   );
 }
 

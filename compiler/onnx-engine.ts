@@ -33,11 +33,12 @@ export async function createOnnxRunner(
   const session = await onnxruntime.InferenceSession.create(writeOnnxModel(graph), {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
-    graphOptimizationLevel: (process.env.LEVEL as 'all') ?? 'disabled',
+    // Our passes leave it nothing that pays, it takes as long again, and it would undo a layout.
+    graphOptimizationLevel: 'disabled',
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
-    // Warnings are about what the passes left to fold; a user can do nothing about them.
-    logSeverityLevel: 3,
+    // What goes wrong comes back as an error; it needs no line on stderr as well.
+    logSeverityLevel: 4,
     ...(options.profilePrefix === undefined
       ? {}
       : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),

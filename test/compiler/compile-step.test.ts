@@ -1,0 +1,213 @@
+import * as tf from '@tensorflow/tfjs-core';
+import test from 'ava';
+import { chooseEngine } from '../../compiler/engines.ts';
+import {
+  compileStep,
+  createState,
+  type EngineName,
+  engineNames,
+  listEngines,
+  type StepFunction,
+} from '../../compiler/index.ts';
+import { EngineUnavailableError } from '../../errors.ts';
+
+const vector = { shape: [3], dtype: 'float32' } as const;
+
+/** Adds the input to the state; the output is what the state was. */
+const accumulate: StepFunction = ({ total }, { x }) => ({
+  state: { total: tf.add(total!, x!) },
+  outputs: { before: total! },
+});
+
+async function prepare(engine: EngineName | 'auto' = 'onnx-cpu') {
+  const state = createState({ total: vector });
+  return { state, step: await compileStep(accumulate, { state, inputs: { x: vector }, engine }) };
+}
+
+for (const engine of engineNames) {
+  test(`${engine}: a run updates the state and answers outputs that later runs leave alone`, async (t) => {
+    const { state, step } = await prepare(engine);
+    t.is(step.engine, engine);
+    await step.run({ x: Float32Array.of(1, 2, 3) });
+    const { before } = await step.run({ x: Float32Array.of(10, 20, 30) });
+    t.deepEqual([...state.read('total')], [11, 22, 33]);
+    await step.run({ x: Float32Array.of(1, 1, 1) });
+    t.deepEqual([...before!], [1, 2, 3]);
+    await step.dispose();
+  });
+
+  test(`${engine}: what is written into the state between runs is what the next run reads`, async (t) => {
+    const { state, step } = await prepare(engine);
+    state.read('total').set([100, 200, 300]);
+    const { before } = await step.run({ x: new Float32Array(3) });
+    t.deepEqual([...before!], [100, 200, 300]);
+    await step.dispose();
+  });
+
+  test(`${engine}: several steps share a state`, async (t) => {
+    const { state, step } = await prepare(engine);
+    const half = await compileStep(
+      ({ total }) => ({ state: { total: tf.mul(total!, 0.5) }, outputs: {} }),
+      {
+        state,
+        inputs: {},
+        engine,
+      },
+    );
+    await step.run({ x: Float32Array.of(2, 4, 6) });
+    await half.run({});
+    await step.run({ x: Float32Array.of(1, 1, 1) });
+    t.deepEqual([...state.read('total')], [2, 3, 4]);
+    await Promise.all([step.dispose(), half.dispose()]);
+  });
+
+  test(`${engine}: whole numbers and bools go in and come out as such`, async (t) => {
+    const state = createState({
+      seen: { shape: [2], dtype: 'bool' },
+      count: { shape: [], dtype: 'int32' },
+    });
+    const step = await compileStep(
+      ({ seen, count }, { flags, ids }) => ({
+        state: { seen: tf.logicalOr(seen!, flags!), count: tf.add(count!, tf.sum(ids!)) },
+        outputs: { large: tf.greater(ids!, tf.scalar(3, 'int32')), ids: ids! },
+      }),
+      {
+        state,
+        inputs: { flags: { shape: [2], dtype: 'bool' }, ids: { shape: [4], dtype: 'int32' } },
+        engine,
+      },
+    );
+    const ids = Int32Array.of(1, 5, 3, 4);
+    const outputs = await step.run({ flags: Uint8Array.of(0, 1), ids });
+    t.deepEqual(outputs, { large: Uint8Array.of(0, 1, 0, 1), ids });
+    t.deepEqual(state.read('seen'), Uint8Array.of(0, 1));
+    t.deepEqual(state.read('count'), Int32Array.of(13));
+    await step.dispose();
+  });
+
+  test(`${engine}: tfjs keeps no tensor between runs`, async (t) => {
+    const { step } = await prepare(engine);
+    await step.run({ x: new Float32Array(3) });
+    const { numTensors } = tf.engine().state;
+    for (let run = 0; run < 5; run++) await step.run({ x: new Float32Array(3) });
+    t.is(tf.engine().state.numTensors, numTensors);
+    await step.dispose();
+  });
+}
+
+test('inputs are refused by name, with what was expected and what came', async (t) => {
+  const { step } = await prepare();
+  const refused = (inputs: object) => step.run(inputs as Record<string, Float32Array>);
+  await t.throwsAsync(refused({}), {
+    instanceOf: TypeError,
+    message: /'x'.*Float32Array.*nothing/,
+  });
+  await t.throwsAsync(refused({ x: [1, 2, 3] }), {
+    instanceOf: TypeError,
+    message: /'x'.*given Array/,
+  });
+  await t.throwsAsync(refused({ x: new Int32Array(3) }), {
+    instanceOf: TypeError,
+    message: /'x'.*float32\[3\].*Int32Array/,
+  });
+  await t.throwsAsync(refused({ x: new Float32Array(4) }), {
+    instanceOf: RangeError,
+    message: /'x'.*3 elements.*given 4/,
+  });
+  await t.throwsAsync(refused({ x: new Float32Array(3), y: new Float32Array(3) }), {
+    instanceOf: TypeError,
+    message: /no input 'y'.*x/,
+  });
+  await step.run({ x: new Float32Array(3) });
+  await step.dispose();
+});
+
+test('a second run on the same state fails while the first goes on, and works after it', async (t) => {
+  const { state, step } = await prepare();
+  const other = await compileStep(accumulate, { state, inputs: { x: vector }, engine: 'onnx-cpu' });
+  const x = Float32Array.of(1, 1, 1);
+  const first = step.run({ x });
+  await t.throwsAsync(step.run({ x }), { message: /still runs/ });
+  await t.throwsAsync(other.run({ x }), { message: /still runs/ });
+  await t.throwsAsync(step.dispose(), { message: /while it runs/ });
+  await first;
+  await other.run({ x });
+  t.deepEqual([...state.read('total')], [2, 2, 2]);
+  await Promise.all([step.dispose(), other.dispose()]);
+});
+
+test('a step can be disposed of twice but not run again', async (t) => {
+  const { step } = await prepare();
+  await step.dispose();
+  await step.dispose();
+  await t.throwsAsync(step.run({ x: new Float32Array(3) }), { message: /dispose/ });
+});
+
+test('a failed run leaves the state free for the next', async (t) => {
+  const state = createState({});
+  const step = await compileStep(
+    (_, { table, index }) => ({
+      state: {},
+      outputs: { row: tf.gather(table!, index as tf.Tensor1D) },
+    }),
+    { state, inputs: { table: vector, index: { shape: [1], dtype: 'int32' } }, engine: 'onnx-cpu' },
+  );
+  const table = Float32Array.of(1, 2, 3);
+  await t.throwsAsync(step.run({ table, index: Int32Array.of(99) }), { message: /99/ });
+  const { row } = await step.run({ table, index: Int32Array.of(2) });
+  t.deepEqual([...row!], [3]);
+  await step.dispose();
+});
+
+test('impossible options are refused', async (t) => {
+  const state = createState({ total: vector });
+  const inputs = { x: vector };
+  await t.throwsAsync(compileStep(accumulate, { state, inputs, engine: 'cuda' as 'auto' }), {
+    instanceOf: TypeError,
+    message: /'cuda'.*onnx-cpu/,
+  });
+  await t.throwsAsync(compileStep(accumulate, { state, inputs, threads: 0 }), {
+    instanceOf: RangeError,
+    message: /threads is 0/,
+  });
+  await t.throwsAsync(compileStep(accumulate, { state: {} as never, inputs }), {
+    instanceOf: TypeError,
+    message: /createState/,
+  });
+});
+
+test('every engine of this package works where the tests run', async (t) => {
+  const engines = await listEngines();
+  t.deepEqual(
+    engines.map(({ name, works }) => [name, works]),
+    engineNames.map((name) => [name, true]),
+  );
+});
+
+test('the automatic choice is the fastest engine that knows all of a step’s kernels', async (t) => {
+  t.is(await chooseEngine({ kernelNames: new Set(['Add']) }), 'onnx-cpu');
+  const obstacle = new Error('not compiled');
+  t.is(await chooseEngine({ kernelNames: new Set(['Add']), obstacle }), 'tfjs-cpu');
+});
+
+test('a step that can’t be compiled runs on tfjs’s own CPU backend', async (t) => {
+  const step: StepFunction = (_, { x }) => ({
+    state: {},
+    outputs: { y: tf.einsum('i,i->', x!, x!) },
+  });
+  const options = { state: createState({}), inputs: { x: vector } };
+  const compiled = await compileStep(step, options);
+  t.is(compiled.engine, 'tfjs-cpu');
+  const { y } = await compiled.run({ x: Float32Array.of(1, 2, 3) });
+  t.deepEqual([...y!], [14]);
+  await compiled.dispose();
+});
+
+test('where no engine works the error has every engine’s reason', async (t) => {
+  const obstacle = new Error('of the step');
+  const error = await t.throwsAsync(
+    chooseEngine({ kernelNames: new Set(['NoSuchKernel']), obstacle }),
+    { instanceOf: EngineUnavailableError },
+  );
+  t.regex(error?.message ?? '', /of the step.*tfjs-cpu.*NoSuchKernel/);
+});
