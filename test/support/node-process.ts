@@ -1,6 +1,7 @@
 /** The far side of multi-node tests: a system of its own process, or the client for one. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createSystem, type System, type SystemOptions } from '../../runtime/index.ts';
@@ -59,18 +60,27 @@ export async function startNodeProcess(
 async function run(role: NodeRole): Promise<void> {
   const lines = createInterface({ input: process.stdin });
   const [line] = (await once(lines, 'line')) as [string];
-  const system = await createSystem(JSON.parse(line) as SystemOptions);
+  const options = JSON.parse(line) as SystemOptions;
+  const system = await createSystem(options);
   const print = (value: unknown): void => console.log(JSON.stringify(value));
   print({ nodeId: system.nodeId });
-  if (role === 'owner') await own(system, print);
+  if (role === 'owner') await own(system, options.bus === 'local' ? 1 : 2, print);
   lines.once('close', () => void system.close().then(() => process.exit(0)));
 }
 
-async function own(system: System, print: (value: unknown) => void): Promise<void> {
-  const others = (await system.waitForNodes(2, { timeoutMs: 10_000 })).filter(({ self }) => !self);
-  const where = others[0] ? { nodeId: others[0].nodeId } : {};
+async function own(system: System, nodes: number, print: (value: unknown) => void): Promise<void> {
+  const known = await system.waitForNodes(nodes, { timeoutMs: 10_000 });
+  const other = known.find(({ self }) => !self);
+  const where = other ? { nodeId: other.nodeId } : {};
   const handle = await system.spawn(counter, {}, { name: 'owned', ...where });
-  print(await handle.describe());
+  print({ ...(await handle.describe()), pids: await childPids() });
+}
+
+/** Of this process; there is no portable way, so elsewhere than on Linux there are none. */
+async function childPids(): Promise<readonly number[]> {
+  const path = `/proc/self/task/${process.pid}/children`;
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
 }
 
 if (process.argv[2] === 'run') await run(process.argv[3] as NodeRole);
