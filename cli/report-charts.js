@@ -4,15 +4,19 @@
   const charts = JSON.parse(document.getElementById('chart-data').textContent);
   const dark = matchMedia('(prefers-color-scheme: dark)');
   const height = 280;
+  // Curves of few points, such as evaluations, show each of them.
+  const dottedPointsMax = 30;
   let drawn = [];
 
   const draw = () => {
     for (const plot of drawn) plot.destroy();
     container.replaceChildren();
-    drawn = charts.map(drawChart);
+    // All figures first: how wide one is depends on how many there are.
+    const figures = charts.map(addFigure);
+    drawn = charts.map((chart, index) => drawChart(chart, figures[index]));
   };
 
-  const drawChart = ({ title, unit, lines }) => {
+  const addFigure = ({ title, unit }) => {
     const figure = document.createElement('figure');
     const caption = document.createElement('figcaption');
     const quantity = document.createElement('small');
@@ -20,10 +24,18 @@
     caption.append(title, ' ', quantity);
     figure.append(caption);
     container.append(figure);
+    return figure;
+  };
+
+  const drawChart = ({ lines }, figure) => {
     const shown = lines.filter(({ x }) => x.length > 0);
     // Lines have steps of their own; uPlot wants one common axis with gaps.
     const data = uPlot.join(shown.map(({ x, y }) => [x, y]));
-    const axis = { stroke: colour('--text-soft'), grid: { stroke: colour('--rule') } };
+    const axis = {
+      stroke: colour('--text-soft'),
+      grid: { stroke: colour('--rule'), width: 1 },
+      ticks: { show: false },
+    };
     const options = {
       width: figure.clientWidth,
       height,
@@ -35,13 +47,13 @@
     return new uPlot(options, data, figure);
   };
 
-  const toSeries = ({ name, colour: index, kind }) => {
+  const toSeries = ({ name, colour: index, kind, x }) => {
     const stroke = colour(index === null ? '--text-soft' : `--line-${index % 8}`);
     return {
       label: name,
       class: kind,
       spanGaps: true,
-      points: { show: false },
+      points: { show: kind === 'line' && x.length <= dottedPointsMax, size: 6 },
       value: (_, value) => (value == null ? '–' : Number(value.toPrecision(5)).toString()),
       stroke,
       width: kind === 'raw' ? 1 : 2,

@@ -43,7 +43,7 @@ export function formatReportPage(report: {
   readonly assets: ReportAssets;
 }): string {
   const { record, curves, assets } = report;
-  const charts = listCharts(curves).filter(({ lines }) => lines.some(({ x }) => x.length > 1));
+  const charts = listCharts(curves).filter(({ lines }) => lines.some(({ x }) => x.length > 0));
   const title = `${record.job.name}, ${record.created.slice(0, 16).replace('T', ' ')} UTC`;
   return `<!doctype html>
 <html lang="en">
@@ -66,8 +66,8 @@ export function formatReportPage(report: {
 ${formatResultSection(curves)}
 <section id="charts" aria-label="Curves"></section>
 <noscript><p>The curves need JavaScript; the table above has the result.</p></noscript>
-<section><h2>Options</h2>${formatPairs(Object.entries(record.options))}</section>
-<section><h2>Versions</h2>${formatPairs(Object.entries(record.versions))}</section>
+<details><summary>Options</summary>${formatPairs(Object.entries(record.options))}</details>
+<details><summary>Versions</summary>${formatPairs(Object.entries(record.versions))}</details>
 </main>
 <script type="application/json" id="chart-data">${embedJson(charts)}</script>
 <script>${assets.chartLibrary}</script>
@@ -139,8 +139,7 @@ function withRaw({ name, colour, curve }: NamedCurve): readonly Line[] {
 
 function baseline(heldOut: readonly Series[], unigramLoss: Figure): Line {
   const steps = heldOut.flatMap(({ points }) => points.map(({ x }) => x));
-  const ends =
-    unigramLoss == null || steps.length === 0 ? [] : [Math.min(...steps), Math.max(...steps)];
+  const ends = unigramLoss == null || steps.length === 0 ? [] : [0, Math.max(...steps)];
   return {
     name: 'unigram baseline',
     colour: null,

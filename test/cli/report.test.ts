@@ -56,7 +56,7 @@ test('the held-out curve has the baseline of the unigram model', (t) => {
   const page = formatReportPage({ record, curves, assets });
   t.regex(
     page,
-    /"name":"unigram baseline","colour":null,"kind":"dashed","x":\[100,200\],"y":\[7,7\]/,
+    /"name":"unigram baseline","colour":null,"kind":"dashed","x":\[0,200\],"y":\[7,7\]/,
   );
 });
 
