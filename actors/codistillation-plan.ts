@@ -15,6 +15,8 @@ export interface CodistillationPlan {
   readonly schedule: LearningRateSchedule;
   readonly clipNorm: number;
   readonly distillWeight: number;
+  /** Steps after which a lane of text forgets its recurrent state; 0: never. */
+  readonly restartIntervalSteps: number;
   readonly burnInSteps: number;
   readonly exchangeMode: ExchangeMode;
   readonly exchangeIntervalSteps: number;

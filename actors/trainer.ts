@@ -58,6 +58,8 @@ export interface TrainerOptions {
   readonly schedule: LearningRateSchedule;
   readonly clipNorm: number;
   readonly distillWeight: number;
+  /** Steps after which a lane of text forgets its recurrent state; 0: never. */
+  readonly restartIntervalSteps: number;
   /** Steps before the first one that may have teachers. */
   readonly burnInSteps: number;
   readonly exchangeMode: ExchangeMode;
@@ -320,7 +322,8 @@ export class Trainer {
   }
 
   #trainingStep(teachers: boolean): ReturnType<typeof createTrainingStep> {
-    const { model, batch, time, optimizer, clipNorm, distillWeight } = this.#options;
+    const { model, batch, time, optimizer, clipNorm, distillWeight, restartIntervalSteps } =
+      this.#options;
     return createTrainingStep({
       model,
       batch,
@@ -328,6 +331,7 @@ export class Trainer {
       optimizer,
       clipNorm,
       distillWeight,
+      restartIntervalSteps,
       teachers: teachers ? this.#options.teachers.map((teacher) => teacher.model) : [],
     });
   }

@@ -32,6 +32,11 @@ const options = v.object({
   schedule: option(v.picklist(['cosine', 'constant']), 'cosine', 'how the learning rate moves'),
   warmupSteps: option(whole(0, 1e9), 50, 'steps in which the learning rate grows to its peak'),
   clipNorm: option(positive(), 1, 'largest norm of the gradient'),
+  restartIntervalSteps: option(
+    whole(0, 1e9),
+    16,
+    'steps after which a lane of text starts from an empty state; 0: never',
+  ),
   burnInSteps: option(whole(0, 1e9), 200, 'steps before the teachers come in'),
   distillWeight: option(v.pipe(v.number(), v.minValue(0)), 1, 'weight of the distillation loss'),
   exchange: option(
