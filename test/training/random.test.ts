@@ -43,7 +43,7 @@ test('initial parameters repeat with the seed and differ between seeds', (t) => 
   );
 });
 
-test('initial parameters have their shapes, gains 1, biases 0 and the forget gate open', (t) => {
+test('initial parameters have their shapes, gates unsaturated, biases 0 and the forget gate open', (t) => {
   const values = initialiseParameters(tinyModel, 3);
   const shapes = languageModelParameters(tinyModel);
   t.deepEqual(Object.keys(values), Object.keys(shapes));
@@ -55,6 +55,8 @@ test('initial parameters have their shapes, gains 1, biases 0 and the forget gat
   }
   t.deepEqual([...values['layer1/bias']!], [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
   t.deepEqual([...values['layer0/cellGain']!], [1, 1, 1, 1]);
+  t.true(values['layer0/inputGain']!.every((value) => value === 0.5));
+  t.true(values['layer1/recurrentGain']!.every((value) => value === 0.5));
   t.true(values['output/bias']!.every((value) => value === 0));
   const bound = Math.sqrt(6 / (11 + 4));
   t.true(values['output/weights']!.every((value) => Math.abs(value) <= bound));
