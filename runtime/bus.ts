@@ -31,6 +31,11 @@ export interface PublishOptions {
 export interface RequestOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /**
+   * Where an answer of just this length should lie: a bus that can puts its bytes straight there, and
+   * the message's `data` is then a view of it. Ours until the request settles.
+   */
+  readonly into?: Uint8Array;
 }
 
 export interface Subscription {

@@ -228,13 +228,15 @@ class ChunkFetch {
       this.#nextIndex += 1;
       this.#signal.throwIfAborted();
       const start = index * chunkBytes;
-      const length = Math.min(chunkBytes, byteLength - start);
+      const place = target.subarray(start, Math.min(start + chunkBytes, byteLength));
       const sum = sums.readUInt32LE(index * 4);
       const chunk = await this.#fetchChecked(
         () => this.#chunkRequest(index),
-        (data) => data.length === length && crc32(data) === sum,
+        (data) => data.length === place.length && crc32(data) === sum,
+        place,
       );
-      target.set(chunk, start);
+      const inPlace = chunk.buffer === place.buffer && chunk.byteOffset === place.byteOffset;
+      if (!inPlace) place.set(chunk);
     }
   }
 
@@ -249,10 +251,11 @@ class ChunkFetch {
   async #fetchChecked(
     nextRequest: () => ChunkRequest,
     isWhole: (data: Uint8Array) => boolean,
+    into?: Uint8Array,
   ): Promise<Uint8Array> {
     let retryMs = this.#retryMs;
     for (let damage = 0; damage < DAMAGE_MAX; ) {
-      const message = await this.#ask(nextRequest(), retryMs);
+      const message = await this.#ask(nextRequest(), retryMs, into);
       if (message && isWhole(message.data)) return message.data;
       if (message) damage += 1;
       else retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
@@ -263,8 +266,12 @@ class ChunkFetch {
   }
 
   /** Undefined when no answer came in time; the fetch's own deadline bounds the attempts. */
-  async #ask(request: ChunkRequest, timeoutMs: number): Promise<BusMessage | undefined> {
-    const options = { timeoutMs, signal: this.#signal };
+  async #ask(
+    request: ChunkRequest,
+    timeoutMs: number,
+    into: Uint8Array | undefined,
+  ): Promise<BusMessage | undefined> {
+    const options = { timeoutMs, signal: this.#signal, ...(into && { into }) };
     const { subject } = this.#reference;
     let absentMs = 0;
     try {

@@ -184,7 +184,10 @@ export class InProcessBus implements Bus, Port {
     this.#pending = [];
     for (const { routeId, message } of deliveries) {
       const handler = this.#handlers.get(routeId);
-      if (handler) runHandler(handler, toBusMessage(message));
+      if (handler) {
+        const into = this.#requests.placeFor(message.subject, message.byteLength);
+        runHandler(handler, toBusMessage(message, into));
+      }
       this.#pendingBytes -= message.byteLength + MESSAGE_OVERHEAD_BYTES;
     }
     if (this.#dropped) {
@@ -196,9 +199,9 @@ export class InProcessBus implements Bus, Port {
   }
 }
 
-function toBusMessage(message: RoutedMessage): BusMessage {
+function toBusMessage(message: RoutedMessage, into: Uint8Array | undefined): BusMessage {
   const { subject, replySubject } = message;
-  const data = joinPieces(message);
+  const data = joinPieces(message, into);
   return replySubject === undefined ? { subject, data } : { subject, data, replySubject };
 }
 

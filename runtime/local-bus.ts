@@ -73,8 +73,10 @@ class LocalBus implements Bus {
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
-    const reader = new InPlaceReader(HUB_PAYLOAD_BYTES_MAX, (head, payload) =>
-      this.#receive(head, payload),
+    const reader = new InPlaceReader(
+      HUB_PAYLOAD_BYTES_MAX,
+      ({ subject, payloadBytes }) => this.#requests?.placeFor(subject, payloadBytes),
+      (head, payload) => this.#receive(head, payload),
     );
     this.#socket = connectSocket(socketPath, reader, (error) => this.#end(error));
     this.#writer = new PacketWriter(this.#socket);

@@ -66,6 +66,7 @@ export class PieceReader {
  */
 export class InPlaceReader {
   readonly #payloadBytesMax: number;
+  readonly #place: (head: PacketHead) => Uint8Array | undefined;
   readonly #receive: (head: PacketHead, payload: Uint8Array) => void;
   readonly #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   #scratchEnd = 0;
@@ -73,8 +74,14 @@ export class InPlaceReader {
   #payload: Buffer = NO_BYTES;
   #payloadEnd = 0;
 
-  constructor(payloadBytesMax: number, receive: (head: PacketHead, payload: Uint8Array) => void) {
+  /** @param place where a payload is wanted, of its very length; else it gets a buffer of its own. */
+  constructor(
+    payloadBytesMax: number,
+    place: (head: PacketHead) => Uint8Array | undefined,
+    receive: (head: PacketHead, payload: Uint8Array) => void,
+  ) {
     this.#payloadBytesMax = payloadBytesMax;
+    this.#place = place;
     this.#receive = receive;
   }
 
@@ -98,7 +105,7 @@ export class InPlaceReader {
       position += head.headBytes;
       const present = Math.min(head.payloadBytes, this.#scratchEnd - position);
       // Node's pool is 8-byte-aligned; the scratch buffer is used again, so its bytes must leave it.
-      this.#payload = Buffer.allocUnsafe(head.payloadBytes);
+      this.#payload = asBuffer(this.#place(head)) ?? Buffer.allocUnsafe(head.payloadBytes);
       this.#scratch.copy(this.#payload, 0, position, position + present);
       position += present;
       if (present < head.payloadBytes) {
@@ -129,4 +136,8 @@ export class InPlaceReader {
     this.#payload = NO_BYTES;
     this.#receive(head, payload);
   }
+}
+
+function asBuffer(bytes: Uint8Array | undefined): Buffer | undefined {
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -6,6 +6,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 interface Pending {
   readonly subject: string;
+  readonly into: Uint8Array | undefined;
   settle(message: BusMessage): void;
   fail(error: unknown): void;
 }
@@ -39,7 +40,7 @@ export class RequestTable {
    */
   open(
     subject: string,
-    { timeoutMs, signal }: RequestOptions,
+    { timeoutMs, signal, into }: RequestOptions,
     send: (replySubject: string) => void,
   ): Promise<BusMessage> {
     if (!(timeoutMs > 0)) {
@@ -72,13 +73,19 @@ export class RequestTable {
         finish();
         resolve(message);
       };
-      this.#pending.set(replySubject, { subject, settle, fail });
+      this.#pending.set(replySubject, { subject, into, settle, fail });
       try {
         send(replySubject);
       } catch (error) {
         fail(error);
       }
     });
+  }
+
+  /** Where the answer on `replySubject` was asked to lie, if it has the length that was expected. */
+  placeFor(replySubject: string, byteLength: number): Uint8Array | undefined {
+    const into = this.#pending.get(replySubject)?.into;
+    return into?.length === byteLength ? into : undefined;
   }
 
   settle(message: BusMessage): void {

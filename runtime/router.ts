@@ -70,10 +70,13 @@ export class Router {
   }
 }
 
-/** One piece with all bytes, at a multiple of 8 in its buffer, so that a frame decodes without a copy. */
-export function joinPieces({ pieces, byteLength }: RoutedMessage): Uint8Array {
-  if (pieces.length === 1 && pieces[0]!.byteOffset % 8 === 0) return pieces[0]!;
-  const joined: Uint8Array = Buffer.allocUnsafe(byteLength);
+/**
+ * One piece with all bytes: `into`, or else at a multiple of 8 in its buffer, so that a frame decodes
+ * without a copy.
+ */
+export function joinPieces({ pieces, byteLength }: RoutedMessage, into?: Uint8Array): Uint8Array {
+  if (!into && pieces.length === 1 && pieces[0]!.byteOffset % 8 === 0) return pieces[0]!;
+  const joined = into ?? (Buffer.allocUnsafe(byteLength) as Uint8Array);
   let position = 0;
   for (const piece of pieces) {
     joined.set(piece, position);

@@ -64,6 +64,7 @@ test('when the hub closes, its clients are told and their requests fail', async 
   const { hub, client } = await startHub(t);
   const buses = [await client(), hub.connect()];
   buses[0]!.subscribe('never', () => undefined);
+  await buses[0]!.flush();
   const ends = buses.map(async (bus) => {
     const closed = new Promise<BusStatus>((resolve) => bus.onStatus(resolve));
     const request = bus.request('never', pattern(1), { timeoutMs: 600_000 });

@@ -131,6 +131,26 @@ export function registerBusContract(name: string, open: () => Promise<BusNetwork
     t.is(text(await ask()), 'first');
   });
 
+  busTest('an answer may be asked into a place, and comes whole anyway', async (t, scene) => {
+    const [caller, server] = [await scene.connect(), await scene.connect()];
+    const question = pattern(10);
+    server.subscribe(scene.topic, ({ replySubject }) =>
+      server.publish(replySubject!, pattern(300_000)),
+    );
+    await server.flush();
+    for (const size of [300_000, 299_999]) {
+      const around = new Uint8Array(size + 20);
+      const into = around.subarray(10, 10 + size);
+      const options = { timeoutMs: TIMEOUT_MS, into };
+      const { data } = await caller.request(scene.topic, question, options);
+      t.true(Buffer.from(data).equals(pattern(300_000)));
+      const touched = around.some((byte) => byte !== 0);
+      t.is(touched, data.buffer === around.buffer);
+      t.false(touched && size !== 300_000, 'an answer of another length needs its own place');
+      t.true([...around.subarray(0, 10), ...around.subarray(-10)].every((byte) => byte === 0));
+    }
+  });
+
   busTest('a request that nobody listens to fails at once', async (t, { topic, connect }) => {
     const bus = await connect();
     await t.throwsAsync(bus.request(topic, bytes(''), { timeoutMs: 10 * TIMEOUT_MS }), {
