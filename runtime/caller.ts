@@ -147,7 +147,7 @@ export class Caller implements CallPath {
       locate: (peer) => void this.#locate(peer),
       onBusy: () => this.#startTicking(),
       onIncarnation: (peer, incarnation, before) => {
-        this.#byIncarnation.delete(before);
+        if (before !== undefined) this.#byIncarnation.delete(before);
         this.#byIncarnation.set(incarnation, peer);
       },
     });
@@ -166,7 +166,7 @@ export class Caller implements CallPath {
       if (!peer.quiet) continue;
       stateSubscription.unsubscribe();
       this.#known.delete(key);
-      this.#byIncarnation.delete(peer.incarnation);
+      if (peer.incarnation) this.#byIncarnation.delete(peer.incarnation);
       // Rare, and there is no way to find the addresses of one peer.
       this.#byAddress = new WeakMap();
       return;
