@@ -11,8 +11,8 @@ export const defaultRestartIntervalSteps = 16;
  *
  * Without this a model sees the empty state once, before it has learnt anything, and is at a loss
  * wherever it starts: on held-out text, or as a teacher that has just joined. Measured on novels
- * (4,096 pieces, 256 units, 200 steps): a held-out loss of 6.5 nats in the first window and 3.6
- * after twenty without restarts, 3.3 in both with them; the training loss is no worse.
+ * (4,096 pieces, 256 units, 200 steps at rate 0.004): training losses of 3.24 without and 3.26 nats
+ * with restarts, but held-out losses of 5.08 and 3.16, and no recovery over 24 windows.
  */
 export function restartLanes(
   recurrentState: TensorMap,
