@@ -4,7 +4,8 @@ import { incarnationOf, subjects } from './address.ts';
 import type { BusMessage, Subscription } from './bus.ts';
 import { CallServer } from './call-server.ts';
 import { delay } from './clock.ts';
-import { type Endpoint, encodeCarrying, requestControl } from './endpoint.ts';
+import { requestControl } from './control.ts';
+import { type Endpoint, encodeCarrying } from './endpoint.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';
 import { Mailbox } from './mailbox.ts';
@@ -18,7 +19,8 @@ import {
 } from './wire.ts';
 import { toWireError } from './wire-error.ts';
 
-const CHECKPOINT_TIMEOUT_MS = 60_000;
+/** A large state over a slow link takes its time. */
+const CHECKPOINT_TIMEOUT_MS = 300_000;
 const DISPOSE_MS_MAX = 2_000;
 
 export interface ActorHostOptions {
@@ -173,12 +175,11 @@ export class ActorHost {
     const timeoutMs = CHECKPOINT_TIMEOUT_MS;
     const { name, owner } = start;
     const { incarnation } = this;
-    const encode = () =>
-      encodeCarrying(endpoint.bus, state, timeoutMs, (carried) => {
-        return { kind: 'checkpoint', incarnation, name, ...carried };
-      });
+    const parcel = encodeCarrying(endpoint.bus, state, timeoutMs, (carried) => {
+      return { kind: 'checkpoint', incarnation, name, ...carried };
+    });
     const subject = subjects.node(endpoint.namespace, owner);
-    await requestControl(endpoint, subject, 'done', encode, { timeoutMs });
+    await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
   }
 
   #receive(busMessage: BusMessage): void {
@@ -190,7 +191,7 @@ export class ActorHost {
       return;
     }
     if (message.kind === 'ping') {
-      this.#reply(busMessage.replySubject, { kind: 'pong', incarnation: this.incarnation });
+      this.#reply(busMessage.replySubject, { kind: 'pong', owner: this.#options.start.owner });
     } else if ('to' in message) {
       if (message.to !== this.incarnation) this.#noteOther(message.to);
       else if (message.kind === 'drain' || message.kind === 'stop') {

@@ -5,8 +5,9 @@ import { ActorHost } from './actor-host.ts';
 import { incarnationOf, subjects } from './address.ts';
 import { Caller } from './caller.ts';
 import { systemClock } from './clock.ts';
+import { requestControl, serveControl } from './control.ts';
 import { findDefinition } from './definition-lookup.ts';
-import { type Endpoint, openCarried, requestControl, serveControl, watchLink } from './endpoint.ts';
+import { type Endpoint, openCarried, watchLink } from './endpoint.ts';
 import { connectBus, type ProcessBoot, parseProcessBoot } from './process-boot.ts';
 import { encodeMessage, parseStartValue, type StartMessage, type WireMessage } from './wire.ts';
 
@@ -46,7 +47,7 @@ await requestControl(
   endpoint,
   subjects.node(boot.namespace, boot.nodeId),
   'done',
-  () => ({ bytes: encodeMessage({ kind: 'ready', processId: boot.processId }) }),
+  { bytes: encodeMessage({ kind: 'ready', processId: boot.processId }) },
   { timeoutMs: READY_TIMEOUT_MS },
 );
 

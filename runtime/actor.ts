@@ -37,7 +37,7 @@ export interface ActorContext {
   readonly clock: Clock;
   /**
    * Calls `actor.checkpoint()` and resolves when the owner's store has made the result durable.
-   * @throws the store's error, or DeadlineError when the owner doesn't confirm within a minute.
+   * @throws the store's error, or DeadlineError when the owner doesn't confirm within five minutes.
    */
   saveCheckpoint(): Promise<void>;
 }

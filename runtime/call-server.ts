@@ -24,7 +24,7 @@ const SESSIONS_MAX = 4096;
 /** Open streams of one actor. */
 const STREAMS_MAX = 256;
 /** How long a large answer is on offer, even to a caller that waits longer. */
-const OFFER_MS_MAX = 60_000;
+const OFFER_MS_MAX = 300_000;
 
 export interface CallServerOptions {
   readonly endpoint: Endpoint;

@@ -2,7 +2,8 @@ import { BusClosedError, DeadlineError, type DeathCause, NoResponderError } from
 import { subjects } from './address.ts';
 import type { Subscription } from './bus.ts';
 import { type ClockTimer, repeat } from './clock.ts';
-import { type Endpoint, requestControl } from './endpoint.ts';
+import { requestControl } from './control.ts';
+import type { Endpoint } from './endpoint.ts';
 import {
   type ActorAddress,
   type CallOptions,
@@ -191,8 +192,7 @@ export class Caller implements CallPath {
       for (;;) {
         const options = { timeoutMs: OWNER_SILENT_MS, signal };
         try {
-          const encode = () => ({ bytes });
-          peer.apply(await requestControl(this.#endpoint, subject, 'state', encode, options));
+          peer.apply(await requestControl(this.#endpoint, subject, 'state', { bytes }, options));
           return;
         } catch (error) {
           const unheard = error instanceof DeadlineError || error instanceof NoResponderError;

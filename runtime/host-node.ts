@@ -5,7 +5,8 @@ import type { Bus, Subscription } from './bus.ts';
 import { Caller } from './caller.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { Clock } from './clock.ts';
-import { type Endpoint, openCarried, requestControl, serveControl, watchLink } from './endpoint.ts';
+import { requestControl, serveControl } from './control.ts';
+import { type Endpoint, openCarried, watchLink } from './endpoint.ts';
 import { Membership } from './membership.ts';
 import { Node, START_TIMEOUT_MS } from './node.ts';
 import type { BusAccess } from './process-boot.ts';
@@ -21,7 +22,9 @@ import {
 
 /** Tries to tell an owner of an actor's end for so long; its node may be reconnecting. */
 const EXIT_REPORT_MS = 60_000;
-const CHECKPOINT_FETCH_MS = 60_000;
+const CHECKPOINT_FETCH_MS = 300_000;
+/** An owner that was lost gets so long to come back before its actors here are ended. */
+const OWNER_GRACE_MS = 10_000;
 
 /** What happens besides calls, for a log. */
 export interface LogEntry {
@@ -100,8 +103,11 @@ export class HostNode {
       shared,
       describe: () => this.#describe(),
       onLost: (info, why) => {
-        this.node.killAllOf(info.nodeId);
         this.supervisor.noteNodeLost(info, why);
+        // An owner that was only busy for some seconds should find its actors again.
+        clock.setTimeout(() => {
+          if (!this.membership.isAlive(info.nodeId)) this.node.killAllOf(info.nodeId);
+        }, OWNER_GRACE_MS);
       },
       onReturned: (id) => this.supervisor.noteNodeReturned(id),
       log: warn,
@@ -212,8 +218,7 @@ export class HostNode {
     }
     const bytes = encodeMessage({ kind: 'exited', incarnation, cause });
     const subject = subjects.node(this.endpoint.namespace, start.owner);
-    const encode = () => ({ bytes });
-    requestControl(this.endpoint, subject, 'done', encode, { timeoutMs: EXIT_REPORT_MS }).catch(
+    requestControl(this.endpoint, subject, 'done', { bytes }, { timeoutMs: EXIT_REPORT_MS }).catch(
       () => {
         // The owner is gone, and with it whoever wanted to know.
       },

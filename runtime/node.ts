@@ -3,7 +3,8 @@ import type { AnyActorDefinition } from './actor.ts';
 import type { ActorChild } from './actor-child.ts';
 import { ActorHost } from './actor-host.ts';
 import { incarnationOf, subjects } from './address.ts';
-import { type Endpoint, encodeCarrying, requestControl } from './endpoint.ts';
+import { requestControl } from './control.ts';
+import { type Endpoint, encodeCarrying } from './endpoint.ts';
 import type { CallPath } from './handle.ts';
 import { checkFree, freeResources } from './placement.ts';
 import type { ProcessPool } from './process-pool.ts';
@@ -108,10 +109,10 @@ export class Node {
     const { endpoint, log } = this.#options;
     const foreign = [...this.#actors].filter(([, { start }]) => start.owner !== endpoint.nodeId);
     const drained = foreign.map(async ([to, { start }]) => {
-      const encode = () => ({ bytes: encodeMessage({ kind: 'drain', to, timeoutMs }) });
+      const parcel = { bytes: encodeMessage({ kind: 'drain', to, timeoutMs }) };
       const subject = subjects.actor(endpoint.namespace, start.name);
       try {
-        await requestControl(endpoint, subject, 'done', encode, { timeoutMs });
+        await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
       } catch (error) {
         log(`actor ${start.name} was not drained: ${error}`);
       }
@@ -158,12 +159,11 @@ export class Node {
     });
     died.catch(() => {});
     const { module } = definition;
-    const encode = () =>
-      encodeCarrying(endpoint.bus, value, START_TIMEOUT_MS, (carried) => {
-        return { ...start, module, ...carried };
-      });
+    const parcel = encodeCarrying(endpoint.bus, value, START_TIMEOUT_MS, (carried) => {
+      return { ...start, module, ...carried };
+    });
     const subject = subjects.process(endpoint.namespace, child.processId);
-    const answered = requestControl(endpoint, subject, 'started', encode, {
+    const answered = requestControl(endpoint, subject, 'started', parcel, {
       timeoutMs: START_TIMEOUT_MS,
     });
     try {

@@ -46,7 +46,10 @@ export class ServedCall implements CallContext {
   #armTimer(): void {
     const remainingMs = this.deadlineMs - (this.#clock.now() - this.#startedAt);
     this.#timer = this.#clock.setTimeout(
-      () => this.abort(new DeadlineError(`the call's deadline of ${Math.round(this.deadlineMs)} ms passed`)),
+      () =>
+        this.abort(
+          new DeadlineError(`the call's deadline of ${Math.round(this.deadlineMs)} ms passed`),
+        ),
       Math.max(0, remainingMs),
     );
   }

@@ -4,25 +4,20 @@ import {
   type DeathCause,
   NameTakenError,
   NoResponderError,
-  PlacementError,
-  UnknownActorTypeError,
 } from '../errors.ts';
 import type { ActorDefinition, AnyActorDefinition } from './actor.ts';
 import { subjects } from './address.ts';
 import type { Caller } from './caller.ts';
-import type { CheckpointStore } from './checkpoint-store.ts';
 import { delay } from './clock.ts';
-import { type Endpoint, encodeCarrying, requestControl } from './endpoint.ts';
+import { requestControl } from './control.ts';
 import { type ActorAddress, packHandles } from './handle.ts';
-import { type Node, START_TIMEOUT_MS } from './node.ts';
+import { Launcher, type LauncherOptions } from './launcher.ts';
 import { OwnedActor } from './owned-actor.ts';
-import { type NodeInfo, rankNodes } from './placement.ts';
+import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions } from './spawn-options.ts';
-import { encodeMessage, type StartMessage, type StartValue, type StateMessage } from './wire.ts';
+import { decodeMessage, encodeMessage, type StateMessage, type WireMessage } from './wire.ts';
 
 const PING_TIMEOUT_MS = 2_000;
-const KILL_TIMEOUT_MS = 5_000;
-const FENCED_MAX = 16_384;
 
 export interface ActorEvent {
   readonly event: 'started' | 'restarted' | 'died';
@@ -34,18 +29,11 @@ export interface ActorEvent {
   readonly cause?: DeathCause;
 }
 
-export interface SupervisorOptions {
-  readonly endpoint: Endpoint;
+export interface SupervisorOptions extends Omit<LauncherOptions, 'actorsOn'> {
   readonly caller: Caller;
-  /** This process's own node. */
-  readonly node: Node;
-  readonly checkpoints: CheckpointStore;
   readonly isolation: 'process' | 'inline';
   /** Others may use the same namespace: names have to be asked for. */
   readonly shared: boolean;
-  nodes(): readonly NodeInfo[];
-  /** Why some nodes don't count. */
-  refusals(): readonly string[];
   emit(event: ActorEvent): void;
   log(message: string): void;
 }
@@ -54,13 +42,13 @@ export interface SupervisorOptions {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #actors = new Map<string, OwnedActor>();
-  /** Incarnations left behind on nodes that were lost, to be ended if those come back. */
-  readonly #fenced = new Map<string, Set<string>>();
+  readonly #launcher: Launcher;
   #lastNumber = 0;
   #closing = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#launcher = new Launcher({ ...options, actorsOn: (nodeId) => this.actorsOn(nodeId) });
   }
 
   /**
@@ -87,7 +75,7 @@ export class Supervisor {
     this.#actors.set(name, actor);
     try {
       await this.#checkNameFree(name);
-      await this.#start(actor);
+      await this.#launcher.launch(actor);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#announce(actor, 'dead', { kind: 'error', message, lastOutput: [] });
@@ -151,17 +139,14 @@ export class Supervisor {
     const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
     for (const actor of this.#actors.values()) {
       if (actor.nodeId !== node.nodeId || actor.status === 'dead') continue;
-      this.#fence(node.nodeId, actor.incarnation);
+      this.#launcher.fence(node.nodeId, actor.incarnation);
       if (actor.status === 'running') this.#noteDeath(actor, cause);
       else actor.life.abort(new NoResponderError(message));
     }
   }
 
-  /** What it still runs of ours has been replaced: end it there. */
   noteNodeReturned(nodeId: string): void {
-    const incarnations = this.#fenced.get(nodeId);
-    this.#fenced.delete(nodeId);
-    for (const incarnation of incarnations ?? []) void this.#killOn(nodeId, incarnation);
+    this.#launcher.noteNodeReturned(nodeId);
   }
 
   async stop(name: string, timeoutMs: number): Promise<void> {
@@ -199,13 +184,13 @@ export class Supervisor {
 
   async #checkNameFree(name: string): Promise<void> {
     if (!this.#options.shared) return;
-    const { bus, namespace } = this.#options.endpoint;
-    const subject = subjects.actor(namespace, name);
-    try {
-      await bus.request(subject, encodeMessage({ kind: 'ping' }), { timeoutMs: PING_TIMEOUT_MS });
-    } catch (error) {
-      if (error instanceof NoResponderError) return;
-      if (!(error instanceof DeadlineError)) throw error;
+    const { namespace } = this.#options.endpoint;
+    const pong = await this.#ask(subjects.actor(namespace, name), { kind: 'ping' });
+    if (pong === 'nobody') return;
+    if (pong !== 'silent' && pong.kind === 'pong') {
+      // An actor whose owner is gone ends soon, and nobody's calls are meant for it any more.
+      const state = await this.#ask(subjects.node(namespace, pong.owner), { kind: 'locate', name });
+      if (state === 'nobody') return;
     }
     throw new NameTakenError(
       `namespace ${namespace} already has an actor ${name}, of another system; ` +
@@ -213,71 +198,17 @@ export class Supervisor {
     );
   }
 
-  /** Starts the actor's present epoch on the best node that takes it. */
-  async #start(actor: OwnedActor): Promise<void> {
-    const { plan, address } = actor;
-    const { name, type } = address;
-    const state = actor.hasCheckpoint ? await this.#options.checkpoints.load(name) : undefined;
-    const value: StartValue = {
-      ...(actor.options !== undefined && { options: actor.options }),
-      ...(state && { state }),
-    };
-    const request = { ...plan, type };
-    const ranked = rankNodes(request, this.#options.nodes(), (nodeId) => this.actorsOn(nodeId));
-    const reasons = [...ranked.reasons, ...this.#options.refusals()];
-    for (const node of ranked.nodes) {
-      actor.beginLife(node.nodeId);
-      try {
-        actor.pid = await this.#startOn(node, actor, value);
-        if (actor.exitedEarly) throw new Error(`it died at once: ${actor.exitedEarly.message}`);
-        return;
-      } catch (error) {
-        if (!isNodesFault(error)) throw error;
-        reasons.push(`node ${node.nodeName} (${node.nodeId}): ${error.message}`);
-        if (error instanceof PlacementError || error instanceof UnknownActorTypeError) continue;
-        // It may have started all the same, unheard: that life must not go on beside the next.
-        this.#fence(node.nodeId, actor.incarnation);
-        void this.#killOn(node.nodeId, actor.incarnation);
-        actor.epoch += 1;
-      }
+  async #ask(subject: string, question: WireMessage): Promise<WireMessage | 'nobody' | 'silent'> {
+    const { bus } = this.#options.endpoint;
+    try {
+      const timeoutMs = PING_TIMEOUT_MS;
+      const { data } = await bus.request(subject, encodeMessage(question), { timeoutMs });
+      return decodeMessage(data);
+    } catch (error) {
+      if (error instanceof NoResponderError) return 'nobody';
+      if (error instanceof DeadlineError) return 'silent';
+      throw error;
     }
-    throw new PlacementError(
-      `no node can take actor ${name} of type ${type}: ${reasons.join('; ')}`,
-    );
-  }
-
-  #startOn(node: NodeInfo, actor: OwnedActor, value: StartValue): Promise<number> {
-    const { plan, address, epoch } = actor;
-    const start: StartMessage = {
-      kind: 'start',
-      owner: address.owner,
-      name: address.name,
-      type: address.type,
-      epoch,
-      isolation: plan.isolation,
-      mailboxMessagesMax: plan.mailboxMessagesMax,
-      resources: plan.resources,
-      ...(plan.niceness !== undefined && { niceness: plan.niceness }),
-      ...(plan.environment && { environment: plan.environment }),
-    };
-    if (node.self) return this.#options.node.start(start, actor.definition, value);
-    return this.#startRemotely(node.nodeId, start, value, actor.life.signal);
-  }
-
-  async #startRemotely(
-    nodeId: string,
-    start: StartMessage,
-    value: StartValue,
-    signal: AbortSignal,
-  ): Promise<number> {
-    const { endpoint } = this.#options;
-    const timeoutMs = START_TIMEOUT_MS;
-    const encode = () =>
-      encodeCarrying(endpoint.bus, value, timeoutMs, (carried) => ({ ...start, ...carried }));
-    const subject = subjects.node(endpoint.namespace, nodeId);
-    const options = { timeoutMs, signal };
-    const answer = await requestControl(endpoint, subject, 'started', encode, options);
-    return answer.pid;
   }
 
   #noteDeath(actor: OwnedActor, cause: DeathCause): void {
@@ -308,7 +239,7 @@ export class Supervisor {
     }
     actor.epoch += 1;
     try {
-      await this.#start(actor);
+      await this.#launcher.launch(actor);
     } catch (error) {
       if (actor.status === 'dead') return;
       const message = `it could not be restarted: ${(error as Error).message}`;
@@ -316,7 +247,7 @@ export class Supervisor {
       return;
     }
     if (actor.status === 'dead') {
-      void this.#killOn(actor.nodeId, actor.incarnation);
+      void this.#launcher.kill(actor.nodeId, actor.incarnation);
       return;
     }
     this.#announce(actor, 'running');
@@ -328,7 +259,7 @@ export class Supervisor {
     actor.stopping = true;
     if (actor.status !== 'running') {
       this.#announce(actor, 'dead', { kind: 'stopped', message: 'it was stopped', lastOutput: [] });
-      void this.#killOn(actor.nodeId, actor.incarnation);
+      void this.#launcher.kill(actor.nodeId, actor.incarnation);
       return;
     }
     const enough = new AbortController();
@@ -337,7 +268,7 @@ export class Supervisor {
     this.#control(actor, 'stop', timeoutMs).catch(() => {});
     await Promise.race([actor.dead, late]);
     if ((actor.status as string) !== 'dead') {
-      await Promise.race([this.#killOn(actor.nodeId, actor.incarnation), late]);
+      await Promise.race([this.#launcher.kill(actor.nodeId, actor.incarnation), late]);
       const message = `it did not stop within ${timeoutMs} ms and was killed`;
       if ((actor.status as string) !== 'dead') {
         this.#announce(actor, 'dead', { kind: 'stopped', message, lastOutput: [] });
@@ -351,33 +282,10 @@ export class Supervisor {
     const { endpoint } = this.#options;
     const to = actor.incarnation;
     const message = kind === 'drain' ? { kind, to, timeoutMs } : { kind, to };
-    const encode = () => ({ bytes: encodeMessage(message) });
+    const parcel = { bytes: encodeMessage(message) };
     const subject = subjects.actor(endpoint.namespace, actor.address.name);
     const options = { timeoutMs, signal: actor.life.signal };
-    await requestControl(endpoint, subject, 'done', encode, options);
-  }
-
-  async #killOn(nodeId: string, incarnation: string): Promise<void> {
-    const { endpoint, node } = this.#options;
-    if (nodeId === endpoint.nodeId) {
-      node.kill(incarnation);
-      return;
-    }
-    const encode = () => ({ bytes: encodeMessage({ kind: 'kill', incarnation }) });
-    const subject = subjects.node(endpoint.namespace, nodeId);
-    try {
-      await requestControl(endpoint, subject, 'done', encode, { timeoutMs: KILL_TIMEOUT_MS });
-    } catch {
-      // Not reached: ended when the node shows itself again.
-      this.#fence(nodeId, incarnation);
-    }
-  }
-
-  #fence(nodeId: string, incarnation: string): void {
-    if (nodeId === this.#options.endpoint.nodeId) return;
-    const fenced = this.#fenced.get(nodeId) ?? new Set();
-    if (fenced.size < FENCED_MAX) fenced.add(incarnation);
-    this.#fenced.set(nodeId, fenced);
+    await requestControl(endpoint, subject, 'done', parcel, options);
   }
 
   #announce(actor: OwnedActor, status: StateMessage['status'], cause?: DeathCause): void {
@@ -400,14 +308,4 @@ export class Supervisor {
       ...(event === 'died' && cause && { cause }),
     });
   }
-}
-
-/** The node can't or doesn't answer: another one may. What `create` throws is the actor's own fault. */
-function isNodesFault(error: unknown): error is Error {
-  return (
-    error instanceof PlacementError ||
-    error instanceof UnknownActorTypeError ||
-    error instanceof NoResponderError ||
-    error instanceof DeadlineError
-  );
 }

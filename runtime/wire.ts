@@ -178,7 +178,7 @@ export interface FailedMessage {
 }
 export interface PongMessage {
   readonly kind: 'pong';
-  readonly incarnation: string;
+  readonly owner: string;
 }
 /** A node's sign of life. A reader of another protocol version can rely on the first four fields only. */
 export interface HeartbeatMessage {
@@ -281,7 +281,7 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     forgotten: v.array(count),
   }),
   v.object({ kind: v.literal('ping') }),
-  v.object({ kind: v.literal('pong'), incarnation: v.string() }),
+  v.object({ kind: v.literal('pong'), owner: v.string() }),
   v.object({ kind: v.literal('drain'), to: v.string(), timeoutMs: v.number() }),
   v.object({ kind: v.literal('stop'), to: v.string() }),
   v.object({

@@ -147,7 +147,7 @@ test('a node that was cut off and returns gives up what was replaced', async (t)
   });
 });
 
-test('the death of the owner ends its actors on other nodes', async (t) => {
+test('the death of the owner frees its names and ends its actors on other nodes', async (t) => {
   const nats = { servers: server.url, timeoutMs: 10_000 };
   const common = { bus: { nats }, namespace: 'orphans', modules: [counter.module] };
   await using host = await startNodeProcess(common);
@@ -155,7 +155,12 @@ test('the death of the owner ends its actors on other nodes', async (t) => {
   const { pid, nodeId } = (await owner.nextLine()) as { pid: number; nodeId: string };
   t.is(nodeId, host.nodeId);
   owner.send('SIGKILL');
+  const heir = await createSystem({ bus: { nats }, namespace: 'orphans' });
+  t.true(isAlive(pid));
+  const again = await heir.spawn(counter, {}, { name: 'owned', isolation: 'inline' });
+  t.is((await again.describe()).pid, process.pid, 'the name is free before the orphan has ended');
   await waitForProcessEnd(pid);
+  await heir.close();
 });
 
 test('ten seconds without the server kill nothing, and calls of that time are answered', async (t) => {
