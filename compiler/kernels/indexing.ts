@@ -16,6 +16,11 @@ function scatter(
   updates: Value,
   reduction: 'none' | 'add',
 ): Value {
+  // Single elements of a list: only this operator works in the place of its input where it may.
+  if (base.shape.length === 1 && indices.shape.length === 2 && indices.shape[1] === 1) {
+    const places = graph.reshape(graph.cast(indices, 'int64'), indices.shape.slice(0, 1));
+    return graph.add('ScatterElements', [base, places, updates], base, { axis: 0, reduction });
+  }
   const inputs = [base, graph.cast(indices, 'int64'), updates];
   return graph.add('ScatterND', inputs, base, { reduction });
 }
