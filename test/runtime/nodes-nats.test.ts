@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { NameTakenError, PlacementError } from '../../errors.ts';
 import { type ActorEvent, createSystem, type System } from '../../runtime/index.ts';
-import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import { type NatsServer, startNatsCluster, startNatsServer } from '../support/nats-server.ts';
 import { type NodeProcess, startNodeProcess } from '../support/node-process.ts';
 import { isAlive, waitForProcessEnd } from '../support/process-watch.ts';
 import { counter } from '../support/test-actors.ts';
@@ -191,5 +191,30 @@ test('ten seconds without the server kill nothing, and calls of that time are an
     );
   } finally {
     await unstable.stop();
+  }
+});
+
+test('hosts on different servers of a cluster work together, and outlive one server', async (t) => {
+  await using cluster = await startNatsCluster(3);
+  const common = { namespace: 'clustered', modules: [counter.module], warmProcesses: 0 };
+  const bus = (first: number) => {
+    const servers = [...cluster.urls.slice(first), ...cluster.urls.slice(0, first)];
+    return { nats: { servers, timeoutMs: 10_000 } };
+  };
+  const system = await createSystem({ ...common, bus: bus(0) });
+  try {
+    await using far = await startNodeProcess({ ...common, bus: bus(1) });
+    await system.waitForNodes(2, JOIN);
+    const remote = await system.spawn(counter, {}, { nodeId: far.nodeId, name: 'remote' });
+    const large = new Float32Array(1_000_000).fill(3);
+    t.deepEqual(await remote.echo(large), large);
+    const deaths: ActorEvent[] = [];
+    system.onActorEvent((event) => deaths.push(event));
+    await cluster.servers[1]!.kill();
+    const calls = Array.from({ length: 20 }, (_, index) => remote.add(index));
+    t.is((await Promise.all(calls)).at(-1), 190);
+    t.deepEqual(deaths, []);
+  } finally {
+    await system.close();
   }
 });
