@@ -11,8 +11,8 @@ const SIZES_MB = [4, 64] as const;
 const PEER = fileURLToPath(new URL('peers/transfer-peer.ts', import.meta.url));
 
 /**
- * Prints how fast one large value goes from process to process: a raw Unix socket beside chunks over
- * the local bus (whose bytes pass through the hub's process), raw NATS chunks beside ours.
+ * Prints how fast one large value goes from process to process: a raw Unix socket beside chunks
+ * over the local bus (whose bytes pass through the hub's process), raw NATS chunks beside ours.
  */
 export async function benchTransfer(): Promise<void> {
   console.log(

@@ -17,8 +17,8 @@ export class StatusListeners {
 }
 
 /**
- * Handlers must not throw. One that does is a defect of its owner: the error surfaces as an uncaught
- * exception, which ends the process, but not in the middle of the bus's own work.
+ * Handlers must not throw. One that does is a defect of its owner: the error surfaces as an
+ * uncaught exception, which ends the process, but not in the middle of the bus's own work.
  */
 export function runHandler<T>(handler: (argument: T) => void, argument: T): void {
   try {

@@ -32,8 +32,8 @@ export interface RequestOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   /**
-   * Where an answer of just this length should lie: a bus that can puts its bytes straight there, and
-   * the message's `data` is then a view of it. Ours until the request settles.
+   * Where an answer of just this length should lie: a bus that can puts its bytes straight there,
+   * and the message's `data` is then a view of it. Ours until the request settles.
    */
   readonly into?: Uint8Array;
 }
@@ -44,8 +44,9 @@ export interface Subscription {
 }
 
 /**
- * Subjects are dot-separated words; a subscription may use `*` (one word) and a final `>` (all the rest).
- * Delivery is at most once; messages of one publisher arrive at one subscription in the order sent.
+ * Subjects are dot-separated words; a subscription may use `*` (one word) and a final `>` (all the
+ * rest). Delivery is at most once; messages of one publisher arrive at one subscription in the
+ * order sent.
  */
 export interface Bus {
   readonly kind: BusKind;
@@ -60,7 +61,10 @@ export interface Bus {
    */
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void;
 
-  /** `handler` runs synchronously in order of arrival and must not throw; it hands work on to a queue. */
+  /**
+   * `handler` runs synchronously in order of arrival and must not throw; it hands work on to a
+   * queue.
+   */
   subscribe(
     subject: string,
     handler: (message: BusMessage) => void,
@@ -71,7 +75,8 @@ export interface Bus {
    * Resolves with the first answer. While disconnected it waits, within its deadline.
    *
    * @throws NoResponderError at once when nobody listens, DeadlineError, the signal's reason,
-   * BusClosedError, PayloadTooLargeError, BusOverloadedError when it could not be sent or delivered.
+   * BusClosedError, PayloadTooLargeError, BusOverloadedError when it could not be sent or
+   * delivered.
    */
   request(subject: string, data: Uint8Array, options: RequestOptions): Promise<BusMessage>;
 

@@ -50,7 +50,8 @@ export interface ChunkOffer {
 
 /**
  * Offers bytes to whoever gets the reference. They must not change until `done` settles, and are
- * sent piece by piece as the receiver asks for them, at most 4 MB of them on the way to one receiver.
+ * sent piece by piece as the receiver asks for them, at most 4 MB of them on the way to one
+ * receiver.
  */
 export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions): ChunkOffer {
   const chunkBytes = Math.min(options.chunkBytes ?? CHUNK_BYTES[bus.kind], bus.payloadBytesMax);
@@ -73,8 +74,9 @@ export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions):
     finish();
   };
   const timer = setTimeout(() => {
-    const text = `No receiver fetched ${bytes.length} bytes from ${subject} in ${options.timeoutMs} ms.`;
-    settle(() => reject(new DeadlineError(text)));
+    const what = `${bytes.length} bytes from ${subject}`;
+    const error = new DeadlineError(`No receiver fetched ${what} in ${options.timeoutMs} ms.`);
+    settle(() => reject(error));
   }, options.timeoutMs);
   const answer = (request: ChunkRequest, replySubject: string): void => {
     if (request.kind === 'sums') bus.publish(replySubject, sums);
@@ -150,8 +152,8 @@ export async function fetchChunks(
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const timer = setTimeout(() => {
-    const text = `${reference.byteLength} bytes did not arrive from ${reference.subject} in ${options.timeoutMs} ms.`;
-    stop.abort(new DeadlineError(text));
+    const what = `${reference.byteLength} bytes from ${reference.subject}`;
+    stop.abort(new DeadlineError(`${what} did not arrive in ${options.timeoutMs} ms.`));
   }, options.timeoutMs);
   try {
     return await new ChunkFetch(bus, reference, options.retryMs ?? 2_000, signal).run();

@@ -93,6 +93,7 @@ function readLength(bytes: Uint8Array, position: number, width: 1 | 2 | 4, end: 
 
 function damaged(what: string, position: number): DamagedDataError {
   return new DamagedDataError(
-    `The frame's header ${what} (byte ${position}). It was damaged on its way or written by another protocol.`,
+    `The frame's header ${what} (byte ${position}). ` +
+      'It was damaged on its way or written by another protocol.',
   );
 }

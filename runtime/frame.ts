@@ -45,15 +45,15 @@ interface Collector {
 const packr = new Packr({ useRecords: false, structuredClone: false, int64AsType: 'bigint' });
 
 /**
- * Encodes plain data: null, undefined, booleans, numbers, bigints of 64 bits, strings, arrays, plain
- * objects, typed arrays and ArrayBuffers, nested up to 64 deep. Typed arrays become 8-byte-aligned
- * attachments after the MessagePack header and are copied once, into the frame.
+ * Encodes plain data: null, undefined, booleans, numbers, bigints of 64 bits, strings, arrays,
+ * plain objects, typed arrays and ArrayBuffers, nested up to 64 deep. Typed arrays become
+ * 8-byte-aligned attachments after the MessagePack header and are copied once, into the frame.
  *
- * Kept: NaN, infinities, `undefined` in objects and arrays. Changed: `-0` outside typed arrays to 0,
- * holes in arrays to `undefined`, lone surrogates to U+FFFD, a Buffer to a Uint8Array.
+ * Kept: NaN, infinities, `undefined` in objects and arrays. Changed: `-0` outside typed arrays to
+ * 0, holes in arrays to `undefined`, lone surrogates to U+FFFD, a Buffer to a Uint8Array.
  *
- * @throws TypeError for anything else (a Date, a Map, an Error, a class instance, a function, a cycle),
- * naming its place; RangeError for what is too large.
+ * @throws TypeError for anything else (a Date, a Map, an Error, a class instance, a function, a
+ * cycle), naming its place; RangeError for what is too large.
  */
 export function encodeFrame(value: unknown): Uint8Array {
   const collector: Collector = { entries: [], parts: [], path: [], depth: 0, items: 1 };
@@ -62,7 +62,8 @@ export function encodeFrame(value: unknown): Uint8Array {
   const header = packr.pack(attached ? [plain, collector.entries] : plain, RESERVE_PREFIX);
   if (header.length > FRAME_HEADER_BYTES_MAX) {
     throw new RangeError(
-      `The value has ${header.length} bytes beside its typed arrays, over ${FRAME_HEADER_BYTES_MAX}: put bulk into typed arrays.`,
+      `The value has ${header.length} bytes beside its typed arrays, over ` +
+        `${FRAME_HEADER_BYTES_MAX}: put bulk into typed arrays.`,
     );
   }
   writeUint32(header, 0, attached ? MAGIC_ATTACHED : MAGIC_PLAIN);
@@ -71,8 +72,8 @@ export function encodeFrame(value: unknown): Uint8Array {
 }
 
 /**
- * The value of a frame. Typed arrays are views into `bytes` if that starts at a multiple of 8 in its
- * buffer, else into one copy; ArrayBuffers are always copies.
+ * The value of a frame. Typed arrays are views into `bytes` if that starts at a multiple of 8 in
+ * its buffer, else into one copy; ArrayBuffers are always copies.
  *
  * @throws DamagedDataError
  */
@@ -161,7 +162,8 @@ function enter(items: number, collector: Collector): number {
   collector.items += items;
   if (collector.items > FRAME_ITEMS_MAX) {
     throw new RangeError(
-      `The value has over ${FRAME_ITEMS_MAX} elements and fields: put long lists into typed arrays.`,
+      `The value has over ${FRAME_ITEMS_MAX} elements and fields: ` +
+        'put long lists into typed arrays.',
     );
   }
   if (collector.depth >= FRAME_DEPTH_MAX) {
@@ -303,8 +305,8 @@ function writeUint32(bytes: Uint8Array, at: number, value: number): void {
 function unsupported(what: string, { path, depth }: Collector): TypeError {
   const place = depth === 0 ? 'The value' : `The value at ${path.slice(0, depth).join('.')}`;
   return new TypeError(
-    `${place} is ${what}, which can't be sent. Send plain data: null, booleans, numbers, strings, ` +
-      'arrays, plain objects, typed arrays, ArrayBuffers, bigints of 64 bits.',
+    `${place} is ${what}, which can't be sent. Send plain data: null, booleans, numbers, ` +
+      'strings, arrays, plain objects, typed arrays, ArrayBuffers, bigints of 64 bits.',
   );
 }
 

@@ -125,6 +125,7 @@ export class HubConnection implements Port {
 
   #subscribe(id: number, pattern: string, queue: string | undefined): void {
     assertSubjectPattern(pattern);
+    if (queue !== undefined) assertSubject(queue);
     if (this.#routes.has(id)) throw new RangeError(`it used the subscription number ${id} twice`);
     if (this.#routes.size >= SUBSCRIPTIONS_MAX) {
       throw new RangeError(`it subscribed to over ${SUBSCRIPTIONS_MAX} subjects`);

@@ -1,4 +1,3 @@
-import { BusClosedError, BusOverloadedError, PayloadTooLargeError } from '../errors.ts';
 import type {
   Bus,
   BusKind,
@@ -9,6 +8,7 @@ import type {
   SubscribeOptions,
   Subscription,
 } from './bus.ts';
+import { closedError, overloadedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
 import { RequestTable } from './request-table.ts';
 import { joinPieces, type Port, type Route, type RoutedMessage, type Router } from './router.ts';
@@ -75,6 +75,7 @@ export class InProcessBus implements Bus, Port {
   ): Subscription {
     if (this.#state !== 'open') throw closedError(this.kind);
     assertSubjectPattern(subject);
+    if (options?.queue !== undefined) assertSubject(options.queue);
     const id = this.#listen(subject, handler, options?.queue);
     return { unsubscribe: () => this.#forget(id) };
   }
@@ -83,7 +84,7 @@ export class InProcessBus implements Bus, Port {
     return this.#requests.open(subject, options, (replySubject) => {
       const outcome = this.#route(subject, data, replySubject);
       if (outcome === 'nobody') this.#requests.failNoResponder(replySubject);
-      if (outcome === 'dropped') throw new BusOverloadedError(overloadText(subject));
+      if (outcome === 'dropped') throw overloadedError(subject);
     });
   }
 
@@ -148,7 +149,7 @@ export class InProcessBus implements Bus, Port {
     assertSubject(subject);
     if (replySubject !== undefined) assertSubject(replySubject);
     if (data.length > this.payloadBytesMax) {
-      throw new PayloadTooLargeError(payloadText(subject, data.length, this.payloadBytesMax));
+      throw tooLargeError(subject, data.length, this.payloadBytesMax);
     }
     const message = { subject, replySubject, pieces: [data], byteLength: data.length };
     return this.#router.publish(message);
@@ -203,16 +204,4 @@ function toBusMessage(message: RoutedMessage, into: Uint8Array | undefined): Bus
   const { subject, replySubject } = message;
   const data = joinPieces(message, into);
   return replySubject === undefined ? { subject, data } : { subject, data, replySubject };
-}
-
-export function closedError(kind: BusKind): BusClosedError {
-  return new BusClosedError(`The ${kind} bus is closed. Connect anew to go on.`);
-}
-
-export function payloadText(subject: string, bytes: number, bytesMax: number): string {
-  return `A message to "${subject}" has ${bytes} bytes; this bus carries ${bytesMax}. Send it in chunks.`;
-}
-
-export function overloadText(subject: string): string {
-  return `The receiver of "${subject}" takes its messages too slowly; this one was dropped. Send fewer at once.`;
 }

@@ -1,11 +1,9 @@
 import { createConnection, type Socket } from 'node:net';
 import {
   BusClosedError,
-  BusOverloadedError,
   BusUnavailableError,
   type CodistillError,
   DeadlineError,
-  PayloadTooLargeError,
 } from '../errors.ts';
 import type {
   Bus,
@@ -16,8 +14,8 @@ import type {
   SubscribeOptions,
   Subscription,
 } from './bus.ts';
+import { closedError, overloadedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
-import { closedError, overloadText, payloadText } from './in-process-bus.ts';
 import { LOCAL_PROTOCOL_VERSION, PACKET, type PacketHead } from './local-wire.ts';
 import { InPlaceReader } from './packet-readers.ts';
 import { PacketWriter } from './packet-writer.ts';
@@ -128,6 +126,7 @@ class LocalBus implements Bus {
   ): Subscription {
     if (this.#state !== 'open') throw closedError('local');
     assertSubjectPattern(subject);
+    if (options?.queue !== undefined) assertSubject(options.queue);
     this.#lastId += 1;
     const id = this.#lastId;
     this.#handlers.set(id, handler);
@@ -145,7 +144,7 @@ class LocalBus implements Bus {
     if (!requests) throw closedError('local');
     return requests.open(subject, options, (replySubject) => {
       const sent = this.#send(PACKET.request, subject, data, replySubject);
-      if (!sent) throw new BusOverloadedError(overloadText(subject));
+      if (!sent) throw overloadedError(subject);
     });
   }
 
@@ -182,7 +181,7 @@ class LocalBus implements Bus {
     if (this.#state !== 'open') return;
     this.#state = 'draining';
     for (const id of this.#handlers.keys()) this.#writer.write({ kind: PACKET.unsubscribe, id });
-    // What the hub sent before it answers has then been handled; the second flush takes the answers.
+    // What the hub sent before its answer has then been handled; a second flush takes our answers.
     await this.flush();
     this.#handlers.clear();
     await this.flush();
@@ -209,7 +208,7 @@ class LocalBus implements Bus {
     assertSubject(subject);
     if (extra !== undefined) assertSubject(extra);
     if (data.length > this.payloadBytesMax) {
-      throw new PayloadTooLargeError(payloadText(subject, data.length, this.payloadBytesMax));
+      throw tooLargeError(subject, data.length, this.payloadBytesMax);
     }
     const pending = this.#writer.pendingBytes;
     if (pending > 0 && pending + data.length > OUTGOING_BYTES_MAX) return false;
@@ -230,7 +229,7 @@ class LocalBus implements Bus {
         this.#requests?.failNoResponder(subject);
         return;
       case PACKET.overloaded:
-        this.#requests?.fail(subject, new BusOverloadedError(overloadText('the request')));
+        this.#requests?.fail(subject, overloadedError('the request'));
         return;
       case PACKET.pong:
         this.#pongs.get(id)?.resolve();

@@ -19,7 +19,9 @@ export interface LocalHubOptions {
   /** What one connection may leave unread before its further messages are dropped. */
   readonly pendingBytesMax?: number;
   readonly connectionsMax?: number;
-  /** Hears of connections that were refused or read too slowly; the default is a process warning. */
+  /**
+   * Hears of connections that were refused or read too slowly; the default is a process warning.
+   */
   readonly log?: (text: string) => void;
 }
 
@@ -65,6 +67,8 @@ export async function startLocalHub(options: LocalHubOptions = {}): Promise<Loca
     if (directory) await rm(directory, { recursive: true, force: true });
     throw error;
   }
+  // As when this process has no file descriptors left for another connection.
+  server.on('error', ({ message }) => log(`The local hub can't accept a connection: ${message}`));
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -100,10 +104,14 @@ async function listen(server: Server, socketPath: string): Promise<void> {
     );
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
+    const fail = (cause: Error): void => {
       const text = `The local hub can't listen on ${socketPath}: ${cause.message}`;
       reject(new BusUnavailableError(text, { cause }));
+    };
+    server.once('error', fail);
+    server.listen(socketPath, () => {
+      server.off('error', fail);
+      resolve();
     });
-    server.listen(socketPath, resolve);
   });
 }

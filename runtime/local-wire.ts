@@ -1,7 +1,7 @@
 /**
- * What hub and clients of the local bus say to each other. A packet is 16 bytes, a subject, an extra
- * subject (reply or queue) and a payload; integers are little-endian:
- * `[u32 payload bytes][u32 id][u16 subject bytes][u16 extra bytes][u8 kind]['C' 'D' version]`.
+ * What hub and clients of the local bus say to each other. A packet is 16 bytes, a subject, an
+ * extra subject (reply or queue) and a payload; integers are little-endian: `[u32 payload
+ * bytes][u32 id][u16 subject bytes][u16 extra bytes][u8 kind]['C' 'D' version]`.
  */
 export const PACKET_HEAD_BYTES = 16;
 export const LOCAL_PROTOCOL_VERSION = 1;

@@ -9,13 +9,7 @@ import {
   errors as natsErrors,
   type Status,
 } from '@nats-io/transport-node';
-import {
-  BusClosedError,
-  BusOverloadedError,
-  BusUnavailableError,
-  DeadlineError,
-  PayloadTooLargeError,
-} from '../errors.ts';
+import { BusClosedError, BusUnavailableError, DeadlineError } from '../errors.ts';
 import type {
   Bus,
   BusMessage,
@@ -25,22 +19,26 @@ import type {
   SubscribeOptions,
   Subscription,
 } from './bus.ts';
+import { closedError, overloadedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
-import { closedError, overloadText, payloadText } from './in-process-bus.ts';
 import { type NatsOptions, type NatsTarget, resolveNatsTarget } from './nats-options.ts';
 import { RequestTable } from './request-table.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
 /**
  * For each attempt to connect, so that a hung server does not keep us from the next one of its
- * cluster. The client library leaves the socket of a silent server open until that server closes it.
+ * cluster. The client library leaves the socket of a silent server open until that server closes
+ * it.
  */
 const ATTEMPT_TIMEOUT_MS = 5_000;
 /** A hung server shows after two unanswered pings, in 3 s. */
 const PING_INTERVAL_MS = 1_000;
 const PINGS_UNANSWERED_MAX = 2;
 const RECONNECT_WAIT_MS = { least: 250, most: 1_500 } as const;
-/** The client library gives publishing no backpressure, so we count what the server has not confirmed. */
+/**
+ * The client library gives publishing no backpressure, so we count what the server has not
+ * confirmed.
+ */
 const CONFIRM_BYTES = 1 << 20;
 const UNCONFIRMED_BYTES_MAX = 64 << 20;
 /** Requests made while disconnected wait for the connection, so many and no more. */
@@ -146,6 +144,7 @@ class NatsBus implements Bus {
   ): Subscription {
     if (this.#state !== 'open') throw closedError('nats');
     assertSubjectPattern(subject);
+    if (options?.queue !== undefined) assertSubject(options.queue);
     const subscription: NatsSubscription = this.#connection.subscribe(subject, {
       ...(options?.queue !== undefined && { queue: options.queue }),
       callback: (error, message) => {
@@ -166,7 +165,7 @@ class NatsBus implements Bus {
       const sent = this.#connected
         ? this.#send(subject, data, replySubject)
         : this.#postpone({ subject, data, replySubject });
-      if (!sent) throw new BusOverloadedError(overloadText(subject));
+      if (!sent) throw overloadedError(subject);
     });
   }
 
@@ -212,7 +211,7 @@ class NatsBus implements Bus {
     if (this.#state === 'closed') throw closedError('nats');
     assertSubject(subject);
     if (data.length > this.#payloadBytesMax) {
-      throw new PayloadTooLargeError(payloadText(subject, data.length, this.#payloadBytesMax));
+      throw tooLargeError(subject, data.length, this.#payloadBytesMax);
     }
   }
 
@@ -260,7 +259,7 @@ class NatsBus implements Bus {
     for (const { subject, data, replySubject } of waiting) {
       if (!this.#requests.has(replySubject)) continue;
       if (this.#send(subject, data, replySubject)) continue;
-      this.#requests.fail(replySubject, new BusOverloadedError(overloadText(subject)));
+      this.#requests.fail(replySubject, overloadedError(subject));
     }
   }
 
@@ -313,8 +312,10 @@ class NatsBus implements Bus {
       return;
     }
     const { subject, operation } = error;
-    const text = `The NATS server does not let us ${operation === 'publish' ? 'publish to' : 'subscribe to'} "${subject}": check the user's permissions.`;
-    const refusal = new BusUnavailableError(text);
+    const what = operation === 'publish' ? 'publish' : 'subscribe';
+    const refusal = new BusUnavailableError(
+      `The NATS server does not let us ${what} to "${subject}": check the user's permissions.`,
+    );
     if (operation === 'publish') this.#requests.failSubject(subject, refusal);
     this.#status.emit({ type: 'refused', subject, error: refusal });
   }
@@ -329,11 +330,10 @@ class NatsBus implements Bus {
     const asked = cause === undefined || this.#state === 'draining';
     this.#state = 'closed';
     this.#waiting = [];
+    const { addresses, redact } = this.#target;
     const error = asked
       ? undefined
-      : new BusClosedError(
-          `The NATS connection to ${this.#target.addresses} ended: ${this.#target.redact(cause.message)}.`,
-        );
+      : new BusClosedError(`The NATS connection to ${addresses} ended: ${redact(cause.message)}.`);
     this.#requests.failAll(error ?? closedError('nats'));
     this.#status.emit(error ? { type: 'closed', error } : { type: 'closed' });
   }

@@ -74,7 +74,9 @@ export class InPlaceReader {
   #payload: Buffer = NO_BYTES;
   #payloadEnd = 0;
 
-  /** @param place where a payload is wanted, of its very length; else it gets a buffer of its own. */
+  /**
+   * @param place where a payload is wanted, of its very length; else it gets a buffer of its own.
+   */
   constructor(
     payloadBytesMax: number,
     place: (head: PacketHead) => Uint8Array | undefined,
@@ -104,7 +106,7 @@ export class InPlaceReader {
       if (!head) break;
       position += head.headBytes;
       const present = Math.min(head.payloadBytes, this.#scratchEnd - position);
-      // Node's pool is 8-byte-aligned; the scratch buffer is used again, so its bytes must leave it.
+      // Node's pool is 8-byte-aligned; the scratch buffer is used again, so bytes must leave it.
       this.#payload = asBuffer(this.#place(head)) ?? Buffer.allocUnsafe(head.payloadBytes);
       this.#scratch.copy(this.#payload, 0, position, position + present);
       position += present;

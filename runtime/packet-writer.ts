@@ -2,8 +2,11 @@ import type { Socket } from 'node:net';
 import { type Packet, packetHeadBytes, writePacketHead } from './local-wire.ts';
 
 const SLAB_BYTES = 64 << 10;
-/** Smaller payloads are copied next to their head: one large write is cheaper than many pieces. */
-const COPY_BYTES_MAX = 4 << 10;
+/**
+ * Smaller payloads are copied next to their head: one large write is cheaper than many pieces, and
+ * a small piece that waits for a slow reader would keep the whole chunk that it was read in.
+ */
+const COPY_BYTES_MAX = 16 << 10;
 
 /** Gathers the packets of one turn of the event loop and writes them to a socket at once. */
 export class PacketWriter {

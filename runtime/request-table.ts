@@ -12,8 +12,8 @@ interface Pending {
 }
 
 /**
- * The requests of one connection that await an answer. All answers come to one wildcard subscription;
- * the last word of the reply subject tells which request is meant.
+ * The requests of one connection that await an answer. All answers come to one wildcard
+ * subscription; the last word of the reply subject tells which request is meant.
  */
 export class RequestTable {
   readonly #inbox: string;
@@ -82,7 +82,9 @@ export class RequestTable {
     });
   }
 
-  /** Where the answer on `replySubject` was asked to lie, if it has the length that was expected. */
+  /**
+   * Where the answer on `replySubject` was asked to lie, if it has the length that was expected.
+   */
   placeFor(replySubject: string, byteLength: number): Uint8Array | undefined {
     const into = this.#pending.get(replySubject)?.into;
     return into?.length === byteLength ? into : undefined;

@@ -24,7 +24,10 @@ export interface Route {
 
 export type RouteOutcome = 'delivered' | 'dropped' | 'nobody';
 
-/** Hands each message to the connections that subscribed to its subject; the heart of memory and local bus. */
+/**
+ * Hands each message to the connections that subscribed to its subject; the heart of memory and
+ * local bus.
+ */
 export class Router {
   readonly #routes = new SubjectIndex<Route>();
   #turn = 0;
@@ -71,8 +74,8 @@ export class Router {
 }
 
 /**
- * One piece with all bytes: `into`, or else at a multiple of 8 in its buffer, so that a frame decodes
- * without a copy.
+ * One piece with all bytes: `into`, or else at a multiple of 8 in its buffer, so that a frame
+ * decodes without a copy.
  */
 export function joinPieces({ pieces, byteLength }: RoutedMessage, into?: Uint8Array): Uint8Array {
   if (!into && pieces.length === 1 && pieces[0]!.byteOffset % 8 === 0) return pieces[0]!;

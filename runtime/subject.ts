@@ -3,7 +3,10 @@ const SUBJECT_BYTES_MAX = 1024;
 const SUBJECT = /^[!-)+-\-/-=?-~]+(?:\.[!-)+-\-/-=?-~]+)*$/;
 const PATTERN = /^(?:\*|[!-)+-\-/-=?-~]+)(?:\.(?:\*|[!-)+-\-/-=?-~]+))*(?:\.>)?$/;
 
-/** @throws TypeError for what is no subject: words of printable ASCII without `*` and `>`, joined by dots. */
+/**
+ * @throws TypeError for what is no subject, nor a queue's name: words of printable ASCII without
+ * `*` and `>`, joined by dots.
+ */
 export function assertSubject(subject: string): void {
   if (subject.length <= SUBJECT_BYTES_MAX && SUBJECT.test(subject)) return;
   throw new TypeError(
@@ -12,7 +15,10 @@ export function assertSubject(subject: string): void {
   );
 }
 
-/** @throws TypeError for what can't be subscribed to: a subject whose words may be `*` and the last `>`. */
+/**
+ * @throws TypeError for what can't be subscribed to: a subject whose words may be `*` and the last
+ * `>`.
+ */
 export function assertSubjectPattern(pattern: string): void {
   if (pattern === '>') return;
   if (pattern.length <= SUBJECT_BYTES_MAX && PATTERN.test(pattern)) return;
@@ -27,7 +33,10 @@ interface Branch<T> {
   readonly entries: Set<T>;
 }
 
-/** Finds the entries whose pattern matches a subject in the time of the subject's words, not of the entries. */
+/**
+ * Finds the entries whose pattern matches a subject in the time of the subject's words, not of the
+ * entries.
+ */
 export class SubjectIndex<T> {
   readonly #exact = new Map<string, Set<T>>();
   readonly #wild: Branch<T> = createBranch();

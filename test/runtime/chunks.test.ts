@@ -153,7 +153,7 @@ test('an offer and a fetch end at their deadlines', async (t) => {
   sender.subscribe('silent', () => undefined);
   await t.throwsAsync(lengthOf(fetchChunks(receiver, silent, { timeoutMs: 20 })), {
     instanceOf: DeadlineError,
-    message: /5000 bytes.*20 ms/,
+    message: /5000 bytes from silent.*20 ms/,
   });
 });
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
 import { BusClosedError, BusUnavailableError } from '../../errors.ts';
 import type { BusStatus } from '../../runtime/bus.ts';
 import { connectLocalBus } from '../../runtime/local-bus.ts';
@@ -148,6 +149,38 @@ for (const [what, input, reason] of badInput) {
     await bus.close();
   });
 }
+
+test('clients that send damaged packets harm neither the hub nor each other', async (t) => {
+  const { socketPath, client } = await startHub(t);
+  const bus = await client();
+  bus.subscribe('echo', ({ replySubject, data }) => {
+    if (replySubject) bus.publish(replySubject, data);
+  });
+  await bus.flush();
+  const publish = Buffer.concat([packet(PACKET.publish, 'echo', 20), pattern(20)]);
+  const good = Buffer.concat([
+    hello,
+    packet(PACKET.subscribe, 'a.*'),
+    publish,
+    packet(PACKET.ping),
+  ]);
+  const change = fc.tuple(fc.nat(good.length - 1), fc.nat(255));
+  const changes = fc.array(change, { minLength: 1, maxLength: 3 });
+  await fc.assert(
+    fc.asyncProperty(changes, async (edits) => {
+      const damaged = Buffer.from(good);
+      for (const [at, byte] of edits) damaged[at] = byte;
+      const foreign = connect(socketPath);
+      foreign.on('error', () => undefined).resume();
+      foreign.end(damaged);
+      await once(foreign, 'close');
+    }),
+    { numRuns: 200 },
+  );
+  const other = await client();
+  t.is((await other.request('echo', pattern(77), { timeoutMs })).data.length, 77);
+  await Promise.all([bus.close(), other.close()]);
+});
 
 test('a client that dies in the middle of a message leaves nothing behind', async (t) => {
   const { socketPath, client } = await startHub(t);

@@ -21,7 +21,7 @@ test('messages are handled after publish returns, not within it', async (t) => {
   await arrived;
 });
 
-test('what a consumer leaves unhandled is bounded, and it is told of what was dropped', async (t) => {
+test('what a consumer leaves unhandled is bounded, and it is told what was dropped', async (t) => {
   const network = createMemoryNetwork({ pendingBytesMax: 100_000 });
   const [sender, slow] = [network.connect(), network.connect()];
   let received = 0;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import { nkeys } from '@nats-io/transport-node';
 import test, { type ExecutionContext } from 'ava';
 import { BusClosedError, BusUnavailableError, DeadlineError } from '../../errors.ts';
 import type { Bus, BusStatus } from '../../runtime/bus.ts';
@@ -226,6 +227,20 @@ test('refused credentials are reported, but never shown', async (t) => {
   }
 });
 
+test('an nkey opens the connection', async (t) => {
+  const user = nkeys.createUser();
+  const config = [`authorization { users: [ { nkey: ${user.getPublicKey()} } ] }`];
+  const { server } = await startServer(t, { config });
+  const nkeySeed = Buffer.from(user.getSeed()).toString();
+  const bus = await connectNatsBus({ servers: server.url, nkeySeed, timeoutMs });
+  await t.notThrowsAsync(bus.flush());
+  await bus.close();
+  await t.throwsAsync(connectNatsBus({ servers: server.url, timeoutMs }), {
+    instanceOf: BusUnavailableError,
+    message: /refuses these credentials/,
+  });
+});
+
 test('a creds file that is not there is reported', async (t) => {
   const attempt = connectNatsBus({ servers: 'localhost', credsFile: '/none.creds', timeoutMs });
   await t.throwsAsync(attempt, { instanceOf: BusUnavailableError, message: /none\.creds/ });
@@ -272,7 +287,10 @@ test('a bus on a cluster spans its servers and goes on when its own one dies', a
   t.is(await answerSize(other), 7);
 });
 
-/** The interest in a subject travels between servers in its own time, so the first tries may be early. */
+/**
+ * The interest in a subject travels between servers in its own time, so the first tries may be
+ * early.
+ */
 async function answerSize(bus: Bus): Promise<number> {
   for (let attempt = 0; ; attempt += 1) {
     try {

@@ -1,4 +1,6 @@
-/** A process of its own that subscribes and tells its parent what it hears; the parent may stop it. */
+/**
+ * A process of its own that subscribes and tells its parent what it hears; the parent may stop it.
+ */
 import { connectLocalBus } from '../../runtime/local-bus.ts';
 import { connectNatsBus } from '../../runtime/nats-bus.ts';
 

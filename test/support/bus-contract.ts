@@ -274,6 +274,8 @@ export function registerBusContract(name: string, open: () => Promise<BusNetwork
     for (const subject of ['', 'a..b', 'a.>.b', 'a*', '>>', 'a b']) {
       t.throws(() => bus.subscribe(subject, () => undefined), { instanceOf: TypeError }, subject);
     }
+    const inQueue = { queue: 'two words' };
+    t.throws(() => bus.subscribe('a', () => undefined, inQueue), { instanceOf: TypeError });
   });
 
   busTest('drain handles what has arrived, sends the answers and closes', async (t, scene) => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,12 @@ const NAME = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server';
 const DEBIAN_SUITES = ['sid', 'trixie', 'bookworm'];
 const DEBIAN_MIRROR = 'http://deb.debian.org/debian/';
 
+export interface NatsServerSearch {
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Where a fetched binary is kept. */
+  readonly cache?: string;
+}
+
 let found: Promise<string> | undefined;
 
 /**
@@ -25,11 +31,15 @@ let found: Promise<string> | undefined;
  * @throws Error saying what was tried and what to do.
  */
 export function findNatsServer(): Promise<string> {
-  found ??= find(process.env);
+  found ??= searchNatsServer();
   return found;
 }
 
-async function find(environment: NodeJS.ProcessEnv): Promise<string> {
+/** As findNatsServer, with other surroundings and without remembering the answer. */
+export async function searchNatsServer({
+  environment = process.env,
+  cache = fileURLToPath(new URL('../../.cache/nats-server/', import.meta.url)),
+}: NatsServerSearch = {}): Promise<string> {
   const named = environment.CODISTILL_NATS_SERVER;
   if (named) {
     await runsHere(named).catch((cause: unknown) => {
@@ -37,27 +47,22 @@ async function find(environment: NodeJS.ProcessEnv): Promise<string> {
     });
     return named;
   }
-  const repositoryCache = fileURLToPath(new URL('../../.cache/nats-server/', import.meta.url));
   const userCache = environment.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const places = [
-    ...(environment.PATH ?? '').split(delimiter).filter((folder) => folder !== ''),
-    repositoryCache,
-    join(userCache, 'codistill'),
-  ];
-  for (const place of places) {
-    const path = join(place, NAME);
-    if (
-      await access(path, constants.X_OK)
-        .then(() => runsHere(path))
-        .catch(() => false)
-    )
-      return path;
+  const folders = (environment.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  for (const folder of [...folders, cache, join(userCache, 'codistill')]) {
+    const path = join(folder, NAME);
+    if (await runsHere(path).catch(() => false)) return path;
   }
-  const tried = [`PATH, ${repositoryCache} and ${userCache} hold none`];
+  const tried = [`PATH, ${cache} and ${userCache} hold none`];
   const releases = environment.CODISTILL_NATS_RELEASES || RELEASES_URL;
-  for (const fetchInto of [fetchFromDebian, (to: string) => fetchRelease(releases, to)]) {
+  const env = { ...environment };
+  const sources = [
+    (folder: string) => fetchFromDebian(folder, env),
+    (folder: string) => fetchRelease(releases, folder, env),
+  ];
+  for (const fetchInto of sources) {
     try {
-      return await fetchToCache(repositoryCache, fetchInto);
+      return await fetchToCache(cache, fetchInto);
     } catch (error) {
       tried.push(reason(error));
     }
@@ -73,7 +78,9 @@ async function runsHere(path: string): Promise<true> {
   return true;
 }
 
-/** Several processes may do this at once: each works in a folder of its own, and a rename is atomic. */
+/**
+ * Several processes may do this at once: each works in a folder of its own, and a rename is atomic.
+ */
 async function fetchToCache(
   cache: string,
   fetchInto: (folder: string) => Promise<string>,
@@ -90,8 +97,10 @@ async function fetchToCache(
   }
 }
 
-/** Asks Debian's archive with a sources list, state and cache of our own; the system stays as it is. */
-async function fetchFromDebian(folder: string): Promise<string> {
+/**
+ * Asks Debian's archive with a sources list, state and cache of our own; the system stays as it is.
+ */
+async function fetchFromDebian(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
   const failures: string[] = [];
   for (const suite of DEBIAN_SUITES) {
     const home = join(folder, suite);
@@ -99,7 +108,7 @@ async function fetchFromDebian(folder: string): Promise<string> {
       await mkdir(join(home, 'state/lists/partial'), { recursive: true });
       await mkdir(join(home, 'cache/archives/partial'), { recursive: true });
       const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
-      const source = `deb [signed-by=${keyring}] ${await debianMirror()} ${suite} main\n`;
+      const source = `deb [signed-by=${keyring}] ${await debianMirror(env)} ${suite} main\n`;
       await writeFile(join(home, 'sources.list'), source);
       const settings = [
         `Dir::State=${join(home, 'state')}`,
@@ -113,7 +122,7 @@ async function fetchFromDebian(folder: string): Promise<string> {
         // The folder belongs to this user, so apt's own user could not write into it.
         `APT::Sandbox::User=${process.getuid?.() === 0 ? 'root' : ''}`,
       ].flatMap((setting) => ['-o', setting]);
-      const options = { cwd: home, timeout: FETCH_TIMEOUT_MS };
+      const options = { cwd: home, timeout: FETCH_TIMEOUT_MS, env };
       await run('apt-get', [...settings, '-q', 'update'], options);
       await run('apt-get', [...settings, '-q', 'download', 'nats-server'], options);
       await run('sh', ['-c', 'dpkg -x nats-server_*.deb unpacked'], options);
@@ -126,14 +135,18 @@ async function fetchFromDebian(folder: string): Promise<string> {
 }
 
 /** The mirror that this system uses, if it is a Debian. */
-async function debianMirror(): Promise<string> {
+async function debianMirror(env: NodeJS.ProcessEnv): Promise<string> {
   const format = ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'];
-  const uris = await run('apt-get', format, { timeout: 10_000 }).catch(() => ({ stdout: '' }));
+  const uris = await run('apt-get', format, { timeout: 10_000, env }).catch(() => ({ stdout: '' }));
   const mirror = uris.stdout.split('\n').find((uri) => uri.endsWith('/debian/'));
   return mirror ?? DEBIAN_MIRROR;
 }
 
-async function fetchRelease(releases: string, folder: string): Promise<string> {
+async function fetchRelease(
+  releases: string,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
   const cpu = process.arch === 'x64' ? 'amd64' : process.arch;
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `nats-server-${RELEASE}-${system}-${cpu}`;
@@ -147,7 +160,7 @@ async function fetchRelease(releases: string, folder: string): Promise<string> {
     const sum = createHash('sha256').update(bytes).digest('hex');
     if (!line.startsWith(sum)) throw new Error(`${archive} has the SHA-256 ${sum}, not ${line}`);
     await writeFile(join(folder, archive), bytes);
-    await run('tar', ['-xzf', archive], { cwd: folder, timeout: FETCH_TIMEOUT_MS });
+    await run('tar', ['-xzf', archive], { cwd: folder, timeout: FETCH_TIMEOUT_MS, env });
     return join(folder, name, NAME);
   } catch (error) {
     throw new Error(`the release ${url}/${archive} could not be had (${reason(error)})`);
