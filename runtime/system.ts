@@ -93,6 +93,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
   try {
     const listeners = new Set<(event: ActorEvent) => void>();
     const modules = options.modules ?? [];
+    const log = options.log ?? (() => {});
     const host = new HostNode({
       bus: connection.bus,
       access: connection.access,
@@ -108,15 +109,28 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       clock: options.clock ?? systemClock,
       warmProcesses: options.warmProcesses ?? 1,
       emit: (event) => {
-        for (const listener of listeners) listener(event);
+        for (const listener of listeners) tell(listener, event, log);
       },
-      log: options.log ?? (() => {}),
+      log,
     });
     await connection.bus.flush();
     return createFacade(host, connection, listeners);
   } catch (error) {
     await connection.close();
     throw error;
+  }
+}
+
+/** What a listener throws is its own affair: supervision must go on. */
+function tell(
+  listener: (event: ActorEvent) => void,
+  event: ActorEvent,
+  log: (entry: LogEntry) => void,
+): void {
+  try {
+    listener(event);
+  } catch (error) {
+    log({ level: 'warning', message: `a listener of actor events failed: ${error}` });
   }
 }
 

@@ -253,3 +253,18 @@ test('spawn options are checked before anything starts', async (t) => {
     t.deepEqual(events, []);
   });
 });
+
+test('a listener that throws does not disturb supervision', async (t) => {
+  const logged: string[] = [];
+  await withSystem(
+    async ({ system }) => {
+      system.onActorEvent(() => {
+        throw new Error('listener broke');
+      });
+      const actor = await system.spawn(counter, {}, restarting);
+      t.is(await actor.dieOnce(), 'answered in life 2');
+    },
+    { log: ({ message }) => logged.push(message) },
+  );
+  t.regex(logged.join(), /listener of actor events failed: Error: listener broke/);
+});
