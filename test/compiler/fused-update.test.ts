@@ -173,3 +173,72 @@ test('small entries, whole numbers and broadcast operands stay in the graph', (t
   const { graph } = traceStep(step, state, { row: { shape: [30], dtype: 'float32' } });
   t.deepEqual(splitFusedUpdates(graph).updates, []);
 });
+
+test('a step over the same state that needs more scratch memory leaves the others right', async (t) => {
+  const wide = { shape: [300, 1000], dtype: 'float32' } as const;
+  const state = createState({ w: weights, wide });
+  const descend =
+    (name: string): StepFunction =>
+    (entries, { x }) => ({
+      state: { [name]: tf.sub(entries[name]!, tf.tanh(x!)) },
+      outputs: {},
+    });
+  const small = await compileStep(descend('w'), {
+    state,
+    inputs: { x: weights },
+    engine: 'onnx-cpu',
+  });
+  const x = someNumbers(1200);
+  await small.run({ x });
+  const large = await compileStep(descend('wide'), {
+    state,
+    inputs: { x: wide },
+    engine: 'onnx-cpu',
+  });
+  await large.run({ x: someNumbers(300_000) });
+  await small.run({ x });
+  t.true(
+    largestDifference(
+      state.read('w'),
+      x.map((n) => -2 * Math.tanh(n)),
+    ) < 1e-6,
+  );
+  t.true(
+    largestDifference(
+      state.read('wide'),
+      someNumbers(300_000).map((n) => -Math.tanh(n)),
+    ) < 1e-6,
+  );
+  await Promise.all([small.dispose(), large.dispose()]);
+});
+
+test.serial(
+  'without WebAssembly memory the optimizer stays in the graph, with the same results',
+  async (t) => {
+    const { Memory } = WebAssembly;
+    let fallback: ReturnType<typeof createState>;
+    // What a state beyond 4 GiB, or a host that limits address space, comes to.
+    WebAssembly.Memory = class {
+      constructor() {
+        throw new RangeError('could not allocate memory');
+      }
+    } as unknown as typeof Memory;
+    try {
+      fallback = createState(adamState);
+    } finally {
+      WebAssembly.Memory = Memory;
+    }
+    const usual = createState(adamState);
+    const inputs = { x: someNumbers(1600), rate: Float32Array.of(0.1) };
+    for (const state of [fallback, usual]) {
+      state.read('w').set(someNumbers(1200, 5));
+      const step = await compileStep(adam, { state, inputs: adamInputs, engine: 'onnx-cpu' });
+      for (let run = 0; run < 3; run++) await step.run(inputs);
+      await step.dispose();
+    }
+    t.false(fallback.read('w').every((weight, i) => weight === someNumbers(1200, 5)[i]));
+    for (const name of Object.keys(adamState)) {
+      t.true(largestDifference(fallback.read(name), usual.read(name)) < 1e-6, name);
+    }
+  },
+);
