@@ -9,7 +9,9 @@ if (kind === 'local') {
   await bus.flush();
 } else {
   const connection = await connect({ servers: address });
-  connection.subscribe(subject, { callback: (_error, message) => message.respond(message.data) });
+  connection.subscribe(subject, {
+    callback: (_error, message) => void message.respond(message.data),
+  });
   await connection.flush();
 }
 process.stdin.once('end', () => process.exit(0)).resume();
