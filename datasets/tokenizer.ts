@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { DamagedDataError } from '../errors.ts';
 import { PairTable } from './pair-table.ts';
 import { WordTable } from './word-table.ts';
-import { eachWord } from './words.ts';
+import { eachWord, WORD_CHARACTERS_MAX } from './words.ts';
 
 /** Ids 0 … 255 are the bytes themselves; 256 ends a document; pieces made by merges follow. */
 export const END_OF_DOCUMENT = 256;
@@ -13,6 +13,9 @@ export type Merge = readonly [left: number, right: number];
 
 /** Words whose pieces are remembered: few words make up most of a text. */
 const REMEMBERED_WORDS_MAX = 100_000;
+
+/** A UTF-16 code unit has three bytes in UTF-8 at most. */
+const WORD_BYTES_MAX = 3 * WORD_CHARACTERS_MAX;
 
 const encoder = new TextEncoder();
 
@@ -87,9 +90,13 @@ export class Tokenizer {
       throw new DamagedDataError(`not a tokenizer: ${v.summarize(parsed.issues)}`);
     }
     const { merges } = parsed.output;
-    for (const [index, merge] of merges.entries()) {
-      if (merge.every((piece) => piece < FIRST_MERGE + index && piece !== END_OF_DOCUMENT))
-        continue;
+    const lengths: number[] = new Array(FIRST_MERGE).fill(1);
+    for (const [index, [left, right]] of merges.entries()) {
+      const length = (lengths[left] ?? Number.NaN) + (lengths[right] ?? Number.NaN);
+      lengths.push(length);
+      // Else a short file could ask for pieces of any length.
+      const possible = length <= WORD_BYTES_MAX;
+      if (possible && left !== END_OF_DOCUMENT && right !== END_OF_DOCUMENT) continue;
       throw new DamagedDataError(`not a tokenizer: merge ${index} joins pieces it can't have`);
     }
     return new Tokenizer(merges);
