@@ -1,3 +1,4 @@
+import { UserInputError } from '../errors.ts';
 import { readTextPieces, type TextPiece, type TextSource } from './text-sources.ts';
 import { TokenList } from './token-list.ts';
 import { END_OF_DOCUMENT, type Tokenizer } from './tokenizer.ts';
@@ -18,6 +19,8 @@ export interface ReadingOptions {
 
 /** More text than this hardly changes a tokenizer, but costs time and memory. */
 const SAMPLE_BYTES_MAX = 16 << 20;
+/** All tokens are held in memory, in two or four bytes each, until they are dealt out. */
+const TOKENS_MAX = 1 << 29;
 /** Reports in a whole phase, roughly: folders may have very many small files. */
 const REPORTS = 100;
 
@@ -50,7 +53,10 @@ export async function sampleWords(options: ReadingOptions): Promise<WordSample> 
   return { words, textBytes, sampledBytes };
 }
 
-/** The tokens of all documents in their order, each with the end-of-document piece after it. */
+/**
+ * The tokens of all documents in their order, each with the end-of-document piece after it.
+ * @throws UserInputError when they are too many.
+ */
 export async function encodeText(
   tokenizer: Tokenizer,
   options: ReadingOptions,
@@ -59,6 +65,10 @@ export async function encodeText(
   for await (const { text, last } of readAll('encode', options)) {
     tokenizer.encodeWords(text, (pieces) => tokens.append(pieces));
     if (last) tokens.append([END_OF_DOCUMENT]);
+    if (tokens.length <= TOKENS_MAX) continue;
+    throw new UserInputError(
+      `the text is too large: it has over ${TOKENS_MAX} tokens. Give fewer files`,
+    );
   }
   return tokens;
 }

@@ -1,10 +1,5 @@
-export {
-  type Corpus,
-  type CorpusOptions,
-  openCorpus,
-  prepareCorpus,
-  type TokenFile,
-} from './corpus.ts';
+export { type Corpus, openCorpus, type TokenFile } from './corpus.ts';
+export { type CorpusOptions, prepareCorpus } from './corpus-preparation.ts';
 export type { CorpusProgress } from './corpus-text.ts';
 export { decodeWindows, encodeWindows } from './record-batches.ts';
 export type { Tokens } from './token-list.ts';

@@ -2,8 +2,8 @@ import * as v from 'valibot';
 import { UserInputError } from '../errors.ts';
 import type { TextPiece } from './text-sources.ts';
 
-/** A line is held whole to be parsed; one that is longer is no document but a mistake. */
-const LINE_CHARACTERS_MAX = 64 << 20;
+/** A line is held whole to be parsed; no book is so long. */
+const LINE_CHARACTERS_MAX = 16 << 20;
 
 const document = v.union([
   v.pipe(
