@@ -120,7 +120,11 @@ function windowTable(columns: {
 /** A column's numbers, for lists those of all rows one after the other. */
 function valuesOf(table: Table, name: string): Int32Array | Float64Array {
   const column = table.getChild(name)?.data[0];
-  const values: unknown = column?.children[0]?.values ?? column?.values;
-  if (values instanceof Int32Array || values instanceof Float64Array) return values;
+  const numbers = column?.children[0] ?? column;
+  const values: unknown = numbers?.values;
+  if (values instanceof Int32Array || values instanceof Float64Array) {
+    // Arrow pads what it writes, so the array may have one element more than the column.
+    return values.subarray(0, numbers!.length);
+  }
   throw new DamagedDataError(`a record batch lacks the column ${name}`);
 }

@@ -41,7 +41,9 @@ export async function listTextSources(paths: readonly string[]): Promise<readonl
   for (const path of paths) {
     if (path === '') throw new UserInputError('a path is empty: name a file or a folder');
     if ((await addFiles(normalize(path), sources, found)) > 0) continue;
-    throw new UserInputError(`the folder ${path} has no files (hidden ones don't count): name one with text`);
+    throw new UserInputError(
+      `the folder ${path} has no files (hidden ones don't count): name one with text`,
+    );
   }
   return sources.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
