@@ -44,7 +44,7 @@ export class TeacherFeed {
     this.#fetchOnce(version).catch(() => {});
   }
 
-  /** Exactly `version`; waits until the teacher has published it. */
+  /** `version`, or the newest if that one is lost; waits until the teacher has published it. */
   async take(version: number): Promise<VersionedWeights> {
     try {
       return await this.#fetchOnce(version);
@@ -73,13 +73,12 @@ export class TeacherFeed {
       if (this.#failure !== undefined) throw this.#failure.error;
       await this.#arrival.promise;
     }
-    const weights = await this.#retry(() => this.#snapshot.weightsOf(version));
-    if (weights === null) {
-      throw new Error(
-        `version ${version} of a teacher is no longer kept (newest ${this.#newestVersion}): its snapshot must keep more versions`,
-      );
-    }
-    return weights;
+    const exact = await this.#retry(() => this.#snapshot.weightsOf(version));
+    if (exact !== null) return exact;
+    // Lost with a host, or dropped while this student was away: a fresh teacher is better than none.
+    const newest = await this.#retry(() => this.#snapshot.weights());
+    if (newest === null) throw new Error('the snapshot of a teacher has lost all versions');
+    return newest;
   }
 
   async #watch(): Promise<void> {

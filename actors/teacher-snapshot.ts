@@ -20,14 +20,17 @@ export type ApplyAnswer =
   | { readonly status: 'gap'; readonly reason: string };
 
 /**
- * Keeps the freshest weights of one replica and the few versions before. Each version is durable before the
- * Trainer hears that it arrived, so a restart of this actor loses nothing that a student may ask for.
+ * Keeps the freshest weights of one replica and the few versions before. It saves them behind the exchange, for a
+ * slow disk must not slow down training; what a restart has lost, the Trainer sends again.
  */
 export class TeacherSnapshot {
   readonly #context: ActorContext;
   readonly #options: TeacherSnapshotOptions;
   /** Oldest first. */
   #versions: VersionedWeights[] = [];
+  #unsaved = false;
+  #saving = false;
+  #saveFailure: { readonly error: unknown } | undefined;
   /** Wakes the watchers; replaced at each version. */
   #arrival: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -36,7 +39,9 @@ export class TeacherSnapshot {
     this.#options = options;
   }
 
-  async apply(delta: WeightDelta): Promise<ApplyAnswer> {
+  /** @throws what the last attempt to save failed of. */
+  apply(delta: WeightDelta): ApplyAnswer {
+    if (this.#saveFailure !== undefined) throw this.#saveFailure.error;
     const newest = this.#versions.at(-1);
     // A Trainer that went back to its checkpoint publishes again what is already here.
     if (newest !== undefined && delta.version <= newest.version) {
@@ -53,9 +58,9 @@ export class TeacherSnapshot {
       return { status: 'gap', reason: error instanceof Error ? error.message : String(error) };
     }
     this.#versions = [...this.#versions, next].slice(-this.#options.versionsMax);
-    await this.#context.saveCheckpoint();
     this.#arrival.resolve();
     this.#arrival = Promise.withResolvers();
+    this.#saveSoon();
     return { status: 'applied', version: next.version };
   }
 
@@ -86,6 +91,27 @@ export class TeacherSnapshot {
       } else {
         await arrival;
       }
+    }
+  }
+
+  /** One save at a time; versions that arrive meanwhile share the next one. */
+  #saveSoon(): void {
+    this.#unsaved = true;
+    if (this.#saving) return;
+    this.#saving = true;
+    this.#save()
+      .catch((error: unknown) => {
+        this.#saveFailure = { error };
+      })
+      .finally(() => {
+        this.#saving = false;
+      });
+  }
+
+  async #save(): Promise<void> {
+    while (this.#unsaved) {
+      this.#unsaved = false;
+      await this.#context.saveCheckpoint();
     }
   }
 

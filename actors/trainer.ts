@@ -114,7 +114,8 @@ export class Trainer {
   #step = 0;
   #checkpointedAt = 0;
   #totals: TrainingTotals = noTotals;
-  #saving: Promise<void> = Promise.resolve();
+  #saving: Promise<void> | undefined;
+  #saveFailure: { readonly error: unknown } | undefined;
   #training: Promise<void> | undefined;
   #draining = false;
 
@@ -237,13 +238,13 @@ export class Trainer {
         await this.#timed('exchangeMs', () =>
           exchange.beforeStep(this.#step, () => this.#studentWeights()),
         );
-        await this.#checkpointIfDue();
+        this.#checkpointIfDue();
         const window = await this.#timed('dataMs', () => reader.next());
         await this.#trainStep(exchange, window);
       }
       if (!this.#draining) await exchange.settled();
-      await this.#saveCheckpoint();
       await this.#saving;
+      if (!this.#draining) await this.#saveCheckpoint();
     } catch (error) {
       if (!this.#draining) throw error;
     } finally {
@@ -348,19 +349,24 @@ export class Trainer {
     return this.#exchange?.state ?? this.#exchangeState;
   }
 
-  async #checkpointIfDue(): Promise<void> {
+  #checkpointIfDue(): void {
     const due = this.#step % this.#options.checkpointIntervalSteps === 0;
     if (!due || this.#checkpointedAt === this.#step) return;
-    await this.#saveCheckpoint();
+    if (this.#saveFailure !== undefined) throw this.#saveFailure.error;
+    // A disk that takes longer than the interval gets fewer checkpoints: training doesn't wait for it.
+    if (this.#saving !== undefined) return;
+    this.#saving = this.#saveCheckpoint()
+      .catch((error: unknown) => {
+        this.#saveFailure = { error };
+      })
+      .finally(() => {
+        this.#saving = undefined;
+      });
   }
 
-  /** Waits for the checkpoint before, then lets this one become durable while training goes on. */
   async #saveCheckpoint(): Promise<void> {
-    await this.#saving;
     this.#checkpointedAt = this.#step;
-    this.#saving = this.#context.saveCheckpoint();
-    // Its failure is thrown where it is awaited, at the next checkpoint or at the end.
-    this.#saving.catch(() => {});
+    await this.#context.saveCheckpoint();
   }
 
   async #timed<T>(

@@ -58,7 +58,7 @@ export class DeltaEncoder {
     const base = this.#base;
     if (base === undefined || this.#codec === 'f32') {
       this.#base = { version, weights: copyWeights(weights) };
-      return this.fullSnapshot();
+      return fullDelta(this.#base);
     }
     const next: Record<string, Float32Array> = {};
     const tensors: Record<string, TensorDelta> = {};
@@ -69,24 +69,7 @@ export class DeltaEncoder {
       next[name] = addRows(from, delta);
     }
     this.#base = { version, weights: next };
-    return this.#describe(base.version, tensors);
-  }
-
-  /** The whole of what the receiver should have, for one that has lost it. */
-  fullSnapshot(): WeightDelta {
-    if (this.#base === undefined) throw new Error('fullSnapshot needs an encoded version first');
-    return this.#describe(
-      null,
-      mapTensors(this.#base.weights, (values) => ({ values })),
-    );
-  }
-
-  #describe(
-    baseVersion: number | null,
-    tensors: Readonly<Record<string, TensorDelta>>,
-  ): WeightDelta {
-    const { version, weights } = this.#base as VersionedWeights;
-    return { version, baseVersion, tensors, weightsCrc32: weightsCrc32(weights) };
+    return { version, baseVersion: base.version, tensors, weightsCrc32: weightsCrc32(next) };
   }
 }
 
@@ -94,6 +77,16 @@ export interface VersionedWeights {
   /** The replica's step count when it had these weights. */
   readonly version: number;
   readonly weights: Weights;
+}
+
+/** A full snapshot: for a first version, or for a receiver that has lost what it had. */
+export function fullDelta({ version, weights }: VersionedWeights): WeightDelta {
+  return {
+    version,
+    baseVersion: null,
+    tensors: mapTensors(weights, (values) => ({ values })),
+    weightsCrc32: weightsCrc32(weights),
+  };
 }
 
 /**

@@ -85,7 +85,7 @@ export class WeightExchange {
 
   /** After a restart: brings snapshot and teachers to where the checkpoint says they were. */
   async resume(): Promise<void> {
-    await this.#publisher.resume();
+    this.#publisher.resume();
     for (const [teacher, version] of this.#teacherVersions.entries()) {
       if (version < 0) continue;
       if (this.#options.mode === 'scheduled') await this.#take(teacher, version);
@@ -162,8 +162,8 @@ export class WeightExchange {
 
   async #take(teacher: number, version: number): Promise<void> {
     const feed = this.#feeds[teacher] as TeacherFeed;
-    const { weights } = await feed.take(version);
-    this.#options.load(teacher, weights);
-    this.#teacherVersions[teacher] = version;
+    const taken = await feed.take(version);
+    this.#options.load(teacher, taken.weights);
+    this.#teacherVersions[teacher] = taken.version;
   }
 }

@@ -1,7 +1,14 @@
-import type { Handle } from '../runtime/index.ts';
+import { delay, type Handle, withCallOptions } from '../runtime/index.ts';
 import { type Patience, retry } from './retry.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
-import { type DeltaEncoder, deltaBytes, type WeightDelta, type Weights } from './weight-delta.ts';
+import {
+  type DeltaEncoder,
+  deltaBytes,
+  fullDelta,
+  type VersionedWeights,
+  type WeightDelta,
+  type Weights,
+} from './weight-delta.ts';
 
 export interface PublishedTotals {
   readonly count: number;
@@ -9,12 +16,21 @@ export interface PublishedTotals {
   readonly bytes: number;
 }
 
-/** Sends a replica's weights to its TeacherSnapshot, one version at a time, while training goes on. */
+/** Versions that a snapshot which died may have to be given again. */
+const HISTORY_VERSIONS_MAX = 8;
+const SILENCE_MS_MAX = 3_600_000;
+const REOPEN_MS = 100;
+
+/**
+ * Sends a replica's weights to its TeacherSnapshot, one version at a time, while training goes on. It remembers
+ * the last versions, so a snapshot that restarts gets what it had not saved yet.
+ */
 export class WeightPublisher {
   readonly #snapshot: Handle<TeacherSnapshot>;
   readonly #encoder: DeltaEncoder;
   readonly #patience: Patience;
   readonly #signal: AbortSignal;
+  #history: readonly VersionedWeights[];
   #sending: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #totals: PublishedTotals;
@@ -26,11 +42,16 @@ export class WeightPublisher {
     readonly signal: AbortSignal;
     readonly totals: PublishedTotals;
   }) {
-    this.#snapshot = options.snapshot;
+    this.#snapshot = withCallOptions(options.snapshot, { signal: options.signal });
     this.#encoder = options.encoder;
     this.#patience = options.patience;
     this.#signal = options.signal;
     this.#totals = options.totals;
+    const { base } = options.encoder;
+    this.#history = base === undefined ? [] : [base];
+    this.#watch().catch((error: unknown) => {
+      this.#failure = { error };
+    });
   }
 
   get totals(): PublishedTotals {
@@ -47,39 +68,64 @@ export class WeightPublisher {
     await this.settled();
     // A run stopped in the middle of this exchange has encoded it already; twice would change the bits.
     if (this.#encoder.base?.version === version) return;
-    this.#send(this.#encoder.encode(weights, version));
+    const delta = this.#encoder.encode(weights, version);
+    const base = this.#encoder.base as VersionedWeights;
+    this.#history = [...this.#history, base].slice(-HISTORY_VERSIONS_MAX);
+    this.#send(() => this.#deliver(delta));
   }
 
   /** After a restart: sends the checkpoint's version unless the snapshot has it already. */
-  async resume(): Promise<void> {
-    const base = this.#encoder.base;
-    if (base === undefined) return;
-    const latest = await this.#retry(() => this.#snapshot.latestVersion());
-    if (latest === null || latest < base.version) this.#send(this.#encoder.fullSnapshot());
+  resume(): void {
+    this.#send(() => this.#deliverMissing());
   }
 
   /** Resolves when nothing is on its way. @throws what made the last sending fail. */
   async settled(): Promise<void> {
-    await this.#sending;
+    while (this.#sending !== undefined) await this.#sending;
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  #send(delta: WeightDelta): void {
-    this.#sending = this.#deliver(delta)
+  /** One sending after the other. */
+  #send(deliver: () => Promise<void>): void {
+    const sending = (this.#sending ?? Promise.resolve())
+      .then(deliver)
       .catch((error: unknown) => {
         this.#failure = { error };
       })
       .finally(() => {
-        this.#sending = undefined;
+        if (this.#sending === sending) this.#sending = undefined;
       });
+    this.#sending = sending;
   }
 
   async #deliver(delta: WeightDelta): Promise<void> {
     const answer = await this.#apply(delta);
-    if (answer.status === 'applied') return;
-    const again = await this.#apply(this.#encoder.fullSnapshot());
-    if (again.status === 'gap') {
-      throw new Error(`the snapshot refused a full copy of the weights: ${again.reason}`);
+    if (answer.status === 'gap') await this.#deliverMissing();
+  }
+
+  /** Sends in full what the snapshot lacks of the versions that are remembered. */
+  async #deliverMissing(): Promise<void> {
+    const latest = (await this.#retry(() => this.#snapshot.latestVersion())) ?? -1;
+    for (const entry of this.#history.filter(({ version }) => version > latest)) {
+      const answer = await this.#apply(fullDelta(entry));
+      if (answer.status === 'applied') continue;
+      throw new Error(`the snapshot refused a full copy of the weights: ${answer.reason}`);
+    }
+  }
+
+  /** A stream that breaks means that the snapshot may have restarted from an older state. */
+  async #watch(): Promise<void> {
+    const snapshot = withCallOptions(this.#snapshot, { timeoutMs: SILENCE_MS_MAX });
+    while (!this.#signal.aborted) {
+      try {
+        for await (const _version of snapshot.arrivals());
+      } catch {
+        // Of interest is only that it broke; if the snapshot is gone for good, the next sending says so.
+      }
+      if (this.#signal.aborted) return;
+      await delay(this.#patience.clock, REOPEN_MS, this.#signal).catch(() => {});
+      this.resume();
+      await this.#sending;
     }
   }
 

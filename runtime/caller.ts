@@ -24,6 +24,8 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 const TICK_MS = 1_000;
 /** An owner that doesn't answer for so long is taken for dead, and its actors with it. */
 const OWNER_SILENT_MS = 15_000;
+/** A deadline that is met later than this was met by a process that was not running. */
+const STALL_MS = 1_000;
 const PEERS_MAX = 16_384;
 
 interface KnownPeer {
@@ -191,6 +193,7 @@ export class Caller implements CallPath {
     try {
       for (;;) {
         const options = { timeoutMs: OWNER_SILENT_MS, signal };
+        const askedAt = this.#endpoint.clock.now();
         try {
           peer.apply(await requestControl(this.#endpoint, subject, 'state', { bytes }, options));
           return;
@@ -198,10 +201,13 @@ export class Caller implements CallPath {
           const unheard = error instanceof DeadlineError || error instanceof NoResponderError;
           if (!unheard) throw error;
           // What went unheard because we were cut off says nothing about the owner.
-          const heardFor = this.#endpoint.clock.now() - link.connectedSince;
-          const fair = error instanceof NoResponderError || heardFor >= OWNER_SILENT_MS;
-          if (link.connected && fair) {
-            peer.applyDeath(ownerLost(address));
+          const now = this.#endpoint.clock.now();
+          const heardFor = now - link.connectedSince;
+          // A host that slept or was busy finds its timers late: the answer may be there, unread.
+          const stalled = now - askedAt > OWNER_SILENT_MS + STALL_MS;
+          const fair = heardFor >= OWNER_SILENT_MS && !stalled;
+          if (link.connected && (error instanceof NoResponderError || fair)) {
+            peer.presumeDead(ownerLost(address));
             return;
           }
         }

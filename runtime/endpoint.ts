@@ -31,7 +31,9 @@ export function watchLink(bus: Bus, clock: Clock): Link {
   const subscription = bus.onStatus((status) => {
     if (status.type === 'connected') connectedSince = clock.now();
     if (status.type === 'closed') usable = false;
-    if (status.type !== 'slow-consumer') connected = status.type === 'connected';
+    // Slowness and refusals say nothing about the connection.
+    if (status.type === 'slow-consumer' || status.type === 'refused') return;
+    connected = status.type === 'connected';
   });
   return {
     get connected() {

@@ -8,6 +8,8 @@ import type { StateMessage } from './wire.ts';
 
 /** Calls kept on this side while the actor is being located or restarted. */
 const WAITING_CALLS_MAX = 1024;
+/** A silent owner is asked again when a call comes so long after it was given up. */
+const DOUBT_AFTER_MS = 5_000;
 
 export interface PeerOptions {
   readonly address: ActorAddress;
@@ -35,6 +37,7 @@ export class Peer {
   #status: 'unknown' | StateMessage['status'] = 'unknown';
   #version = 0;
   #cause: DeathCause | undefined;
+  #presumedDeadAt: number | undefined;
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -56,7 +59,9 @@ export class Peer {
   call(outgoing: OutgoingCall): Promise<unknown> {
     const { signal, timeoutMs } = outgoing;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#status === 'dead') return Promise.reject(this.#diedError(outgoing.method));
+    if (this.#status === 'dead' && !this.#doubtDeath()) {
+      return Promise.reject(this.#diedError(outgoing.method));
+    }
     const { clock } = this.#options.endpoint;
     return new Promise((resolve, reject) => {
       const pending = new PendingCall(outgoing, clock.now() + timeoutMs, resolve, reject);
@@ -93,6 +98,12 @@ export class Peer {
     this.#endLife();
   }
 
+  /** The owner is silent. It may yet come back, so calls of later ask for it again. */
+  presumeDead(cause: DeathCause): void {
+    this.#presumedDeadAt = this.#options.endpoint.clock.now();
+    this.applyDeath(cause);
+  }
+
   receive(message: IncarnationMessage): void {
     if (message.of === this.#link?.incarnation) this.#link.receive(message);
   }
@@ -106,6 +117,20 @@ export class Peer {
     const pendings = [...(this.#link?.end(error) ?? []), ...this.#waiting];
     this.#waiting = [];
     for (const pending of pendings) pending.reject(error);
+  }
+
+  /** Whether a death that nobody has seen is old enough to be looked into again. */
+  #doubtDeath(): boolean {
+    const now = this.#options.endpoint.clock.now();
+    if (this.#presumedDeadAt === undefined || now - this.#presumedDeadAt < DOUBT_AFTER_MS) {
+      return false;
+    }
+    this.#presumedDeadAt = undefined;
+    this.#status = 'unknown';
+    // The owner's last word counts again, also when nothing has changed since.
+    this.#version = 0;
+    this.#options.locate(this);
+    return true;
   }
 
   #beginLife(epoch: number): void {
