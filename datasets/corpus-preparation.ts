@@ -40,7 +40,8 @@ export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
   const { directory, paths } = options;
   const sources = paths === undefined ? listDefaultCorpus() : await listTextSources(paths);
   const reading = { sources, signal: options.signal, onProgress: options.onProgress };
-  await clearDirectory(directory);
+  // Before the work begins: a folder that can't be made should not cost minutes.
+  await orCannotUse(directory, mkdir(directory, { recursive: true }));
 
   const sample = await sampleWords(reading);
   if (isBlank(sample.words)) {
@@ -54,6 +55,8 @@ export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
   const parts = dealOut(tokens, options);
   checkSizes(parts, tokens.length, options);
 
+  // A corpus that is there stays whole until this one is sure to replace it.
+  await orCannotUse(directory, removeManifest(directory));
   const shards: CorpusManifest['shards'] = [];
   for (const [index, blocks] of parts.shards.entries()) {
     options.signal?.throwIfAborted();
@@ -128,13 +131,9 @@ function checkSizes(parts: CorpusParts, tokenCount: number, options: CorpusOptio
   );
 }
 
-/** Before the work begins: a folder that can't be written to should not cost minutes. */
-async function clearDirectory(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true });
-    await removeManifest(directory);
-  } catch (cause) {
+async function orCannotUse(directory: string, work: Promise<unknown>): Promise<void> {
+  await work.catch((cause: unknown) => {
     const { message } = cause as Error;
-    throw new UserInputError(`can't make the folder ${directory}: ${message}`, { cause });
-  }
+    throw new UserInputError(`can't use the folder ${directory}: ${message}`, { cause });
+  });
 }
