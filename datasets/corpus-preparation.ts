@@ -56,6 +56,7 @@ export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
   checkSizes(parts, tokens.length, options);
 
   // A corpus that is there stays whole until this one is sure to replace it.
+  options.signal?.throwIfAborted();
   await orCannotUse(directory, removeManifest(directory));
   const shards: CorpusManifest['shards'] = [];
   for (const [index, blocks] of parts.shards.entries()) {

@@ -86,8 +86,10 @@ test('a text has the same tokens packed or not', async (t) => {
 });
 
 test('more than 65,536 pieces are kept in four bytes each', async (t) => {
-  // Every pair of letters, so that there are pieces enough to be learnt.
-  const text = Array.from({ length: 90_000 }, (_, n) => `w${(n * 7919).toString(36)}`).join(' ');
+  // Each word occurs twice, so that it becomes a piece.
+  const word = (n: number) =>
+    n.toString(36).replace(/\d/g, (digit) => 'ЖЗИЙКЛМНОП'[Number(digit)]!);
+  const text = Array.from({ length: 90_000 }, (_, n) => word(n * 7919)).join(' ');
   const folder = await temporaryFolder(t, { 'text/a.txt': `${text}\n${text}` });
   const corpus = await prepareIn(folder, { vocabularySize: 70_000 });
   t.true(corpus.vocabularySize > 65_536);
@@ -138,7 +140,7 @@ test('a folder that cannot be made is refused', async (t) => {
   const error = await t.throwsAsync(prepareIn(folder, { directory: join(folder, 'file/corpus') }), {
     instanceOf: UserInputError,
   });
-  t.regex(error!.message, /can't make the folder .*file\/corpus/);
+  t.regex(error!.message, /can't use the folder .*file\/corpus/);
 });
 
 for (const [name, value] of [
@@ -158,9 +160,9 @@ for (const [name, value] of [
 }
 
 for (const phase of ['read', 'tokenizer', 'encode'] as const) {
-  test(`an abort in the phase ${phase} leaves no corpus`, async (t) => {
+  test(`an abort in the phase ${phase} leaves the corpus that was there`, async (t) => {
     const folder = await temporaryFolder(t, { 'text/a.txt': exampleText(3000) });
-    await prepareIn(folder);
+    const before = await prepareIn(folder);
     const abort = new AbortController();
     const preparing = prepareIn(folder, {
       signal: abort.signal,
@@ -169,10 +171,24 @@ for (const phase of ['read', 'tokenizer', 'encode'] as const) {
       },
     });
     await t.throwsAsync(preparing, { message: `stop in ${phase}` });
-    // Not even the one that was there before: its files may be changed.
-    await t.throwsAsync(access(join(folder, 'corpus/corpus.json')), { code: 'ENOENT' });
+    t.deepEqual(await openCorpus(before.directory), before);
   });
 }
+
+test('an abort leaves no corpus where none was', async (t) => {
+  const folder = await temporaryFolder(t, { 'text/a.txt': exampleText(3000) });
+  const signal = AbortSignal.abort(new Error('stop'));
+  await t.throwsAsync(prepareIn(folder, { signal }), { message: 'stop' });
+  t.deepEqual(await readdir(join(folder, 'corpus')), []);
+});
+
+test('a corpus may be prepared in the place of another', async (t) => {
+  const folder = await temporaryFolder(t, { 'text/a.txt': exampleText(3000) });
+  await prepareIn(folder, { replicas: 3 });
+  const corpus = await prepareIn(folder, { vocabularySize: 280 });
+  t.is(corpus.shards.length, 2);
+  t.deepEqual(await openCorpus(corpus.directory), corpus);
+});
 
 test('progress goes through the phases, each up to its total', async (t) => {
   const folder = await temporaryFolder(t, {
