@@ -7,7 +7,7 @@ import { type CorpusOptions, prepareCorpus } from '../../datasets/corpus-prepara
 import type { CorpusProgress } from '../../datasets/corpus-text.ts';
 import { listDefaultCorpus } from '../../datasets/default-corpus.ts';
 import { openTokenShard } from '../../datasets/token-shard.ts';
-import { END_OF_DOCUMENT, type Tokenizer } from '../../datasets/tokenizer.ts';
+import { END_OF_DOCUMENT } from '../../datasets/tokenizer.ts';
 import { openTokenizer } from '../../datasets/tokenizer-file.ts';
 import { UserInputError } from '../../errors.ts';
 import { exampleText } from './example-text.ts';
@@ -36,19 +36,6 @@ test('the counts of tokens are those of the files', async (t) => {
   const corpus = await prepareIn(folder);
   for (const part of [...corpus.shards, corpus.heldOut]) {
     t.is((await openTokenShard(part.path)).tokens.length, part.tokenCount);
-  }
-});
-
-test('a part reads as text', async (t) => {
-  const folder = await temporaryFolder(t, { 'text/a.txt': exampleText(6000) });
-  const corpus = await prepareIn(folder);
-  const { tokenizer } = await openTokenizer(join(corpus.directory, 'tokenizer.json'));
-  for (const part of [...corpus.shards, corpus.heldOut]) {
-    // A block may begin within a word, the text of its middle is the file's.
-    const { tokens } = await openTokenShard(part.path);
-    const words = longestWords(tokenizer, tokens.subarray(0, 16));
-    t.true(words.length > 0);
-    t.true(words.every((word) => exampleText(6000).includes(word)));
   }
 });
 
@@ -257,8 +244,4 @@ async function prepareIn(folder: string, options: Partial<CorpusOptions> = {}): 
 async function allTokens({ shards, heldOut }: Corpus): Promise<Uint16Array> {
   const parts = await Promise.all([...shards, heldOut].map(({ path }) => openTokenShard(path)));
   return Uint16Array.from(parts.flatMap(({ tokens }) => [...tokens]));
-}
-
-function longestWords(tokenizer: Tokenizer, tokens: Iterable<number>): string[] {
-  return tokenizer.decode(tokens).split(' ').slice(1, -1);
 }
