@@ -19,7 +19,7 @@ const options = v.object({
     [],
     'text files, folders, .gz or .jsonl; none: the documentation of the installed packages',
   ),
-  steps: option(whole(1, 1e9), 900, 'training steps of each replica'),
+  steps: option(whole(1, 1e9), 500, 'training steps of each replica'),
   replicas: option(whole(1, 64), 2, 'models that teach one another'),
   seed: option(whole(0, 1e9), 1, 'of the initial weights'),
   vocabularySize: option(whole(300, 65_536), 4096, 'word pieces'),
@@ -37,7 +37,7 @@ const options = v.object({
     16,
     'steps after which a lane of text starts from an empty state; 0: never',
   ),
-  burnInSteps: option(whole(0, 1e9), 200, 'steps before the teachers come in'),
+  burnInSteps: option(whole(0, 1e9), 150, 'steps before the teachers come in'),
   distillWeight: option(v.pipe(v.number(), v.minValue(0)), 1, 'weight of the distillation loss'),
   exchange: option(
     v.picklist(['auto', ...exchangeModes]),
@@ -46,8 +46,8 @@ const options = v.object({
   ),
   exchangeIntervalSteps: option(whole(1, 1e9), 50, 'steps between two exchanges of weights'),
   codec: option(v.picklist(deltaCodecs), 'f32', 'how exchanged weights are coded'),
-  checkpointIntervalSteps: option(whole(1, 1e9), 50, 'steps between two checkpoints'),
-  evaluationIntervalSteps: option(whole(1, 1e9), 200, 'steps between two evaluations'),
+  checkpointIntervalSteps: option(whole(1, 1e9), 100, 'steps between two checkpoints'),
+  evaluationIntervalSteps: option(whole(1, 1e9), 100, 'steps between two evaluations'),
   evaluationWindows: option(whole(1, 1e6), 32, 'held-out windows of batch × time tokens scored'),
   heldOutFraction: option(
     v.pipe(v.number(), v.gtValue(0), v.ltValue(0.5)),
