@@ -147,17 +147,22 @@ for (const [name, value] of [
 }
 
 for (const phase of ['read', 'tokenizer', 'encode'] as const) {
-  test(`an abort in the phase ${phase} leaves the corpus that was there`, async (t) => {
-    const folder = await temporaryFolder(t, { 'text/a.txt': exampleText(3000) });
+  test(`an abort in the phase ${phase} ends it and leaves the corpus that was there`, async (t) => {
+    const text = exampleText(1000);
+    const folder = await temporaryFolder(t, { 'text/a.txt': text, 'text/b.txt': text });
     const before = await prepareIn(folder);
     const abort = new AbortController();
+    const reports: CorpusProgress[] = [];
     const preparing = prepareIn(folder, {
       signal: abort.signal,
       onProgress: (progress) => {
+        reports.push(progress);
         if (progress.phase === phase) abort.abort(new Error(`stop in ${phase}`));
       },
     });
     await t.throwsAsync(preparing, { message: `stop in ${phase}` });
+    t.is(reports.filter((report) => report.phase === phase).length, 1);
+    t.is(reports.at(-1)!.phase, phase);
     t.deepEqual(await openCorpus(before.directory), before);
   });
 }

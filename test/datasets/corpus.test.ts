@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type Corpus, openCorpus } from '../../datasets/corpus.ts';
 import { prepareCorpus } from '../../datasets/corpus-preparation.ts';
+import { writeTokenShard } from '../../datasets/token-shard.ts';
 import { DamagedDataError, UserInputError } from '../../errors.ts';
 import { exampleText } from './example-text.ts';
 import { temporaryFolder } from './temporary-folder.ts';
@@ -48,9 +49,9 @@ for (const file of files) {
   });
 }
 
-test('a corpus with the shard of another is refused', async (t) => {
-  const { directory } = await prepared(t);
-  await rename(join(directory, 'shard-2.tokens'), join(directory, 'shard-1.tokens'));
+test('a corpus with the shard of another is refused, even one of the same size', async (t) => {
+  const { directory, shards } = await prepared(t);
+  await writeTokenShard(directory, 'shard-1.tokens', [new Uint16Array(shards[0]!.tokenCount)]);
   await t.throwsAsync(openCorpus(directory), {
     instanceOf: DamagedDataError,
     message: /shard-1\.tokens is not the one that corpus\.json names/,
