@@ -3,8 +3,8 @@ import process from 'node:process';
 import { UserInputError } from '../errors.ts';
 
 /**
- * Writes `parts` one after the other to `path`: after a crash or on a full disk there is the whole file or what was
- * there before.
+ * Writes `parts` one after the other to `path`: after a crash or on a full disk there is the whole
+ * file or what was there before.
  * @throws UserInputError that says what stands in the way.
  */
 export async function writeAtomically(path: string, parts: readonly Uint8Array[]): Promise<void> {

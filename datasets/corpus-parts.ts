@@ -6,14 +6,18 @@ export interface CorpusParts {
   readonly heldOut: readonly Tokens[];
 }
 
-/** Blocks are some 60 KB of text, long against what a model remembers, so that their seams don't matter. */
+/**
+ * Blocks are some 60 KB of text, long against what a model remembers, so that their seams don't
+ * matter.
+ */
 const BLOCK_TOKENS_MAX = 1 << 14;
 /** A small text is dealt out in smaller blocks, so that each part has at least so many. */
 const BLOCKS_PER_PART = 16;
 
 /**
- * Deals the text out in blocks, every few one to the held-out part and the others round the shards. So all parts are
- * drawn alike from all documents; a held-out tail would be whatever file comes last.
+ * Deals the text out in blocks, every few one to the held-out part and the others round the shards.
+ * So all parts are drawn alike from all documents; a held-out tail would be whatever file comes
+ * last.
  */
 export function dealOut(
   tokens: TokenList,
@@ -33,7 +37,9 @@ export function dealOut(
   return { shards, heldOut };
 }
 
-/** Nats per held-out token, when each piece's probability is how often the shards have it, plus one. */
+/**
+ * Nats per held-out token, when each piece's probability is how often the shards have it, plus one.
+ */
 export function unigramLoss({ shards, heldOut }: CorpusParts, vocabularySize: number): number {
   const counts = new Float64Array(vocabularySize).fill(1);
   let total = vocabularySize;
@@ -50,7 +56,9 @@ export function unigramLoss({ shards, heldOut }: CorpusParts, vocabularySize: nu
   return loss / tokenCount;
 }
 
-/** Whether the running total of `fraction`, from one half on, passes a whole number at this block. */
+/**
+ * Whether the running total of `fraction`, from one half on, passes a whole number at this block.
+ */
 function isHeldOut(index: number, fraction: number): boolean {
   return Math.floor(0.5 + (index + 1) * fraction) > Math.floor(0.5 + index * fraction);
 }

@@ -30,10 +30,12 @@ export interface CorpusOptions {
 }
 
 /**
- * Reads text, trains a tokenizer on it and writes tokenizer, shards and held-out part into `directory`, last the
- * manifest, so that a directory with a manifest is whole. The same text and options give the same bytes.
- * @throws UserInputError when there is no usable text, too little or too much of it, or no room for the result;
- *   RangeError for an option out of its range; the signal's reason when it aborts, and then there is no manifest.
+ * Reads text, trains a tokenizer on it and writes tokenizer, shards and held-out part into
+ * `directory`, last the manifest, so that a directory with a manifest is whole. The same text and
+ * options give the same bytes.
+ * @throws UserInputError when there is no usable text, too little or too much of it, or no room for
+ *   the result; RangeError for an option out of its range; the signal's reason when it aborts. What
+ *   was in `directory` before is then as it was, unless writing had begun: then it is no corpus.
  */
 export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
   checkOptions(options);
@@ -99,7 +101,8 @@ function checkOptions({ vocabularySize, replicas, heldOutFraction }: CorpusOptio
   const isPieces = Number.isInteger(vocabularySize) && vocabularySize >= FIRST_MERGE;
   if (!isPieces || vocabularySize > VOCABULARY_SIZE_MAX) {
     throw new RangeError(
-      `vocabularySize is ${vocabularySize}: it takes a whole number of ${FIRST_MERGE} … ${VOCABULARY_SIZE_MAX}`,
+      `vocabularySize is ${vocabularySize}: ` +
+        `it takes a whole number of ${FIRST_MERGE} … ${VOCABULARY_SIZE_MAX}`,
     );
   }
   if (!Number.isInteger(replicas) || replicas < 1) {
@@ -126,8 +129,8 @@ function checkSizes(parts: CorpusParts, tokenCount: number, options: CorpusOptio
   const smallestShare = Math.min(heldOutFraction, (1 - heldOutFraction) / replicas);
   const needed = Math.ceil((tokensMin + 1) / smallestShare);
   throw new UserInputError(
-    `the text is too small: it has ${tokenCount} tokens, of which the held-out part gets ${sizes[0]} and ` +
-      `${replicas} shards ${sizes.slice(1).join(', ')}, but each needs more than ${tokensMin}. ` +
+    `the text is too small: it has ${tokenCount} tokens, of which the held-out part gets ` +
+      `${sizes[0]} and ${replicas} shards ${sizes.slice(1).join(', ')}, but each needs more than ${tokensMin}. ` +
       `Give text of about ${needed} tokens or more, fewer replicas, or a smaller batch or time`,
   );
 }

@@ -33,8 +33,8 @@ export interface WordSample {
 }
 
 /**
- * Reads all text once, which shows early what can't be read, and counts words: of a large corpus those of pieces spread
- * evenly over it, some 16 MB.
+ * Reads all text once, which shows early what can't be read, and counts words: of a large corpus
+ * those of pieces spread evenly over it, some 16 MB.
  */
 export async function sampleWords(options: ReadingOptions): Promise<WordSample> {
   const words = new WordCounts();

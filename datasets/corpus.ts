@@ -6,7 +6,10 @@ import { writeAtomically } from './atomic-file.ts';
 import { openTokenShard } from './token-shard.ts';
 import { openTokenizer } from './tokenizer-file.ts';
 
-/** A text made ready for a codistillation group: one shard for each replica and a part that nobody trains on. */
+/**
+ * A text made ready for a codistillation group: one shard for each replica and a part that nobody
+ * trains on.
+ */
 export interface Corpus {
   readonly directory: string;
   readonly vocabularySize: number;

@@ -4,14 +4,17 @@ import { fileURLToPath } from 'node:url';
 import { UserInputError } from '../errors.ts';
 import type { TextSource } from './text-sources.ts';
 
-/** One package must not make up most of the text; its files count in order of their paths up to this size. */
+/**
+ * One package must not make up most of the text; its files count in order of their paths up to this
+ * size.
+ */
 const PACKAGE_BYTES_MAX = 3 << 20;
 
 /**
- * Text that every installation has: documentation (`.md`) and type declarations (`.d.ts`) of the packages that
- * codistill depends on and of those that they depend on, by name and path. Left out are optional packages, which
- * differ between machines, and copies, since many packages declare the same for two module systems. One lock file
- * gives one corpus.
+ * Text that every installation has: documentation (`.md`) and type declarations (`.d.ts`) of the
+ * packages that codistill depends on and of those that they depend on, by name and path. Left out
+ * are optional packages, which differ between machines, and copies, since many packages declare the
+ * same for two module systems. One lock file gives one corpus.
  * @throws UserInputError when the packages are not there, as in a bundle.
  */
 export function listDefaultCorpus(from: string = ownDirectory()): readonly TextSource[] {
@@ -25,7 +28,10 @@ export function listDefaultCorpus(from: string = ownDirectory()): readonly TextS
   );
 }
 
-/** The folder of codistill's own package.json, above this file in the sources and in what is published. */
+/**
+ * The folder of codistill's own package.json, above this file in the sources and in what is
+ * published.
+ */
 function ownDirectory(): string {
   const start = dirname(fileURLToPath(import.meta.url));
   let directory = start;
@@ -52,8 +58,8 @@ function collectDependencies(directory: string, packages: Map<string, string>): 
 }
 
 /**
- * As Node resolves it: the nearest node_modules that has the package. The real path, since pnpm and Deno link packages
- * in from a folder where each lies beside those that it needs.
+ * As Node resolves it: the nearest node_modules that has the package. The real path, since pnpm and
+ * Deno link packages in from a folder where each lies beside those that it needs.
  */
 function findPackage(name: string, from: string): string | undefined {
   for (let directory = from; ; directory = dirname(directory)) {

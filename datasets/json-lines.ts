@@ -63,6 +63,7 @@ function documentText(path: string, line: string, lineNumber: number): string {
   const parsed = v.safeParse(document, value);
   if (parsed.success) return parsed.output.toWellFormed().replaceAll('\r\n', '\n');
   throw new UserInputError(
-    `${path}, line ${lineNumber}, has no text: each line is an object with a string "text" or "content"`,
+    `${path}, line ${lineNumber}, has no text: ` +
+      'each line is an object with a string "text" or "content"',
   );
 }

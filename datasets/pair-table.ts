@@ -1,9 +1,12 @@
 /**
- * Numbers for pairs of word pieces. A Map would need keys beyond 31 bits, which V8 keeps as objects: it took four times
- * as long.
+ * Numbers for pairs of word pieces. A Map would need keys beyond 31 bits, which V8 keeps as
+ * objects: it took four times as long.
  */
 export class PairTable {
-  /** Open addressing: left, right and number of a pair side by side; left is −1 where the slot is free. */
+  /**
+   * Open addressing: left, right and number of a pair side by side; left is −1 where the slot is
+   * free.
+   */
   #slots = new Int32Array(3 << 12).fill(-1);
   #size = 0;
 

@@ -16,13 +16,17 @@ import {
 import { DamagedDataError } from '../errors.ts';
 import type { TrainingWindow, WindowShape, Windows } from './windows.ts';
 
-/** Before the Arrow bytes: magic, their CRC-32, batch and time (u32 each, little-endian). Arrow trusts what it reads. */
+/**
+ * Before the Arrow bytes: magic, their CRC-32, batch and time (u32 each, little-endian). Arrow
+ * trusts what it reads.
+ */
 const MAGIC = 0x42574443;
 const ENVELOPE_BYTES = 16;
 
 /**
- * Windows `fromCursor` … `fromCursor + count − 1` as one Arrow record batch (IPC stream format) with a checksum
- * before it. Columns: `cursor` Float64, `tokens` and `targets` FixedSizeList<Int32>[batch · time].
+ * Windows `fromCursor` … `fromCursor + count − 1` as one Arrow record batch (IPC stream format)
+ * with a checksum before it. Columns: `cursor` Float64, `tokens` and `targets`
+ * FixedSizeList<Int32>[batch · time].
  */
 export function encodeWindows(windows: Windows, fromCursor: number, count: number): Uint8Array {
   const { batch, time } = windows;
@@ -82,7 +86,8 @@ function openEnvelope(bytes: Uint8Array, { batch, time }: WindowShape): Uint8Arr
   const [theirBatch, theirTime] = [view.getUint32(8, true), view.getUint32(12, true)];
   if (theirBatch === batch && theirTime === time) return arrow;
   throw new DamagedDataError(
-    `a record batch has windows of ${theirBatch} × ${theirTime} tokens, expected ${batch} × ${time}`,
+    `a record batch has windows of ${theirBatch} × ${theirTime} tokens, ` +
+      `expected ${batch} × ${time}`,
   );
 }
 

@@ -21,7 +21,10 @@ export interface TextPiece {
   readonly bytesRead: number;
 }
 
-/** A longer document comes in pieces of at most so many characters, so that memory does not grow with it. */
+/**
+ * A longer document comes in pieces of at most so many characters, so that memory does not grow
+ * with it.
+ */
 const PIECE_CHARACTERS_MAX = 1 << 20;
 /** A plain file up to this size is read at once: a stream costs ten times as much to set up. */
 const READ_AT_ONCE_BYTES_MAX = 1 << 18;
@@ -30,8 +33,8 @@ const GARBLED_CHARACTERS_MIN = 8;
 const GARBLED_SHARE_MAX = 0.02;
 
 /**
- * The files under `paths`, folders with all that is in them but hidden files, sorted by path so that each machine
- * sees one order; a file that is given twice is read once.
+ * The files under `paths`, folders with all that is in them but hidden files, sorted by path so
+ * that each machine sees one order; a file that is given twice is read once.
  * @throws UserInputError for a path that is missing, unreadable or holds no file.
  */
 export async function listTextSources(paths: readonly string[]): Promise<readonly TextSource[]> {
@@ -49,8 +52,9 @@ export async function listTextSources(paths: readonly string[]): Promise<readonl
 }
 
 /**
- * The text of one file: `.gz` is unpacked, each line of `.jsonl` (also `.jsonl.gz`) is a document with its text in
- * `text` or `content`, anything else is one document. Byte order marks go, CRLF becomes LF.
+ * The text of one file: `.gz` is unpacked, each line of `.jsonl` (also `.jsonl.gz`) is a document
+ * with its text in `text` or `content`, anything else is one document. Byte order marks go, CRLF
+ * becomes LF.
  * @throws UserInputError when the file can't be read or is not text.
  */
 export async function* readTextPieces(source: TextSource): AsyncGenerator<TextPiece> {
@@ -60,8 +64,8 @@ export async function* readTextPieces(source: TextSource): AsyncGenerator<TextPi
 }
 
 /**
- * Adds the files at `path` that were not `found` before and returns how many there are. `found` has their number by
- * real path, since links may lead in circles or to what is listed already.
+ * Adds the files at `path` that were not `found` before and returns how many there are. `found` has
+ * their number by real path, since links may lead in circles or to what is listed already.
  */
 async function addFiles(
   path: string,

@@ -4,7 +4,10 @@ export type Tokens = Uint16Array | Uint32Array;
 /** A power of two, so that blocks of a smaller power never cross a chunk's end. */
 export const CHUNK_TOKENS = 1 << 20;
 
-/** A growing list of tokens that takes two bytes for each where they suffice and never copies what it has. */
+/**
+ * A growing list of tokens that takes two bytes for each where they suffice and never copies what
+ * it has.
+ */
 export class TokenList {
   readonly #wide: boolean;
   readonly #chunks: Tokens[] = [];
@@ -33,7 +36,10 @@ export class TokenList {
     this.#used = used;
   }
 
-  /** A view. `tokens`, a power of two, is at most CHUNK_TOKENS; the list's last block may be shorter. */
+  /**
+   * A view. `tokens`, a power of two, is at most CHUNK_TOKENS; the list's last block may be
+   * shorter.
+   */
   block(index: number, tokens: number): Tokens {
     const start = index * tokens;
     const chunk = this.#chunks[Math.floor(start / CHUNK_TOKENS)]!;

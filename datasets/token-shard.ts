@@ -12,7 +12,10 @@ export interface TokenShard {
   readonly crc32: number;
 }
 
-/** File: magic, version, bytes per token, CRC-32 of the tokens, their number (u32 each), then the tokens; little-endian. */
+/**
+ * File: magic, version, bytes per token, CRC-32 of the tokens, their number (u32 each), then the
+ * tokens; little-endian.
+ */
 const MAGIC = 0x53544443;
 const VERSION = 1;
 const HEADER_BYTES = 20;
@@ -83,7 +86,8 @@ function tokensIn(body: Uint8Array, bytesPerToken: 2 | 4): Tokens {
 
 function damaged(path: string, reason: string, cause?: unknown): DamagedDataError {
   return new DamagedDataError(
-    `the token file ${path} can't be used: ${reason}. Start a new run, which prepares the data again`,
+    `the token file ${path} can't be used: ${reason}. ` +
+      'Start a new run, which prepares the data again',
     { cause },
   );
 }

@@ -34,8 +34,9 @@ const PAIR_COUNT_MIN = 2;
 const PLACES_PER_TURN = 100_000;
 
 /**
- * Learns merges until there are `vocabularySize` pieces or no pair occurs twice. The pair that occurs most goes first,
- * among equals the one of the smaller pieces, so that one text gives one tokenizer.
+ * Learns merges until there are `vocabularySize` pieces or no pair occurs twice. The pair that
+ * occurs most goes first, among equals the one of the smaller pieces, so that one text gives one
+ * tokenizer.
  */
 export async function trainTokenizer(
   words: Iterable<readonly [word: string, count: number]>,
@@ -59,7 +60,10 @@ export async function trainTokenizer(
 }
 
 const BOUNDARY = -1;
-/** No piece begins or ends here: a place that is looked up later must not find what stood there once. */
+/**
+ * No piece begins or ends here: a place that is looked up later must not find what stood there
+ * once.
+ */
 const INSIDE = -2;
 
 interface Pair {
@@ -72,8 +76,8 @@ interface Pair {
 }
 
 /**
- * The words laid out one after the other with the places of each pair of neighbours, so that a merge costs what it
- * changes and not a pass over the words.
+ * The words laid out one after the other with the places of each pair of neighbours, so that a
+ * merge costs what it changes and not a pass over the words.
  */
 class PairIndex {
   /** Each piece at its first and at its last byte; BOUNDARY before and after each word. */
@@ -118,7 +122,10 @@ class PairIndex {
     return pair !== undefined && pair.count >= PAIR_COUNT_MIN ? pair : undefined;
   }
 
-  /** Puts the piece `joined` wherever the pair stands, from the left; returns the places it looked at. */
+  /**
+   * Puts the piece `joined` wherever the pair stands, from the left; returns the places it looked
+   * at.
+   */
   join({ left, right, places }: Pair, joined: number): number {
     const pieces = this.#pieces;
     const lengths = this.#lengths;
@@ -171,7 +178,10 @@ class PairIndex {
   }
 }
 
-/** A binary heap of pairs by their counts. Counts fall while pairs wait; `pop` puts those back in their place. */
+/**
+ * A binary heap of pairs by their counts. Counts fall while pairs wait; `pop` puts those back in
+ * their place.
+ */
 class PairQueue {
   readonly #pairs: Pair[] = [];
   /** Counts by which the pairs stand in the heap. */

@@ -33,7 +33,10 @@ const fileSchema = v.object({
   merges: v.pipe(v.array(v.strictTuple([piece, piece])), v.maxLength(1 << 20)),
 });
 
-/** Byte-level byte pair encoding (Sennrich et al. 2016): any text has a code, which decodes to that text. */
+/**
+ * Byte-level byte pair encoding (Sennrich et al. 2016): any text has a code, which decodes to that
+ * text.
+ */
 export class Tokenizer {
   readonly #merges: readonly Merge[];
   /** The place of each merge; an earlier one goes first. */

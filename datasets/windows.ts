@@ -19,8 +19,9 @@ export interface WindowShape {
 }
 
 /**
- * A shard cut for truncated back-propagation: `batch` lanes, each a contiguous part of the shard, of which window
- * after window of `time` pieces is read, so that a recurrent state carried from one window fits the next.
+ * A shard cut for truncated back-propagation: `batch` lanes, each a contiguous part of the shard,
+ * of which window after window of `time` pieces is read, so that a recurrent state carried from one
+ * window fits the next.
  */
 export interface Windows extends WindowShape {
   /** Windows in one pass over the shard. */

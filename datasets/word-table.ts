@@ -1,6 +1,7 @@
 /**
- * Numbers the distinct words of texts, the first 0, the next 1 and so on. It looks words up where they stand: making
- * a string of each word for a Map took twice the time and kept the texts in memory.
+ * Numbers the distinct words of texts, the first 0, the next 1 and so on. It looks words up where
+ * they stand: making a string of each word for a Map took twice the time and kept the texts in
+ * memory.
  */
 export class WordTable {
   /** Open addressing: a word's number plus one, 0 where the slot is free. */
@@ -15,7 +16,10 @@ export class WordTable {
     return this.#size;
   }
 
-  /** The number of the word between `start` and `end` of `text`: `size` before the call if it is new. */
+  /**
+   * The number of the word between `start` and `end` of `text`: `size` before the call if it is
+   * new.
+   */
   numberOf(text: string, start: number, end: number): number {
     let hash = end - start;
     for (let at = start; at < end; at++) {

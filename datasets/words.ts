@@ -13,9 +13,10 @@ const DIGITS_MAX = 3;
 const BLANK = 0x20;
 
 /**
- * Calls `take` with the bounds of each word of `text`, in order and without gaps. No piece crosses a word's
- * bounds. A word is letters, up to three digits or symbols, each with the blank before it; or a run of line ends;
- * or a run of other white space, which leaves its last blank to the word that follows.
+ * Calls `take` with the bounds of each word of `text`, in order and without gaps. No piece crosses
+ * a word's bounds. A word is letters, up to three digits or symbols, each with the blank before it;
+ * or a run of line ends; or a run of other white space, which leaves its last blank to the word
+ * that follows.
  */
 export function eachWord(text: string, take: (start: number, end: number) => void): void {
   for (let start = 0; start < text.length; ) {

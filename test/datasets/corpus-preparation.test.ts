@@ -191,7 +191,11 @@ test('progress goes through the phases, each up to its total', async (t) => {
   await prepareIn(folder, { onProgress: (progress) => reports.push(progress) });
   for (const phase of ['read', 'tokenizer', 'encode']) {
     const of = reports.filter((report) => report.phase === phase);
-    t.deepEqual(of.map(({ done }) => done), of.map(({ done }) => done).toSorted((a, b) => a - b)); // biome-ignore format: one thought
+    const done = of.map((report) => report.done);
+    t.deepEqual(
+      done,
+      done.toSorted((a, b) => a - b),
+    );
     t.is(of.at(-1)!.done, of.at(-1)!.total, phase);
   }
   t.deepEqual([...new Set(reports.map(({ phase }) => phase))], ['read', 'tokenizer', 'encode']);

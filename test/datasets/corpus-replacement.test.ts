@@ -29,7 +29,7 @@ test('a text that can not be used leaves the corpus that was there', async (t) =
   }
 });
 
-test('a disk that fills while a corpus is written is said to be full, and no corpus is left', async (t) => {
+test('a disk that fills is said to be full, and no corpus is left half written', async (t) => {
   if (!existsSync('/dev/full')) {
     t.log('NOT TRIED: this system has no /dev/full');
     t.pass();

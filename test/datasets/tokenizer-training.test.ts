@@ -89,7 +89,7 @@ test('word counts are those of all texts that were added', (t) => {
   const words = new WordCounts();
   words.add('a cat, a dog');
   words.add('a cat');
-  t.deepEqual(new Map(words), new Map([['a', 2], [' cat', 2], [',', 1], [' a', 1], [' dog', 1]])); // biome-ignore format: one list
+  t.deepEqual(Object.fromEntries(words), { a: 2, ' cat': 2, ',': 1, ' a': 1, ' dog': 1 });
 });
 
 test('many distinct words keep their counts', (t) => {

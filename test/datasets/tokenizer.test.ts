@@ -99,7 +99,16 @@ for (const [what, file] of [
   ['has a merge of one', { ...valid, merges: [[a]] }],
   ['has half a piece', { ...valid, merges: [[a, 98.5]] }],
   ['has a negative piece', { ...valid, merges: [[a, -1]] }],
-  ['merges a piece that is made later', { ...valid, merges: [[a, ab + 1], [a, b]] }], // biome-ignore format: one case a line
+  [
+    'merges a piece that is made later',
+    {
+      ...valid,
+      merges: [
+        [a, ab + 1],
+        [a, b],
+      ],
+    },
+  ],
   ['merges a piece with itself before it is made', { ...valid, merges: [[a, ab]] }],
   ['merges the end of a document', { ...valid, merges: [[a, END_OF_DOCUMENT]] }],
   ['makes pieces longer than any word', { ...valid, merges: doublings(20) }],

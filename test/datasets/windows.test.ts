@@ -24,7 +24,7 @@ test('after a pass the shard begins again, and the cursor goes on', (t) => {
   t.deepEqual(listed(windows.read(5)), { ...listed(windows.read(1)), cursor: 5 });
 });
 
-test('lanes overlap nowhere, and a pass reads the shard but for less than a window of each', (t) => {
+test('lanes overlap nowhere, and a pass leaves less than a window of each unread', (t) => {
   const shape = fc.record({
     batch: fc.integer({ min: 1, max: 8 }),
     time: fc.integer({ min: 1, max: 9 }),
