@@ -16,6 +16,7 @@ export class TeacherFeed {
   #newestVersion = -1;
   #arrival: PromiseWithResolvers<void> = Promise.withResolvers();
   #failure: { readonly error: unknown } | undefined;
+  #fetching = false;
   /** At most one version is fetched ahead. */
   #ahead: { readonly version: number; readonly weights: Promise<VersionedWeights> } | undefined;
 
@@ -38,6 +39,11 @@ export class TeacherFeed {
     return this.#newestVersion;
   }
 
+  /** Whether weights are on their way to this process. */
+  get fetching(): boolean {
+    return this.#fetching;
+  }
+
   /** Begins to fetch exactly `version`, waiting until it arrives. */
   fetchAhead(version: number): void {
     // Its failure is thrown by `take`; until then it must not count as unhandled.
@@ -56,7 +62,7 @@ export class TeacherFeed {
   /** The newest version if it is newer than `version`, without waiting for one to arrive. */
   async takeNewer(version: number): Promise<VersionedWeights | undefined> {
     if (this.#newestVersion <= version) return undefined;
-    const newest = await this.#retry(() => this.#snapshot.weights());
+    const newest = await this.#transfer(() => this.#snapshot.weights());
     return newest !== null && newest.version > version ? newest : undefined;
   }
 
@@ -73,10 +79,10 @@ export class TeacherFeed {
       if (this.#failure !== undefined) throw this.#failure.error;
       await this.#arrival.promise;
     }
-    const exact = await this.#retry(() => this.#snapshot.weightsOf(version));
+    const exact = await this.#transfer(() => this.#snapshot.weightsOf(version));
     if (exact !== null) return exact;
     // Lost with a host, or dropped while this student was away: a fresh teacher is better than none.
-    const newest = await this.#retry(() => this.#snapshot.weights());
+    const newest = await this.#transfer(() => this.#snapshot.weights());
     if (newest === null) throw new Error('the snapshot of a teacher has lost all versions');
     return newest;
   }
@@ -105,6 +111,15 @@ export class TeacherFeed {
   #wake(): void {
     this.#arrival.resolve();
     this.#arrival = Promise.withResolvers();
+  }
+
+  async #transfer<T>(attempt: () => Promise<T>): Promise<T> {
+    this.#fetching = true;
+    try {
+      return await this.#retry(attempt);
+    } finally {
+      this.#fetching = false;
+    }
   }
 
   #retry<T>(attempt: () => Promise<T>): Promise<T> {

@@ -11,6 +11,7 @@ import {
   type ActorContext,
   type ActorDefinition,
   defineActor,
+  delay,
   type Handle,
 } from '../runtime/index.ts';
 import {
@@ -39,6 +40,9 @@ import {
 import { type ExchangeMode, type ExchangeState, WeightExchange } from './weight-exchange.ts';
 import type { PublishedTotals } from './weight-publisher.ts';
 import { WindowReader } from './window-reader.ts';
+
+const SERVE_MS_MIN = 5;
+const SERVE_SHARE = 0.1;
 
 /** One of the other replicas, as this student meets it. */
 export interface Teacher {
@@ -282,8 +286,23 @@ export class Trainer {
       tokensPerSecond: (batch * time * 1000) / Math.max(computeMs, 1e-3),
       bytesExchanged: exchange.state.published.bytes,
     });
-    // A native step blocks this process; whoever called meanwhile is heard here.
+    await this.#serveOthers(computeMs);
+  }
+
+  /**
+   * A native step blocks this process, so others are heard only here. One turn of the event loop moves no more than a
+   * socket's buffer (208 KB): while weights or a checkpoint are on their way it turns for up to a tenth of a step, or
+   * 10 MB would take fifty steps and everything else would wait behind them.
+   */
+  async #serveOthers(computeMs: number): Promise<void> {
+    const { clock } = this.#context;
+    const until = clock.now() + Math.max(SERVE_MS_MIN, computeMs * SERVE_SHARE);
     await setImmediate();
+    while (this.#transferring && clock.now() < until) await delay(clock, 1);
+  }
+
+  get #transferring(): boolean {
+    return this.#saving !== undefined || this.#exchange?.transferring === true;
   }
 
   #openExchange(patience: {

@@ -69,6 +69,11 @@ export class WeightExchange {
     };
   }
 
+  /** Whether weights are on their way, out or in. */
+  get transferring(): boolean {
+    return this.#publisher.busy || this.#feeds.some((feed) => feed.fetching);
+  }
+
   /** Whether all teachers are there and burn-in is over. */
   teaches(step: number): boolean {
     return (
