@@ -18,19 +18,19 @@ export type {
   RequestOptions,
   SubscribeOptions,
   Subscription,
-} from './bus.ts';
+} from './bus/bus.ts';
+export { connectNatsBus } from './bus/connect-nats.ts';
+export { connectLocalBus } from './bus/local-bus.ts';
+export { type LocalHub, startLocalHub } from './bus/local-hub.ts';
+export { createMemoryBus, createMemoryNetwork, type MemoryNetwork } from './bus/memory-bus.ts';
+export type { NatsOptions, NatsTlsOptions } from './bus/nats-options.ts';
 export {
-  type CheckpointStore,
-  createFileCheckpointStore,
-  createMemoryCheckpointStore,
-  type FileCheckpointStoreOptions,
-} from './checkpoint-store.ts';
-export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './chunks.ts';
+  type ActorAddress,
+  type CallOptions,
+  type Handle,
+  withCallOptions,
+} from './calls/handle.ts';
 export { type Clock, type ClockTimer, delay, systemClock } from './clock.ts';
-export { connectNatsBus } from './connect-nats.ts';
-export { decodeFrame, encodeFrame } from './frame.ts';
-export { type ActorAddress, type CallOptions, type Handle, withCallOptions } from './handle.ts';
-export type { LogEntry } from './host-node.ts';
 export {
   defineJob,
   isJob,
@@ -39,12 +39,17 @@ export {
   type JobEvent,
   type JobOptionsSchema,
 } from './job.ts';
-export { connectLocalBus } from './local-bus.ts';
-export { type LocalHub, startLocalHub } from './local-hub.ts';
-export { createMemoryBus, createMemoryNetwork, type MemoryNetwork } from './memory-bus.ts';
-export type { NatsOptions, NatsTlsOptions } from './nats-options.ts';
-export type { NodeInfo } from './placement.ts';
-export type { SpawnOptions } from './spawn-options.ts';
-export type { ActorEvent } from './supervisor.ts';
+export {
+  type CheckpointStore,
+  createFileCheckpointStore,
+  createMemoryCheckpointStore,
+  type FileCheckpointStoreOptions,
+} from './nodes/checkpoint-store.ts';
+export type { LogEntry } from './nodes/host-node.ts';
+export type { NodeInfo } from './nodes/placement.ts';
+export type { SpawnOptions } from './nodes/spawn-options.ts';
+export type { ActorEvent } from './nodes/supervisor.ts';
 export { createSystem, type System, type SystemOptions } from './system.ts';
-export { PROTOCOL_VERSION, type Resources } from './wire.ts';
+export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './wire/chunks.ts';
+export { decodeFrame, encodeFrame } from './wire/frame.ts';
+export { PROTOCOL_VERSION, type Resources } from './wire/wire.ts';

@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import type { ActorDefinition, AnyActorDefinition } from './actor.ts';
-import type { Bus, BusKind, BusStatus, Subscription } from './bus.ts';
-import { type CheckpointStore, createMemoryCheckpointStore } from './checkpoint-store.ts';
+import type { Bus, BusKind, BusStatus, Subscription } from './bus/bus.ts';
+import { startLocalHub } from './bus/local-hub.ts';
+import { createMemoryBus } from './bus/memory-bus.ts';
+import type { NatsOptions } from './bus/nats-options.ts';
+import { addressOf, createHandle, type Handle } from './calls/handle.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { definitionsOf } from './definition-lookup.ts';
-import { addressOf, createHandle, type Handle } from './handle.ts';
-import { HostNode, type LogEntry } from './host-node.ts';
-import { startLocalHub } from './local-hub.ts';
-import { createMemoryBus } from './memory-bus.ts';
-import type { NatsOptions } from './nats-options.ts';
-import type { NodeInfo } from './placement.ts';
-import { type BusAccess, connectBus } from './process-boot.ts';
-import type { SpawnOptions } from './spawn-options.ts';
-import type { ActorEvent } from './supervisor.ts';
-import type { Resources } from './wire.ts';
+import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
+import { definitionsOf } from './nodes/definition-lookup.ts';
+import { HostNode, type LogEntry } from './nodes/host-node.ts';
+import type { NodeInfo } from './nodes/placement.ts';
+import { type BusAccess, connectBus } from './nodes/process-boot.ts';
+import type { SpawnOptions } from './nodes/spawn-options.ts';
+import type { ActorEvent } from './nodes/supervisor.ts';
+import type { Resources } from './wire/wire.ts';
 
 /** An actor that is asked to stop may take so long to dispose of what it holds. */
 const CLOSE_GRACE_MS = 3_000;

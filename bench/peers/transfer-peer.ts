@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { createConnection, createServer } from 'node:net';
 import { connect, createInbox } from '@nats-io/transport-node';
-import type { Bus } from '../../runtime/bus.ts';
-import { type ChunkReference, fetchChunks, offerChunks } from '../../runtime/chunks.ts';
+import type { Bus } from '../../runtime/bus/bus.ts';
 import { connectLocalBus, connectNatsBus, decodeFrame, encodeFrame } from '../../runtime/index.ts';
+import { type ChunkReference, fetchChunks, offerChunks } from '../../runtime/wire/chunks.ts';
 
 const WARM_UP_ROUNDS = 2;
 const ROUNDS = 9;

@@ -1,8 +1,8 @@
 /**
  * A process of its own that subscribes and tells its parent what it hears; the parent may stop it.
  */
-import { connectLocalBus } from '../../runtime/local-bus.ts';
-import { connectNatsBus } from '../../runtime/nats-bus.ts';
+import { connectLocalBus } from '../../runtime/bus/local-bus.ts';
+import { connectNatsBus } from '../../runtime/bus/nats-bus.ts';
 
 const [kind, address, subject] = process.argv.slice(2) as [string, string, string];
 const bus =

@@ -6,7 +6,7 @@ import {
   NoResponderError,
   PayloadTooLargeError,
 } from '../../errors.ts';
-import type { Bus, BusMessage } from '../../runtime/bus.ts';
+import type { Bus, BusMessage } from '../../runtime/bus/bus.ts';
 
 export interface BusNetwork {
   connect(): Promise<Bus>;

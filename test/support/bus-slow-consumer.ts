@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import type { Bus } from '../../runtime/bus.ts';
+import type { Bus } from '../../runtime/bus/bus.ts';
 import { collect } from './bus-contract.ts';
 
 const CONSUMER = fileURLToPath(new URL('bus-consumer.ts', import.meta.url));

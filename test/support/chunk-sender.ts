@@ -1,7 +1,8 @@
 /** A process of its own that offers a value, so that a test can kill it. */
-import { offerChunks } from '../../runtime/chunks.ts';
-import { connectLocalBus } from '../../runtime/local-bus.ts';
-import { connectNatsBus } from '../../runtime/nats-bus.ts';
+
+import { connectLocalBus } from '../../runtime/bus/local-bus.ts';
+import { connectNatsBus } from '../../runtime/bus/nats-bus.ts';
+import { offerChunks } from '../../runtime/wire/chunks.ts';
 
 const [kind, address] = process.argv.slice(2) as [string, string];
 const timeoutMs = 60_000;

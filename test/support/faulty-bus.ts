@@ -1,4 +1,4 @@
-import type { Bus, BusMessage } from '../../runtime/bus.ts';
+import type { Bus, BusMessage } from '../../runtime/bus/bus.ts';
 
 /** What becomes of an answer: nothing, itself, or itself in another shape. */
 export type Fault = (

@@ -1,5 +1,5 @@
 /** A hub in a process of its own, so that a test can kill it. */
-import { startLocalHub } from '../../runtime/local-hub.ts';
+import { startLocalHub } from '../../runtime/bus/local-hub.ts';
 
 const hub = await startLocalHub();
 process.send!(hub.socketPath);

@@ -1,4 +1,4 @@
-import type { Bus } from '../../runtime/bus.ts';
+import type { Bus } from '../../runtime/bus/bus.ts';
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function createRandom(seed: number): () => number {

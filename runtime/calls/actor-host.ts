@@ -1,0 +1,229 @@
+import { DeadlineError } from '../../errors.ts';
+import type { ActorContext, ActorLifecycle, AnyActorDefinition } from '../actor.ts';
+import type { BusMessage, Subscription } from '../bus/bus.ts';
+import { delay } from '../clock.ts';
+import { incarnationOf, subjects } from '../wire/address.ts';
+import { decodeFrame, encodeFrame } from '../wire/frame.ts';
+import {
+  type DrainMessage,
+  decodeMessage,
+  encodeMessage,
+  type StartMessage,
+  type StopMessage,
+  type WireMessage,
+} from '../wire/wire.ts';
+import { toWireError } from '../wire/wire-error.ts';
+import { CallServer } from './call-server.ts';
+import { requestControl } from './control.ts';
+import { type Endpoint, encodeCarrying } from './endpoint.ts';
+import { type CallPath, packHandles, unpackHandles } from './handle.ts';
+import { Mailbox } from './mailbox.ts';
+
+/** A large state over a slow link takes its time. */
+const CHECKPOINT_TIMEOUT_MS = 300_000;
+const DISPOSE_MS_MAX = 2_000;
+
+export interface ActorHostOptions {
+  readonly endpoint: Endpoint;
+  /** What the handles that the actor gets call through. */
+  readonly path: CallPath;
+  readonly definition: AnyActorDefinition;
+  readonly start: StartMessage;
+  /** From the start message; handles are still plain data. */
+  readonly options: unknown;
+  /** A frame's bytes, as saved by an incarnation before. */
+  readonly state: Uint8Array | undefined;
+}
+
+/** Runs one incarnation of an actor from its creation to its stop. */
+export class ActorHost {
+  readonly incarnation: string;
+  readonly #options: ActorHostOptions;
+  readonly #mailbox: Mailbox;
+  readonly #stopping = new AbortController();
+  readonly #ended = Promise.withResolvers<void>();
+  #instance: ActorLifecycle = {};
+  #calls: CallServer | undefined;
+  #subscription: Subscription | undefined;
+  #saving: Promise<void> = Promise.resolve();
+  #draining: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /**
+   * Creates the instance, restores its state and only then lets messages in.
+   * @throws whatever `create` or `restore` throws.
+   */
+  static async start(options: ActorHostOptions): Promise<ActorHost> {
+    const host = new ActorHost(options);
+    await host.#begin();
+    return host;
+  }
+
+  private constructor(options: ActorHostOptions) {
+    const { owner, name, epoch, mailboxMessagesMax } = options.start;
+    this.incarnation = incarnationOf(owner, name, epoch);
+    this.#options = options;
+    this.#mailbox = new Mailbox(mailboxMessagesMax);
+  }
+
+  /** Resolves after the actor was stopped over the bus, or stopped itself as outdated. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Lets the actor finish, then saves its state. @throws DeadlineError when it stays busy. */
+  drain(timeoutMs: number): Promise<void> {
+    // A request that was sent twice drains once.
+    this.#draining ??= this.#drain(timeoutMs).finally(() => {
+      this.#draining = undefined;
+    });
+    return this.#draining;
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    const { clock } = this.#options.endpoint;
+    const enough = new AbortController();
+    const late = delay(clock, timeoutMs, enough.signal).then(
+      () => {
+        throw new DeadlineError(
+          `actor ${this.#options.start.name} was still busy ${timeoutMs} ms after it was asked ` +
+            'to drain; its last checkpoint stays valid',
+        );
+      },
+      () => {},
+    );
+    try {
+      await Promise.race([this.#finish(), late]);
+    } finally {
+      enough.abort();
+    }
+  }
+
+  /** Ends streams and calls and disposes of the instance, which may take two seconds at most. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #begin(): Promise<void> {
+    const { definition, path, options, state, endpoint, start } = this.#options;
+    const create = definition.create as (context: ActorContext, options: unknown) => unknown;
+    const instance = await create(this.#createContext(), unpackHandles(options, path));
+    if (typeof instance !== 'object' || instance === null) {
+      throw new TypeError(`create of actor type ${start.type} must return an object`);
+    }
+    this.#instance = instance;
+    if (state !== undefined) {
+      await this.#instance.restore?.(unpackHandles(decodeFrame(state), path) as never);
+    }
+    this.#calls = new CallServer({
+      endpoint,
+      path,
+      incarnation: this.incarnation,
+      name: start.name,
+      type: start.type,
+      methods: definition.methods,
+      instance,
+      mailbox: this.#mailbox,
+    });
+    const subject = subjects.actor(endpoint.namespace, start.name);
+    this.#subscription = endpoint.bus.subscribe(subject, (message) => this.#receive(message));
+    await endpoint.bus.flush();
+  }
+
+  async #finish(): Promise<void> {
+    await this.#instance.drain?.();
+    await this.#mailbox.idle();
+    if (this.#instance.checkpoint !== undefined) await this.#saveCheckpoint();
+  }
+
+  async #stop(): Promise<void> {
+    this.#subscription?.unsubscribe();
+    this.#mailbox.clear();
+    this.#stopping.abort(new Error(`actor ${this.#options.start.name} was stopped`));
+    this.#calls?.close();
+    const enough = new AbortController();
+    const limit = delay(this.#options.endpoint.clock, DISPOSE_MS_MAX, enough.signal);
+    try {
+      await Promise.race([this.#instance[Symbol.asyncDispose]?.(), limit.catch(() => {})]);
+    } finally {
+      enough.abort();
+    }
+  }
+
+  #createContext(): ActorContext {
+    const { clock, nodeId } = this.#options.endpoint;
+    const { name, type, epoch } = this.#options.start;
+    const { signal } = this.#stopping;
+    const saveCheckpoint = (): Promise<void> => this.#saveCheckpoint();
+    return { name, type, epoch, nodeId, clock, signal, saveCheckpoint };
+  }
+
+  /** One after another: the later state must also be the later one in the store. */
+  #saveCheckpoint(): Promise<void> {
+    const saved = this.#saving.then(() => this.#sendCheckpoint());
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+
+  async #sendCheckpoint(): Promise<void> {
+    const { endpoint, start } = this.#options;
+    if (this.#instance.checkpoint === undefined) {
+      throw new TypeError(`actor type ${start.type} has no method checkpoint()`);
+    }
+    const state = encodeFrame(packHandles(await this.#instance.checkpoint()));
+    const timeoutMs = CHECKPOINT_TIMEOUT_MS;
+    const { name, owner } = start;
+    const { incarnation } = this;
+    const parcel = encodeCarrying(endpoint.bus, state, timeoutMs, (carried) => {
+      return { kind: 'checkpoint', incarnation, name, ...carried };
+    });
+    const subject = subjects.node(endpoint.namespace, owner);
+    await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+  }
+
+  #receive(busMessage: BusMessage): void {
+    let message: WireMessage;
+    try {
+      message = decodeMessage(busMessage.data);
+    } catch {
+      // No message of this protocol; its sender learns that by its deadline.
+      return;
+    }
+    if (message.kind === 'ping') {
+      this.#reply(busMessage.replySubject, { kind: 'pong', owner: this.#options.start.owner });
+    } else if ('to' in message) {
+      if (message.to !== this.incarnation) this.#noteOther(message.to);
+      else if (message.kind === 'drain' || message.kind === 'stop') {
+        void this.#control(message, busMessage.replySubject);
+      } else this.#calls?.receive(message);
+    }
+  }
+
+  /** A message to a later epoch of this very actor: the owner has replaced this incarnation. */
+  #noteOther(to: string): void {
+    const { owner, name, epoch } = this.#options.start;
+    const prefix = incarnationOf(owner, name, 0).slice(0, -1);
+    if (!to.startsWith(prefix) || !(Number(to.slice(prefix.length)) > epoch)) return;
+    void this.stop().finally(() => this.#ended.resolve());
+  }
+
+  async #control(
+    message: DrainMessage | StopMessage,
+    replySubject: string | undefined,
+  ): Promise<void> {
+    let answer: WireMessage = { kind: 'done' };
+    try {
+      await (message.kind === 'drain' ? this.drain(message.timeoutMs) : this.stop());
+    } catch (error) {
+      answer = { kind: 'failed', error: toWireError(error) };
+    }
+    this.#reply(replySubject, answer);
+    if (message.kind === 'stop') this.#ended.resolve();
+  }
+
+  #reply(replySubject: string | undefined, message: WireMessage): void {
+    if (replySubject === undefined) return;
+    this.#options.endpoint.bus.publish(replySubject, encodeMessage(message));
+  }
+}

@@ -1,0 +1,223 @@
+import * as v from 'valibot';
+import { DamagedDataError, UnknownMethodError } from '../../errors.ts';
+import type { ActorLifecycle, CallContext, MethodKind } from '../actor.ts';
+
+/**
+ * An actor's methods as seen from anywhere: each call returns a promise, each async generator an
+ * AsyncIterable that starts at its first `next()`. Handles may be passed as arguments, options and
+ * results. All parameters are given explicitly, optional ones as `undefined`.
+ */
+export type Handle<Actor> = {
+  readonly [Key in HandleKey<Actor>]: RemoteMethod<Actor[Key]>;
+};
+
+type HandleKey<Actor> = Exclude<
+  {
+    // biome-ignore lint/suspicious/noExplicitAny: any function type has to match here
+    [Key in keyof Actor]: Actor[Key] extends (...args: any[]) => unknown ? Key : never;
+  }[keyof Actor],
+  keyof ActorLifecycle | symbol
+>;
+
+type RemoteMethod<Method> = Method extends (...args: infer Parameters) => infer Result
+  ? (...args: Explicit<WithoutContext<Parameters>>) => RemoteResult<Result>
+  : never;
+
+/** The CallContext is the runtime's to give. */
+type WithoutContext<Parameters extends readonly unknown[]> = Parameters extends readonly [
+  ...infer Rest,
+  CallContext,
+]
+  ? Rest
+  : Parameters extends readonly [...infer Rest, context?: CallContext]
+    ? Rest
+    : Parameters;
+
+/** Optional parameters turn into `| undefined`: the number of arguments tells where a context goes. */
+type Explicit<Parameters extends readonly unknown[]> = Parameters extends readonly []
+  ? []
+  : Parameters extends readonly [infer First, ...infer Rest]
+    ? [First, ...Explicit<Rest>]
+    : Parameters extends readonly [first?: infer First, ...rest: infer Rest]
+      ? number extends Parameters['length']
+        ? Parameters
+        : [First | undefined, ...Explicit<Rest>]
+      : Parameters;
+
+/** In brackets, so that a union stays one promise and `never` stays a promise. */
+type RemoteResult<Result> = [Result] extends [never]
+  ? Promise<never>
+  : [Result] extends [AsyncIterable<infer Item>]
+    ? AsyncIterable<Item>
+    : Promise<Awaited<Result>>;
+
+export interface CallOptions {
+  /** For a call from now to its answer, for a stream each wait for an item. Default 30 s. */
+  readonly timeoutMs?: number;
+  /** Aborting rejects the call at once and tells the actor. */
+  readonly signal?: AbortSignal;
+  /** How many items of a stream may be on their way or unread. Default 16. */
+  readonly streamItemsMax?: number;
+}
+
+/** All that is needed to reach an actor; what a handle is on the wire. */
+export interface ActorAddress {
+  readonly name: string;
+  readonly type: string;
+  /** The node whose supervisor knows where the actor lives and whether. */
+  readonly owner: string;
+  readonly methods: { readonly [method: string]: MethodKind };
+}
+
+/** What a handle calls through; the runtime's Caller. */
+export interface CallPath {
+  call(
+    address: ActorAddress,
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<unknown>;
+  stream(
+    address: ActorAddress,
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): AsyncIterable<unknown>;
+}
+
+interface HandleParts {
+  readonly address: ActorAddress;
+  readonly path: CallPath;
+  readonly options: CallOptions;
+}
+
+const absentKeys: ReadonlySet<string> = new Set([
+  'then',
+  'toJSON',
+  ...Object.getOwnPropertyNames(Object.prototype),
+]);
+const partsOf = new WeakMap<object, HandleParts>();
+
+export function createHandle<Actor>(
+  address: ActorAddress,
+  path: CallPath,
+  options: CallOptions = {},
+): Handle<Actor> {
+  const methods = new Map<string, (...args: unknown[]) => unknown>();
+  for (const [method, kind] of Object.entries(address.methods)) {
+    methods.set(method, (...args) =>
+      kind === 'stream'
+        ? path.stream(address, method, args, options)
+        : path.call(address, method, args, options),
+    );
+  }
+  const handle = new Proxy(Object.create(null) as object, {
+    get(_target, key) {
+      // `then` must be absent, or awaiting a function that returns a handle would call the actor;
+      // valueOf and the like, or looking at a handle in a debugger would.
+      if (typeof key === 'symbol') return undefined;
+      const method = methods.get(key);
+      if (method !== undefined || absentKeys.has(key)) return method;
+      return () => Promise.reject(unknownMethod(address, key));
+    },
+    ownKeys: () => [],
+    set: () => false,
+  });
+  partsOf.set(handle, { address, path, options });
+  return handle as Handle<Actor>;
+}
+
+/** The same actor, called with other options; what is not given stays as it was. */
+export function withCallOptions<AnyHandle extends object>(
+  handle: AnyHandle,
+  options: CallOptions,
+): AnyHandle {
+  const parts = handleParts(handle);
+  const { address, path } = parts;
+  return createHandle(address, path, { ...parts.options, ...options }) as AnyHandle;
+}
+
+/** @throws TypeError for what is no handle. */
+export function addressOf(handle: object): ActorAddress {
+  return handleParts(handle).address;
+}
+
+function handleParts(handle: object): HandleParts {
+  const parts = partsOf.get(handle);
+  if (parts === undefined) {
+    throw new TypeError('expected an actor handle, as returned by system.spawn');
+  }
+  return parts;
+}
+
+export function unknownMethod(address: ActorAddress, method: string): UnknownMethodError {
+  const declared = Object.keys(address.methods).join(', ') || 'none';
+  return new UnknownMethodError(
+    `actor ${address.name} of type ${address.type} declares no method "${method}"; ` +
+      `declared are: ${declared}`,
+  );
+}
+
+const HANDLE_KEY = '$codistill.handle';
+
+/** Handles in `value` become plain data; without any, `value` itself is returned. */
+export function packHandles(value: unknown): unknown {
+  return replace(value, (object) => {
+    const parts = partsOf.get(object);
+    return parts && { [HANDLE_KEY]: parts.address };
+  });
+}
+
+/** The inverse of `packHandles`. @throws DamagedDataError for a malformed handle. */
+export function unpackHandles(value: unknown, path: CallPath): unknown {
+  return replace(value, (object) => {
+    if (!Object.hasOwn(object, HANDLE_KEY)) return undefined;
+    const parsed = v.safeParse(addressSchema, (object as Record<string, unknown>)[HANDLE_KEY]);
+    if (!parsed.success) throw new DamagedDataError('a message holds a malformed actor handle');
+    return createHandle(parsed.output, path);
+  });
+}
+
+const addressSchema: v.GenericSchema<unknown, ActorAddress> = v.object({
+  name: v.string(),
+  type: v.string(),
+  owner: v.string(),
+  methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
+});
+
+/** Copies only the way down to what `substitute` replaces. The frame's codec bounds the depth. */
+function replace(value: unknown, substitute: (object: object) => object | undefined): unknown {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  const substituted = substitute(value);
+  if (substituted !== undefined) return substituted;
+  if (Array.isArray(value)) return replaceItems(value, substitute);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  const fields = value as Record<string, unknown>;
+  let copy: Record<string, unknown> | undefined;
+  for (const key in fields) {
+    const field = fields[key];
+    if (typeof field !== 'object' || field === null) continue;
+    const replaced = replace(field, substitute);
+    if (replaced === field) continue;
+    copy ??= { ...fields };
+    copy[key] = replaced;
+  }
+  return copy ?? value;
+}
+
+function replaceItems(
+  items: readonly unknown[],
+  substitute: (object: object) => object | undefined,
+): readonly unknown[] {
+  let copy: unknown[] | undefined;
+  for (let i = 0; i < items.length; i += 1) {
+    const item = items[i];
+    if (typeof item !== 'object' || item === null) continue;
+    const replaced = replace(item, substitute);
+    if (replaced === item) continue;
+    copy ??= items.slice();
+    copy[i] = replaced;
+  }
+  return copy ?? items;
+}

@@ -1,0 +1,243 @@
+import { DeadlineError } from '../../errors.ts';
+import {
+  type CallMessage,
+  type Carried,
+  type EndMessage,
+  encodeMessage,
+  type ItemMessage,
+  type ProgressMessage,
+  type ReplyMessage,
+  type WireMessage,
+} from '../wire/wire.ts';
+import { fromWireError } from '../wire/wire-error.ts';
+import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
+import { type CallPath, unpackHandles } from './handle.ts';
+import type { PendingCall } from './pending-call.ts';
+import type { StreamReader } from './stream-reader.ts';
+
+/** Ticks of a second after which an unanswered call is asked about, and between such questions. */
+const PROBE_TICKS = 2;
+/** Ticks of silence after which it is doubtful whether the actor lives. */
+const SILENT_TICKS = 5;
+/** A large item of a stream has so long to arrive once it is announced. */
+const ITEM_FETCH_MS = 60_000;
+
+export interface IncarnationLinkOptions {
+  readonly incarnation: string;
+  /** The actor's name, for messages. */
+  readonly name: string;
+  readonly subject: string;
+  /** Where this process gets its answers. */
+  readonly inbox: string;
+  readonly endpoint: Endpoint;
+  readonly path: CallPath;
+}
+
+export type IncarnationMessage = ReplyMessage | ItemMessage | EndMessage | ProgressMessage;
+
+/**
+ * The calls and streams of this process with one life of an actor: numbers them, sends again what
+ * got lost, and gives each its answer.
+ */
+export class IncarnationLink {
+  readonly incarnation: string;
+  readonly #options: IncarnationLinkOptions;
+  readonly #inFlight = new Map<number, PendingCall>();
+  readonly #readers = new Map<number, StreamReader>();
+  #next = 0;
+  #tick = 0;
+  #heardTick = 0;
+  #probedTick = 0;
+  #doubtedTick = 0;
+
+  constructor(options: IncarnationLinkOptions) {
+    this.incarnation = options.incarnation;
+    this.#options = options;
+  }
+
+  /** Nothing is open. */
+  get quiet(): boolean {
+    return this.#inFlight.size === 0 && this.#readers.size === 0;
+  }
+
+  /** @throws TypeError when the arguments can't be sent, BusClosedError. */
+  send(pending: PendingCall): void {
+    const { endpoint, inbox, subject } = this.#options;
+    const { method, timeoutMs, stream } = pending.outgoing;
+    const seq = this.#next;
+    const floor = this.#inFlight.size === 0 ? seq : this.#inFlight.keys().next().value!;
+    const build = (carried: Carried): CallMessage => ({
+      kind: 'call',
+      to: this.incarnation,
+      from: inbox,
+      seq,
+      floor,
+      method,
+      timeoutMs: Math.max(1, Math.ceil(pending.deadlineAt - endpoint.clock.now())),
+      ...(stream && { credit: stream.credit }),
+      ...carried,
+    });
+    const parcel = encodeCarrying(endpoint.bus, pending.args(), timeoutMs, build);
+    // Only what could be encoded takes a number: a gap would hold up all calls after it.
+    pending.parcel = parcel;
+    pending.seq = seq;
+    pending.sentTick = this.#tick;
+    this.#next += 1;
+    this.#inFlight.set(seq, pending);
+    if (stream) this.#attach(stream.reader, seq);
+    try {
+      endpoint.bus.publish(subject, parcel.bytes);
+    } catch (error) {
+      this.#inFlight.delete(seq);
+      this.#readers.delete(seq);
+      throw error;
+    }
+  }
+
+  receive(message: IncarnationMessage): void {
+    this.#heardTick = this.#tick;
+    switch (message.kind) {
+      case 'reply':
+        this.#receiveReply(message);
+        break;
+      case 'item':
+        this.#readers.get(message.seq)?.receive(message.index, () => this.#openItem(message));
+        break;
+      case 'end': {
+        const failure = message.error && { error: fromWireError(message.error) };
+        this.#readers.get(message.seq)?.receiveEnd(message.index, failure);
+        break;
+      }
+      case 'progress':
+        for (const seq of message.missing) this.#resend(seq);
+        for (const seq of message.forgotten) this.#forget(seq);
+    }
+  }
+
+  /** The caller gave up; false if the call is none of this life's. */
+  abandon(pending: PendingCall): boolean {
+    const { seq } = pending;
+    if (this.#inFlight.get(seq) !== pending) return false;
+    this.#inFlight.delete(seq);
+    this.#readers.delete(seq);
+    this.#publish({ kind: 'cancel', to: this.incarnation, from: this.#options.inbox, seq });
+    return true;
+  }
+
+  /** Once a second: asks about what should have been answered. Returns whether all is silent. */
+  tick(): boolean {
+    this.#tick += 1;
+    const tick = this.#tick;
+    if (this.quiet) {
+      this.#heardTick = tick;
+      return false;
+    }
+    const oldest = this.#inFlight.values().next().value;
+    if (tick - this.#probedTick >= PROBE_TICKS) {
+      this.#probedTick = tick;
+      if (oldest && tick - oldest.sentTick >= PROBE_TICKS) this.#probe(oldest.seq);
+      for (const reader of this.#readers.values()) reader.renewCredit();
+    }
+    const since = Math.max(this.#heardTick, this.#doubtedTick, oldest?.sentTick ?? 0);
+    if (tick - since < SILENT_TICKS || !this.#options.endpoint.link.connected) return false;
+    this.#doubtedTick = tick;
+    return true;
+  }
+
+  /** This life is over: what it owed is returned, its streams fail. */
+  end(error: Error): readonly PendingCall[] {
+    const owed = [...this.#inFlight.values()];
+    this.#inFlight.clear();
+    const readers = [...this.#readers.values()];
+    this.#readers.clear();
+    for (const reader of readers) reader.fail(error);
+    return owed;
+  }
+
+  #attach(reader: StreamReader, seq: number): void {
+    const from = this.#options.inbox;
+    const to = this.incarnation;
+    this.#readers.set(seq, reader);
+    reader.attach({
+      sendCredit: (received, allowed, resend) =>
+        this.#publish({ kind: 'credit', to, from, seq, received, allowed, resend }),
+      cancel: () => {
+        if (this.#readers.get(seq) !== reader) return;
+        this.#readers.delete(seq);
+        this.#publish({ kind: 'cancel', to, from, seq });
+      },
+    });
+  }
+
+  #receiveReply(message: ReplyMessage): void {
+    const pending = this.#inFlight.get(message.seq);
+    if (pending === undefined || pending.fetching) return;
+    if (message.error !== undefined) {
+      this.#inFlight.delete(message.seq);
+      this.#readers.delete(message.seq);
+      pending.reject(fromWireError(message.error));
+    } else if (message.chunks === undefined) {
+      this.#inFlight.delete(message.seq);
+      this.#resolve(pending, message.value);
+    } else {
+      void this.#fetchReply(pending, message);
+    }
+  }
+
+  async #fetchReply(pending: PendingCall, message: ReplyMessage): Promise<void> {
+    const { bus, clock } = this.#options.endpoint;
+    const fetching = new AbortController();
+    pending.fetching = fetching;
+    const timeoutMs = Math.max(1, pending.deadlineAt - clock.now());
+    try {
+      const value = await openCarried(bus, message, { timeoutMs, signal: fetching.signal });
+      if (pending.fetching !== fetching) return;
+      this.#inFlight.delete(message.seq);
+      this.#resolve(pending, value);
+    } catch (error) {
+      if (pending.fetching !== fetching) return;
+      // The next probe brings the answer again, until the call's deadline.
+      pending.fetching = undefined;
+      pending.lastError = error;
+    }
+  }
+
+  #resolve(pending: PendingCall, value: unknown): void {
+    try {
+      pending.resolve(unpackHandles(value, this.#options.path));
+    } catch (error) {
+      pending.reject(error);
+    }
+  }
+
+  async #openItem(message: ItemMessage): Promise<unknown> {
+    const { endpoint, path } = this.#options;
+    const timeoutMs = ITEM_FETCH_MS;
+    return unpackHandles(await openCarried(endpoint.bus, message, { timeoutMs }), path);
+  }
+
+  #resend(seq: number): void {
+    const pending = this.#inFlight.get(seq);
+    if (pending?.parcel === undefined || pending.fetching) return;
+    this.#options.endpoint.bus.publish(this.#options.subject, pending.parcel.bytes);
+  }
+
+  #forget(seq: number): void {
+    const pending = this.#inFlight.get(seq);
+    if (pending === undefined) return;
+    this.#inFlight.delete(seq);
+    const what = `${pending.outgoing.method} of actor ${this.#options.name}`;
+    pending.reject(
+      new DeadlineError(`${what} ran, but its answer was lost and the actor no longer has it`),
+    );
+  }
+
+  #probe(floor: number): void {
+    const from = this.#options.inbox;
+    this.#publish({ kind: 'probe', to: this.incarnation, from, floor, next: this.#next });
+  }
+
+  #publish(message: WireMessage): void {
+    this.#options.endpoint.bus.publish(this.#options.subject, encodeMessage(message));
+  }
+}

@@ -1,0 +1,147 @@
+import type { CallMessage, ProgressMessage } from '../wire/wire.ts';
+
+/** Calls ahead of one that is missing; more than these are dropped and asked for again. */
+const HELD_CALLS_MAX = 1024;
+/** Answers are kept until the caller has them, up to so many bytes for each caller. */
+const REPLY_BYTES_MAX = 4 << 20;
+/** One probe names at most so many calls; the next one names the rest. */
+const PROBED_CALLS_MAX = 1024;
+
+/** One call as its actor sees it. */
+export class ReceivedCall {
+  readonly message: CallMessage;
+  state: 'waiting' | 'running' | 'done' | 'forgotten' = 'waiting';
+  cancelled = false;
+  reply: Uint8Array | undefined;
+  /** Set by whoever runs the call: tells the method or the stream that nobody wants it any more. */
+  onCancel: (() => void) | undefined;
+
+  constructor(message: CallMessage) {
+    this.message = message;
+  }
+}
+
+/**
+ * What an actor remembers of one caller, so that over a bus that loses, repeats and reorders
+ * messages each call runs once and in the caller's order. The caller's `floor` in each message says
+ * which answers it has; what is below is forgotten.
+ */
+export class Session {
+  readonly #run: (call: ReceivedCall) => void;
+  readonly #resend: (reply: Uint8Array) => void;
+  readonly #calls = new Map<number, ReceivedCall>();
+  readonly #held = new Map<number, ReceivedCall>();
+  #floor: number;
+  #next: number;
+  #replyBytes = 0;
+
+  /** `run` gets each call once, in order; `resend` gets the answer of one that came again. */
+  constructor(
+    floor: number,
+    run: (call: ReceivedCall) => void,
+    resend: (reply: Uint8Array) => void,
+  ) {
+    this.#floor = floor;
+    this.#next = floor;
+    this.#run = run;
+    this.#resend = resend;
+  }
+
+  /** No call of this caller waits or runs. */
+  get quiet(): boolean {
+    for (const call of this.#calls.values()) {
+      if (call.state === 'waiting' || call.state === 'running') return false;
+    }
+    return this.#held.size === 0;
+  }
+
+  accept(message: CallMessage): void {
+    this.#raiseFloor(message.floor);
+    const { seq } = message;
+    if (seq === this.#next) {
+      this.#admit(new ReceivedCall(message));
+    } else if (seq > this.#next) {
+      const known = this.#held.has(seq) || this.#held.size >= HELD_CALLS_MAX;
+      if (!known) this.#held.set(seq, new ReceivedCall(message));
+    } else {
+      const reply = this.#calls.get(seq)?.reply;
+      if (reply !== undefined) this.#resend(reply);
+    }
+    this.#admitHeld();
+  }
+
+  cancel(seq: number): void {
+    const call = this.#calls.get(seq) ?? this.#held.get(seq);
+    if (call === undefined || call.cancelled || call.state === 'done') return;
+    call.cancelled = true;
+    call.onCancel?.();
+  }
+
+  /** Notes the answer and keeps its bytes until the caller has them. */
+  settle(call: ReceivedCall, reply: Uint8Array): void {
+    call.state = 'done';
+    call.onCancel = undefined;
+    if (!this.#calls.has(call.message.seq)) return;
+    call.reply = reply;
+    this.#replyBytes += reply.length;
+    if (this.#replyBytes <= REPLY_BYTES_MAX) return;
+    for (const older of this.#calls.values()) {
+      if (older === call || this.#replyBytes <= REPLY_BYTES_MAX) break;
+      this.#forgetReply(older);
+    }
+  }
+
+  /** Sends kept answers again and tells what is missing or gone. */
+  probe(floor: number, next: number): Pick<ProgressMessage, 'missing' | 'forgotten'> {
+    this.#raiseFloor(floor);
+    this.#admitHeld();
+    const missing: number[] = [];
+    const forgotten: number[] = [];
+    for (let seq = this.#floor; seq < Math.min(next, floor + PROBED_CALLS_MAX); seq += 1) {
+      const call = this.#calls.get(seq);
+      if (call?.reply !== undefined) this.#resend(call.reply);
+      else if (call?.state === 'forgotten') forgotten.push(seq);
+      else if (call === undefined && !this.#held.has(seq)) missing.push(seq);
+    }
+    return { missing, forgotten };
+  }
+
+  /** Tells every call that waits or runs that nobody wants it any more. */
+  cancelAll(): void {
+    for (const seq of [...this.#calls.keys(), ...this.#held.keys()]) this.cancel(seq);
+  }
+
+  #admit(call: ReceivedCall): void {
+    this.#calls.set(call.message.seq, call);
+    this.#next = call.message.seq + 1;
+    this.#run(call);
+  }
+
+  #admitHeld(): void {
+    if (this.#held.size === 0) return;
+    for (let call = this.#held.get(this.#next); call; call = this.#held.get(this.#next)) {
+      this.#held.delete(call.message.seq);
+      this.#admit(call);
+    }
+  }
+
+  #raiseFloor(floor: number): void {
+    if (floor <= this.#floor) return;
+    this.#floor = floor;
+    // In order of their numbers, so the first that stays ends the search.
+    for (const [seq, call] of this.#calls) {
+      if (seq >= floor) break;
+      if (call.reply !== undefined) this.#replyBytes -= call.reply.length;
+      this.#calls.delete(seq);
+    }
+    for (const seq of this.#held.keys()) if (seq < floor) this.#held.delete(seq);
+    if (this.#next < floor) this.#next = floor;
+  }
+
+  #forgetReply(call: ReceivedCall): void {
+    if (call.reply === undefined) return;
+    this.#replyBytes -= call.reply.length;
+    call.reply = undefined;
+    call.state = 'forgotten';
+  }
+}

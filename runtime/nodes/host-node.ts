@@ -1,0 +1,227 @@
+import { type DeathCause, UnknownActorTypeError } from '../../errors.ts';
+import type { AnyActorDefinition } from '../actor.ts';
+import type { Bus, Subscription } from '../bus/bus.ts';
+import { Caller } from '../calls/caller.ts';
+import { requestControl, serveControl } from '../calls/control.ts';
+import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
+import type { Clock } from '../clock.ts';
+import { incarnationOf, subjects } from '../wire/address.ts';
+import {
+  encodeMessage,
+  parseStartValue,
+  type Resources,
+  type StartMessage,
+  type WireMessage,
+} from '../wire/wire.ts';
+import type { CheckpointStore } from './checkpoint-store.ts';
+import { Membership } from './membership.ts';
+import { Node, START_TIMEOUT_MS } from './node.ts';
+import type { BusAccess } from './process-boot.ts';
+import { ProcessPool } from './process-pool.ts';
+import { type ActorEvent, Supervisor } from './supervisor.ts';
+
+/** Tries to tell an owner of an actor's end for so long; its node may be reconnecting. */
+const EXIT_REPORT_MS = 60_000;
+const CHECKPOINT_FETCH_MS = 300_000;
+/** An owner that was lost gets so long to come back before its actors here are ended. */
+const OWNER_GRACE_MS = 10_000;
+
+/** What happens besides calls, for a log. */
+export interface LogEntry {
+  /** `output`: a line that an actor's process wrote. */
+  readonly level: 'info' | 'warning' | 'output';
+  readonly message: string;
+  readonly actor?: string;
+}
+
+export interface HostNodeOptions {
+  readonly bus: Bus;
+  /** How child processes reach the bus; absent where they can't. */
+  readonly access: BusAccess | undefined;
+  /** Other systems may be on the same bus. */
+  readonly shared: boolean;
+  readonly namespace: string;
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly resources: Resources;
+  readonly modules: readonly string[];
+  /** From `modules`, by type. */
+  readonly definitions: ReadonlyMap<string, AnyActorDefinition>;
+  readonly checkpoints: CheckpointStore;
+  readonly clock: Clock;
+  readonly warmProcesses: number;
+  emit(event: ActorEvent): void;
+  log(entry: LogEntry): void;
+}
+
+/** The parts of one host process, wired: its node, its supervisor and their place among others. */
+export class HostNode {
+  readonly endpoint: Endpoint;
+  readonly caller: Caller;
+  readonly supervisor: Supervisor;
+  readonly membership: Membership;
+  readonly node: Node;
+  readonly #pool: ProcessPool | undefined;
+  readonly #options: HostNodeOptions;
+  readonly #serving: Subscription;
+  #lastProcess = 0;
+
+  constructor(options: HostNodeOptions) {
+    this.#options = options;
+    const { bus, clock, namespace, nodeId, shared } = options;
+    this.endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock) };
+    const { endpoint } = this;
+    this.caller = new Caller(endpoint, (address) => this.supervisor.locateHere(address));
+    this.#pool = options.access && this.#createPool(options.access);
+    const warn = (message: string): void => options.log({ level: 'warning', message });
+    this.node = new Node({
+      endpoint,
+      path: this.caller,
+      pool: this.#pool,
+      resources: options.resources,
+      onExit: (start, cause) => this.#noteExit(start, cause),
+      log: warn,
+    });
+    this.supervisor = new Supervisor({
+      endpoint,
+      caller: this.caller,
+      node: this.node,
+      checkpoints: options.checkpoints,
+      isolation: this.#pool ? 'process' : 'inline',
+      shared,
+      nodes: () => this.membership.nodes(),
+      refusals: () => this.membership.refusals,
+      emit: options.emit,
+      log: warn,
+    });
+    this.#serving = serveControl(bus, subjects.node(namespace, nodeId), (message) =>
+      this.#answer(message),
+    );
+    this.membership = new Membership({
+      endpoint,
+      shared,
+      describe: () => this.#describe(),
+      onLost: (info, why) => {
+        this.supervisor.noteNodeLost(info, why);
+        // An owner that was only busy for some seconds should find its actors again.
+        clock.setTimeout(() => {
+          if (!this.membership.isAlive(info.nodeId)) this.node.killAllOf(info.nodeId);
+        }, OWNER_GRACE_MS);
+      },
+      onReturned: (id) => this.supervisor.noteNodeReturned(id),
+      log: warn,
+    });
+  }
+
+  /** Lets own actors and those of other owners save their state; then ends the own ones. */
+  async drain(timeoutMs: number): Promise<void> {
+    // A fifth is left for the stop.
+    const savingMs = timeoutMs * 0.8;
+    await Promise.all([this.supervisor.drain(savingMs), this.node.drain(savingMs)]);
+    await this.supervisor.close(timeoutMs - savingMs);
+  }
+
+  /** Ends own actors, then those of other owners, then the processes; bounded by `graceMs` each. */
+  async close(graceMs: number): Promise<void> {
+    await this.supervisor.close(graceMs);
+    this.membership.close();
+    await this.node.close();
+    await this.#pool?.close(graceMs);
+    this.caller.close();
+    this.#serving.unsubscribe();
+    this.endpoint.link.close();
+  }
+
+  #createPool(access: BusAccess): ProcessPool {
+    const { clock, namespace, nodeId, modules, warmProcesses, log } = this.#options;
+    const pool = new ProcessPool({
+      boot: { bus: access, namespace, nodeId },
+      clock,
+      idleMax: warmProcesses,
+      createProcessId: () => {
+        this.#lastProcess += 1;
+        return `${nodeId}-${this.#lastProcess}`;
+      },
+      onOutput: (processId, message) => {
+        const actor = this.node.actorOn(processId);
+        log({ level: 'output', message, ...(actor !== undefined && { actor }) });
+      },
+    });
+    for (const module of modules) pool.allow(module);
+    return pool;
+  }
+
+  #describe() {
+    const { nodeId, nodeName, labels, resources, definitions } = this.#options;
+    return {
+      nodeId,
+      nodeName,
+      pid: process.pid,
+      labels,
+      resources,
+      free: this.node.free,
+      actorTypes: [...definitions.keys()],
+      actors: this.node.actors,
+    };
+  }
+
+  async #answer(message: WireMessage): Promise<WireMessage | undefined> {
+    switch (message.kind) {
+      case 'locate':
+        return this.supervisor.locate(message.name);
+      case 'start':
+        return this.#startForeign(message);
+      case 'ready':
+        this.#pool?.noteReady(message.processId);
+        break;
+      case 'kill':
+        this.node.kill(message.incarnation);
+        break;
+      case 'exited':
+        this.supervisor.noteExit(message.incarnation, message.cause);
+        break;
+      case 'checkpoint': {
+        const timeoutMs = CHECKPOINT_FETCH_MS;
+        const state = await openCarried(this.endpoint.bus, message, { timeoutMs });
+        await this.supervisor.saveCheckpoint(message.name, message.incarnation, state);
+        break;
+      }
+      default:
+        return undefined;
+    }
+    return { kind: 'done' };
+  }
+
+  /** Another owner wants an actor here: only types of this node's own modules are made. */
+  async #startForeign(start: StartMessage): Promise<WireMessage> {
+    const { definitions, nodeName } = this.#options;
+    const definition = definitions.get(start.type);
+    if (definition === undefined) {
+      const known = [...definitions.keys()].join(', ') || 'none';
+      throw new UnknownActorTypeError(
+        `node ${nodeName} was started without a module for actor type ${start.type}; ` +
+          `it has: ${known}`,
+      );
+    }
+    const timeoutMs = START_TIMEOUT_MS;
+    const value = parseStartValue(await openCarried(this.endpoint.bus, start, { timeoutMs }));
+    const { value: _value, chunks: _chunks, ...order } = start;
+    return { kind: 'started', pid: await this.node.start(order, definition, value) };
+  }
+
+  #noteExit(start: StartMessage, cause: DeathCause): void {
+    const incarnation = incarnationOf(start.owner, start.name, start.epoch);
+    if (start.owner === this.endpoint.nodeId) {
+      this.supervisor.noteExit(incarnation, cause);
+      return;
+    }
+    const bytes = encodeMessage({ kind: 'exited', incarnation, cause });
+    const subject = subjects.node(this.endpoint.namespace, start.owner);
+    requestControl(this.endpoint, subject, 'done', { bytes }, { timeoutMs: EXIT_REPORT_MS }).catch(
+      () => {
+        // The owner is gone, and with it whoever wanted to know.
+      },
+    );
+  }
+}

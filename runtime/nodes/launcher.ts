@@ -1,0 +1,156 @@
+import {
+  DeadlineError,
+  NoResponderError,
+  PlacementError,
+  UnknownActorTypeError,
+} from '../../errors.ts';
+import { requestControl } from '../calls/control.ts';
+import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
+import { subjects } from '../wire/address.ts';
+import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
+import type { CheckpointStore } from './checkpoint-store.ts';
+import { type Node, START_TIMEOUT_MS } from './node.ts';
+import type { OwnedActor } from './owned-actor.ts';
+import { type NodeInfo, rankNodes } from './placement.ts';
+
+const KILL_TIMEOUT_MS = 5_000;
+/** Incarnations remembered for each lost node. */
+const FENCED_MAX = 16_384;
+
+export interface LauncherOptions {
+  readonly endpoint: Endpoint;
+  /** This process's own node. */
+  readonly node: Node;
+  readonly checkpoints: CheckpointStore;
+  nodes(): readonly NodeInfo[];
+  /** Why some nodes don't count. */
+  refusals(): readonly string[];
+  /** How many actors of this owner a node has. */
+  actorsOn(nodeId: string): number;
+}
+
+/** Brings an owner's actors to nodes, this one or others, and ends what must not live on there. */
+export class Launcher {
+  readonly #options: LauncherOptions;
+  /** Incarnations left behind on nodes that were lost, to be ended if those come back. */
+  readonly #fenced = new Map<string, Set<string>>();
+
+  constructor(options: LauncherOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Starts the actor's present epoch on the best node that takes it.
+   * @throws PlacementError with each node's reason, or what creating the actor threw.
+   */
+  async launch(actor: OwnedActor): Promise<void> {
+    const { plan, address } = actor;
+    const { name, type } = address;
+    const state = actor.hasCheckpoint ? await this.#options.checkpoints.load(name) : undefined;
+    const value: StartValue = {
+      ...(actor.options !== undefined && { options: actor.options }),
+      ...(state && { state }),
+    };
+    const request = { ...plan, type };
+    const ranked = rankNodes(request, this.#options.nodes(), (nodeId) =>
+      this.#options.actorsOn(nodeId),
+    );
+    const reasons = [...ranked.reasons, ...this.#options.refusals()];
+    for (const node of ranked.nodes) {
+      actor.beginLife(node.nodeId);
+      try {
+        actor.pid = await this.#startOn(node, actor, value);
+        if (actor.exitedEarly) throw new Error(`it died at once: ${actor.exitedEarly.message}`);
+        return;
+      } catch (error) {
+        if (!isNodesFault(error)) throw error;
+        reasons.push(`node ${node.nodeName} (${node.nodeId}): ${error.message}`);
+        if (error instanceof PlacementError || error instanceof UnknownActorTypeError) continue;
+        // It may have started all the same, unheard: that life must not go on beside the next.
+        this.fence(node.nodeId, actor.incarnation);
+        void this.kill(node.nodeId, actor.incarnation);
+        actor.epoch += 1;
+      }
+    }
+    throw new PlacementError(
+      `no node can take actor ${name} of type ${type}: ${reasons.join('; ')}`,
+    );
+  }
+
+  #startOn(node: NodeInfo, actor: OwnedActor, value: StartValue): Promise<number> {
+    const { plan, address, epoch } = actor;
+    const start: StartMessage = {
+      kind: 'start',
+      owner: address.owner,
+      name: address.name,
+      type: address.type,
+      epoch,
+      isolation: plan.isolation,
+      mailboxMessagesMax: plan.mailboxMessagesMax,
+      resources: plan.resources,
+      ...(plan.niceness !== undefined && { niceness: plan.niceness }),
+      ...(plan.environment && { environment: plan.environment }),
+    };
+    if (node.self) return this.#options.node.start(start, actor.definition, value);
+    return this.#startRemotely(node.nodeId, start, value, actor.life.signal);
+  }
+
+  async #startRemotely(
+    nodeId: string,
+    start: StartMessage,
+    value: StartValue,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { endpoint } = this.#options;
+    const timeoutMs = START_TIMEOUT_MS;
+    const parcel = encodeCarrying(endpoint.bus, value, timeoutMs, (carried) => {
+      return { ...start, ...carried };
+    });
+    const subject = subjects.node(endpoint.namespace, nodeId);
+    const options = { timeoutMs, signal };
+    const answer = await requestControl(endpoint, subject, 'started', parcel, options);
+    return answer.pid;
+  }
+
+  /** Ends an incarnation, now or when its node shows itself again. */
+  async kill(nodeId: string, incarnation: string): Promise<void> {
+    const { endpoint, node } = this.#options;
+    if (nodeId === endpoint.nodeId) {
+      node.kill(incarnation);
+      return;
+    }
+    const parcel = { bytes: encodeMessage({ kind: 'kill', incarnation }) };
+    const subject = subjects.node(endpoint.namespace, nodeId);
+    try {
+      await requestControl(endpoint, subject, 'done', parcel, { timeoutMs: KILL_TIMEOUT_MS });
+    } catch {
+      // Not reached: ended when the node shows itself again.
+      this.fence(nodeId, incarnation);
+    }
+  }
+
+  /** Notes an incarnation that must not act any more, should its node come back. */
+  fence(nodeId: string, incarnation: string): void {
+    if (nodeId === this.#options.endpoint.nodeId) return;
+    const fenced = this.#fenced.get(nodeId) ?? new Set();
+    if (fenced.size < FENCED_MAX) fenced.add(incarnation);
+    this.#fenced.set(nodeId, fenced);
+  }
+
+  /** What a node that comes back still runs has been replaced: it is ended there. */
+  noteNodeReturned(nodeId: string): void {
+    const incarnations = this.#fenced.get(nodeId);
+    this.#fenced.delete(nodeId);
+    for (const incarnation of incarnations ?? []) void this.kill(nodeId, incarnation);
+  }
+}
+
+/** The node can't or doesn't answer: another one may. What `create` throws is the actor's own fault. */
+function isNodesFault(error: unknown): error is Error {
+  return (
+    error instanceof PlacementError ||
+    error instanceof UnknownActorTypeError ||
+    error instanceof NoResponderError ||
+    error instanceof DeadlineError
+  );
+}

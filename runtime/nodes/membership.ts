@@ -1,0 +1,230 @@
+import * as v from 'valibot';
+import { DeadlineError } from '../../errors.ts';
+import type { Subscription } from '../bus/bus.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
+import { type ClockTimer, repeat } from '../clock.ts';
+import { subjects } from '../wire/address.ts';
+import { decodeFrame } from '../wire/frame.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  type HeartbeatMessage,
+  PROTOCOL_VERSION,
+} from '../wire/wire.ts';
+import type { NodeInfo } from './placement.ts';
+
+export const HEARTBEAT_MS = 1_000;
+/** A node silent for so long is dead. */
+export const NODE_SILENT_MS = 5_000;
+/** After our own bus was away, others may come back later than we do. */
+const RECONNECT_GRACE_MS = 10_000;
+/** Ticks that come later than this mean that we were asleep, not the others. */
+const STALL_MS = 2_500;
+const NODES_MAX = 4096;
+
+export interface MembershipOptions {
+  readonly endpoint: Endpoint;
+  /** False on a bus that no other node can join: nothing is sent then. */
+  readonly shared: boolean;
+  /** This node as it is now. */
+  describe(): Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving'>;
+  onLost(node: NodeInfo, why: string): void;
+  /** A node that was lost shows itself again: what it still runs of ours is outdated. */
+  onReturned(nodeId: string): void;
+  log(message: string): void;
+}
+
+interface KnownNode {
+  info: NodeInfo;
+  heardAt: number;
+}
+
+interface Waiter {
+  readonly count: number;
+  resolve(): void;
+}
+
+/** Who is there: each node tells so every second, and is dead when silent for five. */
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #others = new Map<string, KnownNode>();
+  readonly #lost = new Set<string>();
+  readonly #refused = new Map<string, string>();
+  readonly #waiters = new Set<Waiter>();
+  #subscription: Subscription | undefined;
+  #ticking: ClockTimer | undefined;
+  #tickedAt = 0;
+  /** Nobody is declared dead before this moment. */
+  #graceUntil = 0;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    if (!options.shared) return;
+    const { bus, clock, namespace } = options.endpoint;
+    this.#subscription = bus.subscribe(subjects.heartbeat(namespace), ({ data }) =>
+      this.#receive(data),
+    );
+    this.#tickedAt = clock.now();
+    this.#ticking = repeat(clock, HEARTBEAT_MS, () => this.#tick());
+    this.#announce(false);
+  }
+
+  /** This node first, then the others by their ids. */
+  nodes(): readonly NodeInfo[] {
+    const others = [...this.#others.values()].map(({ info }) => info);
+    others.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+    return [toNodeInfo(this.#options.describe(), true), ...others];
+  }
+
+  /** Nodes that announced themselves with another protocol version, in words. */
+  get refusals(): readonly string[] {
+    return [...this.#refused.values()];
+  }
+
+  isAlive(nodeId: string): boolean {
+    return nodeId === this.#options.endpoint.nodeId || this.#others.has(nodeId);
+  }
+
+  /** @throws DeadlineError naming who is there, or the signal's reason. */
+  waitFor(
+    count: number,
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<readonly NodeInfo[]> {
+    if (this.nodes().length >= count) return Promise.resolve(this.nodes());
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const finish = (): void => {
+        this.#waiters.delete(waiter);
+        timer.cancel();
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const fail = (error: unknown): void => {
+        finish();
+        reject(error);
+      };
+      const onAbort = (): void => fail(signal?.reason);
+      const waiter: Waiter = {
+        count,
+        resolve: () => {
+          finish();
+          resolve(this.nodes());
+        },
+      };
+      const timer = this.#options.endpoint.clock.setTimeout(() => {
+        const names = this.nodes().map(({ nodeName }) => nodeName);
+        const refused = this.refusals.length === 0 ? '' : `; refused: ${this.refusals.join('; ')}`;
+        const text = `${count} nodes wanted, after ${timeoutMs} ms there are ${names.length}`;
+        fail(new DeadlineError(`${text}: ${names.join(', ')}${refused}`));
+      }, timeoutMs);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiters.add(waiter);
+    });
+  }
+
+  /** Tells the others that this node leaves on purpose. */
+  close(): void {
+    if (this.#ticking === undefined) return;
+    this.#ticking.cancel();
+    this.#ticking = undefined;
+    this.#subscription?.unsubscribe();
+    if (this.#options.endpoint.link.connected) this.#announce(true);
+  }
+
+  #tick(): void {
+    const { clock, link } = this.#options.endpoint;
+    const now = clock.now();
+    // While we slept or were cut off, others could not reach us: that is no silence of theirs.
+    const stalled = now - this.#tickedAt > STALL_MS;
+    this.#tickedAt = now;
+    if (stalled) this.#graceUntil = Math.max(this.#graceUntil, now + NODE_SILENT_MS);
+    if (!link.connected) {
+      this.#graceUntil = now + RECONNECT_GRACE_MS;
+      return;
+    }
+    this.#announce(false);
+    if (now < this.#graceUntil) return;
+    for (const { info, heardAt } of [...this.#others.values()]) {
+      const silentMs = now - Math.max(heardAt, link.connectedSince);
+      if (silentMs < NODE_SILENT_MS) continue;
+      this.#lose(info, `was silent for ${Math.round(silentMs / 1000)} s`);
+    }
+  }
+
+  #announce(leaving: boolean): void {
+    const { endpoint, describe } = this.#options;
+    const message: HeartbeatMessage = {
+      kind: 'heartbeat',
+      protocol: PROTOCOL_VERSION,
+      ...describe(),
+      leaving,
+    };
+    endpoint.bus.publish(subjects.heartbeat(endpoint.namespace), encodeMessage(message));
+  }
+
+  #receive(data: Uint8Array): void {
+    const heartbeat = this.#read(data);
+    if (heartbeat === undefined || heartbeat.nodeId === this.#options.endpoint.nodeId) return;
+    const { nodeId } = heartbeat;
+    const info = toNodeInfo(heartbeat, false);
+    const known = this.#others.get(nodeId);
+    if (heartbeat.leaving) {
+      if (known) this.#lose(info, 'left');
+      return;
+    }
+    const heardAt = this.#options.endpoint.clock.now();
+    if (known !== undefined) {
+      known.info = info;
+      known.heardAt = heardAt;
+      return;
+    }
+    if (this.#others.size >= NODES_MAX) return;
+    this.#others.set(nodeId, { info, heardAt });
+    // The newcomer should not have to wait a second to learn of us.
+    this.#announce(false);
+    if (this.#lost.delete(nodeId)) this.#options.onReturned(nodeId);
+    const count = this.#others.size + 1;
+    for (const waiter of [...this.#waiters]) if (waiter.count <= count) waiter.resolve();
+  }
+
+  #lose(info: NodeInfo, why: string): void {
+    this.#others.delete(info.nodeId);
+    if (this.#lost.size < NODES_MAX) this.#lost.add(info.nodeId);
+    this.#options.onLost(info, why);
+  }
+
+  #read(data: Uint8Array): HeartbeatMessage | undefined {
+    try {
+      const { protocol, nodeId, nodeName } = v.parse(greetingSchema, decodeFrame(data));
+      if (protocol === PROTOCOL_VERSION) {
+        const message = decodeMessage(data);
+        return message.kind === 'heartbeat' ? message : undefined;
+      }
+      if (!this.#refused.has(nodeId) && this.#refused.size < NODES_MAX) {
+        const text =
+          `node ${nodeName} (${nodeId}) speaks protocol version ${protocol}, this one ` +
+          `${PROTOCOL_VERSION}: install the same codistill on both`;
+        this.#refused.set(nodeId, text);
+        this.#options.log(`refused: ${text}`);
+      }
+    } catch {
+      // Not a heartbeat at all.
+    }
+    return undefined;
+  }
+}
+
+/** What every version of the protocol starts its heartbeats with. */
+const greetingSchema = v.object({
+  kind: v.literal('heartbeat'),
+  protocol: v.number(),
+  nodeId: v.string(),
+  nodeName: v.string(),
+});
+
+function toNodeInfo(node: Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving'>, self: boolean) {
+  const { nodeId, nodeName, pid, labels, resources, free, actorTypes, actors } = node;
+  return { nodeId, nodeName, pid, self, labels, resources, free, actorTypes, actors };
+}

@@ -1,0 +1,198 @@
+import { type DeathCause, PlacementError } from '../../errors.ts';
+import type { AnyActorDefinition } from '../actor.ts';
+import { ActorHost } from '../calls/actor-host.ts';
+import { requestControl } from '../calls/control.ts';
+import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
+import type { CallPath } from '../calls/handle.ts';
+import { incarnationOf, subjects } from '../wire/address.ts';
+import { encodeMessage, type Resources, type StartMessage, type StartValue } from '../wire/wire.ts';
+import type { ActorChild } from './actor-child.ts';
+import { checkFree, freeResources } from './placement.ts';
+import type { ProcessPool } from './process-pool.ts';
+
+/** From the request to the actor's first readiness, the import of its module included. */
+export const START_TIMEOUT_MS = 120_000;
+
+export interface NodeOptions {
+  readonly endpoint: Endpoint;
+  readonly path: CallPath;
+  /** Absent where actors can only live inline. */
+  readonly pool: ProcessPool | undefined;
+  readonly resources: Resources;
+  /** An actor that was started is gone. */
+  onExit(start: StartMessage, cause: DeathCause): void;
+  log(message: string): void;
+}
+
+interface HostedActor {
+  readonly start: StartMessage;
+  readonly started: Promise<number>;
+  child: ActorChild | undefined;
+  host: ActorHost | undefined;
+  /** It is meant to end: by its owner's wish, or because the owner is gone. */
+  stopping: boolean;
+}
+
+/** The actors that live on this node, each in its own process or inline. */
+export class Node {
+  readonly #options: NodeOptions;
+  readonly #actors = new Map<string, HostedActor>();
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+  }
+
+  get actors(): number {
+    return this.#actors.size;
+  }
+
+  /** What is left of the node's resources. */
+  get free(): Resources {
+    const used = [...this.#actors.values()].map(({ start }) => start.resources);
+    return freeResources(this.#options.resources, used);
+  }
+
+  /**
+   * Makes the actor live; a repeated request for the same incarnation joins the first.
+   * @returns the pid of its process
+   * @throws PlacementError, or whatever creating the actor throws.
+   */
+  start(start: StartMessage, definition: AnyActorDefinition, value: StartValue): Promise<number> {
+    const incarnation = incarnationOf(start.owner, start.name, start.epoch);
+    const running = this.#actors.get(incarnation);
+    if (running !== undefined) return running.started;
+    const refusal = checkFree(start.resources, this.free);
+    if (refusal !== undefined) return Promise.reject(new PlacementError(`it has ${refusal}`));
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const actor: HostedActor = {
+      start,
+      started: promise,
+      child: undefined,
+      host: undefined,
+      stopping: false,
+    };
+    this.#actors.set(incarnation, actor);
+    const begin = start.isolation === 'inline' ? this.#startInline : this.#startProcess;
+    begin.call(this, actor, definition, value).then(resolve, (error: unknown) => {
+      this.#actors.delete(incarnation);
+      reject(error);
+    });
+    return promise;
+  }
+
+  /** Ends the actor at once. Nothing happens if it is gone already. */
+  kill(incarnation: string): void {
+    const actor = this.#actors.get(incarnation);
+    if (actor === undefined) return;
+    actor.stopping = true;
+    actor.child?.kill();
+    if (actor.host) void this.#endInline(actor.host, actor);
+  }
+
+  /** Ends all actors of an owner that is gone. */
+  killAllOf(owner: string): void {
+    for (const [incarnation, { start }] of this.#actors) {
+      if (start.owner === owner) this.kill(incarnation);
+    }
+  }
+
+  /** The name of the actor that a child process runs. */
+  actorOn(processId: string): string | undefined {
+    for (const { child, start } of this.#actors.values()) {
+      if (child?.processId === processId) return start.name;
+    }
+    return undefined;
+  }
+
+  /** Lets the actors of other owners save their state: this node is about to leave. */
+  async drain(timeoutMs: number): Promise<void> {
+    const { endpoint, log } = this.#options;
+    const foreign = [...this.#actors].filter(([, { start }]) => start.owner !== endpoint.nodeId);
+    const drained = foreign.map(async ([to, { start }]) => {
+      const parcel = { bytes: encodeMessage({ kind: 'drain', to, timeoutMs }) };
+      const subject = subjects.actor(endpoint.namespace, start.name);
+      try {
+        await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+      } catch (error) {
+        log(`actor ${start.name} was not drained: ${error}`);
+      }
+    });
+    await Promise.all(drained);
+  }
+
+  async close(): Promise<void> {
+    for (const actor of this.#actors.values()) actor.stopping = true;
+    await Promise.all([...this.#actors.values()].map((actor) => actor.host?.stop()));
+  }
+
+  async #startInline(
+    actor: HostedActor,
+    definition: AnyActorDefinition,
+    { options, state }: StartValue,
+  ): Promise<number> {
+    const { endpoint, path } = this.#options;
+    const { start } = actor;
+    const host = await ActorHost.start({ endpoint, path, definition, start, options, state });
+    actor.host = host;
+    void host.ended.then(() => this.#endInline(host, actor));
+    return process.pid;
+  }
+
+  async #startProcess(
+    actor: HostedActor,
+    definition: AnyActorDefinition,
+    value: StartValue,
+  ): Promise<number> {
+    const { pool, endpoint } = this.#options;
+    const { start } = actor;
+    if (pool === undefined) {
+      throw new PlacementError(
+        `actor ${start.name} wants its own process, which can't join a memory bus; ` +
+          "spawn it with isolation: 'inline' or use the local bus",
+      );
+    }
+    const child = await pool.take(definition.module, start.environment);
+    if (start.niceness !== undefined) this.#setNiceness(child, start.niceness, start.name);
+    actor.child = child;
+    const died = child.exited.then((cause) => {
+      throw new Error(`actor ${start.name} could not start: ${cause.message}`);
+    });
+    died.catch(() => {});
+    const { module } = definition;
+    const parcel = encodeCarrying(endpoint.bus, value, START_TIMEOUT_MS, (carried) => {
+      return { ...start, module, ...carried };
+    });
+    const subject = subjects.process(endpoint.namespace, child.processId);
+    const answered = requestControl(endpoint, subject, 'started', parcel, {
+      timeoutMs: START_TIMEOUT_MS,
+    });
+    try {
+      await Promise.race([answered, died]);
+    } catch (error) {
+      child.kill();
+      answered.catch(() => {});
+      throw error;
+    }
+    void child.exited.then((cause) => this.#noteExit(actor, cause));
+    return child.pid;
+  }
+
+  #setNiceness(child: ActorChild, niceness: number, name: string): void {
+    try {
+      child.setNiceness(niceness);
+    } catch (error) {
+      this.#options.log(`actor ${name} runs without niceness ${niceness}: ${error}`);
+    }
+  }
+
+  async #endInline(host: ActorHost, actor: HostedActor): Promise<void> {
+    await host.stop();
+    this.#noteExit(actor, { kind: 'stopped', message: 'it was stopped', lastOutput: [] });
+  }
+
+  #noteExit(actor: HostedActor, cause: DeathCause): void {
+    const { owner, name, epoch } = actor.start;
+    if (!this.#actors.delete(incarnationOf(owner, name, epoch))) return;
+    this.#options.onExit(actor.start, actor.stopping ? { ...cause, kind: 'stopped' } : cause);
+  }
+}

@@ -1,0 +1,110 @@
+import { ActorDiedError, type DeathCause } from '../../errors.ts';
+import type { AnyActorDefinition } from '../actor.ts';
+import type { ActorAddress } from '../calls/handle.ts';
+import { incarnationOf } from '../wire/address.ts';
+import type { ActorStatus, StateMessage } from '../wire/wire.ts';
+import type { SpawnPlan } from './spawn-options.ts';
+
+/** Restarts are counted within this window: an actor that lived longer starts with a clean slate. */
+const RESTART_WINDOW_MS = 60_000;
+const RESTART_BACKOFF_MS_MAX = 10_000;
+
+/** What an owner knows of one actor: its plan, its present life and its past restarts. */
+export class OwnedActor {
+  readonly definition: AnyActorDefinition;
+  readonly plan: SpawnPlan;
+  readonly address: ActorAddress;
+  /** For `create`; handles inside are plain data. */
+  readonly options: unknown;
+  epoch = 1;
+  nodeId = '';
+  pid = 0;
+  status: ActorStatus = 'restarting';
+  /** Its end was asked for: no restart follows. */
+  stopping = false;
+  /** The store holds a state that a next life goes on from. */
+  hasCheckpoint: boolean;
+  cause: DeathCause | undefined;
+  /** The present life ended before its start was answered. */
+  exitedEarly: DeathCause | undefined;
+  /** Aborts when the present life ends. */
+  life: AbortController = new AbortController();
+  /** Aborts when no further life is wanted. */
+  readonly ending: AbortController = new AbortController();
+  #version = 1;
+  #restarts: number[] = [];
+  readonly #dead = Promise.withResolvers<void>();
+
+  constructor(
+    definition: AnyActorDefinition,
+    plan: SpawnPlan,
+    address: ActorAddress,
+    options: unknown,
+  ) {
+    this.definition = definition;
+    this.plan = plan;
+    this.address = address;
+    this.options = options;
+    this.hasCheckpoint = plan.resume === true;
+  }
+
+  get incarnation(): string {
+    return incarnationOf(this.address.owner, this.address.name, this.epoch);
+  }
+
+  /** Takes the place of a dead actor of the same name: its numbers go on, so that none repeats. */
+  follow(before: OwnedActor): void {
+    this.epoch = before.epoch + 1;
+    this.#version = before.#version + 1;
+  }
+
+  beginLife(nodeId: string): void {
+    this.nodeId = nodeId;
+    this.exitedEarly = undefined;
+    this.life = new AbortController();
+  }
+
+  /** Resolves when the actor is dead for good. */
+  get dead(): Promise<void> {
+    return this.#dead.promise;
+  }
+
+  get state(): StateMessage {
+    return {
+      kind: 'state',
+      owner: this.address.owner,
+      name: this.address.name,
+      version: this.#version,
+      status: this.status,
+      epoch: this.epoch,
+      ...(this.cause && { cause: this.cause }),
+    };
+  }
+
+  enter(status: ActorStatus, cause?: DeathCause): void {
+    this.status = status;
+    if (cause) this.cause = cause;
+    this.#version += 1;
+    if (status === 'running') return;
+    this.life.abort(this.diedError());
+    if (status === 'restarting') return;
+    this.ending.abort(this.diedError());
+    this.#dead.resolve();
+  }
+
+  /** How long to wait before the next restart, or undefined when the limit is reached. */
+  nextRestart(now: number): number | undefined {
+    const { maxRestarts, restartBackoffMs } = this.plan;
+    this.#restarts = this.#restarts.filter((at) => now - at < RESTART_WINDOW_MS);
+    if (this.#restarts.length >= maxRestarts) return undefined;
+    const backoffMs = restartBackoffMs * 2 ** Math.min(this.#restarts.length, 30);
+    this.#restarts.push(now);
+    return Math.min(backoffMs, RESTART_BACKOFF_MS_MAX);
+  }
+
+  diedError(): ActorDiedError {
+    const cause = this.cause ?? { kind: 'stopped', message: 'it was stopped', lastOutput: [] };
+    const { name } = this.address;
+    return new ActorDiedError(`actor ${name} died: ${cause.message}`, name, cause);
+  }
+}

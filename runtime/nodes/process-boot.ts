@@ -1,0 +1,53 @@
+import * as v from 'valibot';
+import { DamagedDataError } from '../../errors.ts';
+import type { Bus } from '../bus/bus.ts';
+import { connectNatsBus } from '../bus/connect-nats.ts';
+import { connectLocalBus } from '../bus/local-bus.ts';
+import type { NatsOptions } from '../bus/nats-options.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** How a child process reaches the bus of its node. */
+export type BusAccess =
+  | { readonly kind: 'local'; readonly socketPath: string }
+  | { readonly kind: 'nats'; readonly options: NatsOptions };
+
+/** The first line on a child process's standard input, as JSON. May hold credentials. */
+export interface ProcessBoot {
+  readonly bus: BusAccess;
+  readonly namespace: string;
+  readonly nodeId: string;
+  readonly processId: string;
+  /** The only modules that the process imports actors from. */
+  readonly modules: readonly string[];
+}
+
+/** @throws DamagedDataError */
+export function parseProcessBoot(line: string): ProcessBoot {
+  const parsed = v.safeParse(bootSchema, JSON.parse(line));
+  if (parsed.success) return parsed.output as ProcessBoot;
+  throw new DamagedDataError(
+    `expected a boot message on standard input (${parsed.issues[0].message}); ` +
+      'this program is started by a node, not by hand',
+  );
+}
+
+/** @throws BusUnavailableError */
+export function connectBus(access: BusAccess, name: string): Promise<Bus> {
+  const timeoutMs = CONNECT_TIMEOUT_MS;
+  if (access.kind === 'local') {
+    return connectLocalBus({ socketPath: access.socketPath, timeoutMs });
+  }
+  return connectNatsBus({ ...access.options, name });
+}
+
+const bootSchema = v.object({
+  bus: v.variant('kind', [
+    v.object({ kind: v.literal('local'), socketPath: v.string() }),
+    v.object({ kind: v.literal('nats'), options: v.looseObject({}) }),
+  ]),
+  namespace: v.string(),
+  nodeId: v.string(),
+  processId: v.string(),
+  modules: v.array(v.string()),
+});

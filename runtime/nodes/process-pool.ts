@@ -1,0 +1,127 @@
+import { DeadlineError } from '../../errors.ts';
+import { type Clock, type ClockTimer, delay, repeat } from '../clock.ts';
+import { ActorChild } from './actor-child.ts';
+import type { ProcessBoot } from './process-boot.ts';
+
+const READY_TIMEOUT_MS = 30_000;
+const SAMPLE_MS = 1_000;
+
+export interface ProcessPoolOptions {
+  readonly boot: Omit<ProcessBoot, 'processId' | 'modules'>;
+  readonly clock: Clock;
+  /** Processes kept ready, at most. */
+  readonly idleMax: number;
+  /** A word that nobody else uses, for the next process. */
+  createProcessId(): string;
+  onOutput(processId: string, line: string): void;
+}
+
+/** The child processes of one node: some with an actor, a few kept warm. */
+export class ProcessPool {
+  readonly #options: ProcessPoolOptions;
+  readonly #modules = new Set<string>();
+  readonly #children = new Map<string, ActorChild>();
+  readonly #idle: ActorChild[] = [];
+  #sampling: ClockTimer | undefined;
+  #closed = false;
+
+  constructor(options: ProcessPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Processes from now on may import actors from `module`. */
+  allow(module: string): void {
+    this.#modules.add(module);
+  }
+
+  /**
+   * A process that is ready for an actor of `module`: a warm one, or a new one, which takes long.
+   * @throws Error with the process's last words when it doesn't come up.
+   */
+  async take(
+    module: string,
+    environment: Readonly<Record<string, string>> | undefined,
+  ): Promise<ActorChild> {
+    this.allow(module);
+    const warm = environment === undefined ? this.#takeIdle(module) : undefined;
+    const child = warm ?? this.#start(environment ?? {});
+    await this.#untilReady(child);
+    this.#refill();
+    return child;
+  }
+
+  noteReady(processId: string): void {
+    this.#children.get(processId)?.noteReady();
+  }
+
+  /** Kills what has not ended by itself after `graceMs`; resolves when all are gone. */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    this.#sampling?.cancel();
+    const children = [...this.#children.values()];
+    for (const child of children) child.dismiss();
+    const gone = Promise.all(children.map((child) => child.exited));
+    const enough = new AbortController();
+    const grace = delay(this.#options.clock, graceMs, enough.signal).then(
+      () => {
+        for (const child of children) child.kill();
+      },
+      () => {},
+    );
+    await gone;
+    enough.abort();
+    await grace;
+  }
+
+  #takeIdle(module: string): ActorChild | undefined {
+    const child = this.#idle.shift();
+    if (child === undefined || (child.alive && child.modules.includes(module))) return child;
+    // Started before this module was allowed: of no use to anybody any more.
+    child.dismiss();
+    return this.#takeIdle(module);
+  }
+
+  #refill(): void {
+    if (this.#closed || this.#idle.length >= this.#options.idleMax) return;
+    const child = this.#start({});
+    this.#idle.push(child);
+    const forget = (): void => {
+      const index = this.#idle.indexOf(child);
+      if (index >= 0) this.#idle.splice(index, 1);
+    };
+    void child.exited.then(forget);
+  }
+
+  #start(environment: Readonly<Record<string, string>>): ActorChild {
+    const { boot, clock, createProcessId, onOutput } = this.#options;
+    const processId = createProcessId();
+    const child = new ActorChild({
+      boot: { ...boot, processId, modules: [...this.#modules] },
+      environment,
+      clock,
+      onOutput: (line) => onOutput(processId, line),
+    });
+    this.#children.set(processId, child);
+    void child.exited.then(() => this.#children.delete(processId));
+    this.#sampling ??= repeat(clock, SAMPLE_MS, () => this.#sampleMemory());
+    return child;
+  }
+
+  async #untilReady(child: ActorChild): Promise<void> {
+    const enough = new AbortController();
+    const late = delay(this.#options.clock, READY_TIMEOUT_MS, enough.signal).then(() => {
+      child.kill();
+      throw new DeadlineError(`a new process was not ready within ${READY_TIMEOUT_MS} ms`);
+    });
+    late.catch(() => {});
+    try {
+      await Promise.race([child.ready, late]);
+    } finally {
+      enough.abort();
+    }
+  }
+
+  #sampleMemory(): void {
+    for (const child of this.#children.values()) void child.sampleMemory();
+  }
+}

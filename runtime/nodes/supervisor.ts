@@ -1,0 +1,311 @@
+import {
+  DamagedDataError,
+  DeadlineError,
+  type DeathCause,
+  NameTakenError,
+  NoResponderError,
+} from '../../errors.ts';
+import type { ActorDefinition, AnyActorDefinition } from '../actor.ts';
+import type { Caller } from '../calls/caller.ts';
+import { requestControl } from '../calls/control.ts';
+import { type ActorAddress, packHandles } from '../calls/handle.ts';
+import { delay } from '../clock.ts';
+import { subjects } from '../wire/address.ts';
+import { decodeMessage, encodeMessage, type StateMessage, type WireMessage } from '../wire/wire.ts';
+import { Launcher, type LauncherOptions } from './launcher.ts';
+import { OwnedActor } from './owned-actor.ts';
+import type { NodeInfo } from './placement.ts';
+import { planSpawn, type SpawnOptions } from './spawn-options.ts';
+
+const PING_TIMEOUT_MS = 2_000;
+
+export interface ActorEvent {
+  readonly event: 'started' | 'restarted' | 'died';
+  readonly actor: string;
+  readonly actorType: string;
+  readonly node: string;
+  readonly pid: number;
+  readonly epoch: number;
+  readonly cause?: DeathCause;
+}
+
+export interface SupervisorOptions extends Omit<LauncherOptions, 'actorsOn'> {
+  readonly caller: Caller;
+  readonly isolation: 'process' | 'inline';
+  /** Others may use the same namespace: names have to be asked for. */
+  readonly shared: boolean;
+  emit(event: ActorEvent): void;
+  log(message: string): void;
+}
+
+/** Owns actors: places and starts them, keeps their checkpoints, restarts them when they die. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #actors = new Map<string, OwnedActor>();
+  readonly #launcher: Launcher;
+  #lastNumber = 0;
+  #closing = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#launcher = new Launcher({ ...options, actorsOn: (nodeId) => this.actorsOn(nodeId) });
+  }
+
+  /**
+   * Starts an actor and resolves when it takes calls.
+   * @throws PlacementError with each node's reason, NameTakenError, or what creating it threw.
+   */
+  async spawn<Options, Actor>(
+    definition: ActorDefinition<Options, Actor>,
+    options: Options,
+    spawnOptions: SpawnOptions,
+  ): Promise<ActorAddress> {
+    const { endpoint, isolation } = this.#options;
+    const name = spawnOptions.name ?? this.#nextName(definition.type);
+    const plan = planSpawn(spawnOptions, name, isolation);
+    const living = this.#actors.get(name);
+    if (living !== undefined && living.status !== 'dead') {
+      throw new NameTakenError(`this system already has an actor ${name} (${living.address.type})`);
+    }
+    const methods = definition.methods as ActorAddress['methods'];
+    const address = { name, type: definition.type, owner: endpoint.nodeId, methods };
+    const unknown = definition as unknown as AnyActorDefinition;
+    const actor = new OwnedActor(unknown, plan, address, packHandles(options));
+    if (living !== undefined) actor.follow(living);
+    this.#actors.set(name, actor);
+    try {
+      await this.#checkNameFree(name);
+      await this.#launcher.launch(actor);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#announce(actor, 'dead', { kind: 'error', message, lastOutput: [] });
+      throw error;
+    }
+    this.#announce(actor, 'running');
+    this.#emit(actor, 'started');
+    return address;
+  }
+
+  /** The state of an actor, as told to callers. */
+  locate(name: string): StateMessage {
+    const actor = this.#actors.get(name);
+    if (actor !== undefined) return actor.state;
+    const owner = this.#options.endpoint.nodeId;
+    const message = `node ${owner} owns no actor ${name}`;
+    const cause: DeathCause = { kind: 'error', message, lastOutput: [] };
+    return { kind: 'state', owner, name, version: 1, status: 'dead', epoch: 0, cause };
+  }
+
+  /** The state for callers in this process; undefined for actors of other owners. */
+  locateHere(address: ActorAddress): StateMessage | undefined {
+    return address.owner === this.#options.endpoint.nodeId ? this.locate(address.name) : undefined;
+  }
+
+  /** How many actors this system has on a node. */
+  actorsOn(nodeId: string): number {
+    let count = 0;
+    for (const actor of this.#actors.values()) {
+      if (actor.nodeId === nodeId && actor.status !== 'dead') count += 1;
+    }
+    return count;
+  }
+
+  /** An incarnation is gone. */
+  noteExit(incarnation: string, cause: DeathCause): void {
+    for (const actor of this.#actors.values()) {
+      if (actor.incarnation !== incarnation) continue;
+      // During a start the start itself fails, or looks at this when it is done.
+      if (actor.status === 'running') this.#noteDeath(actor, cause);
+      else actor.exitedEarly = cause;
+      return;
+    }
+  }
+
+  /** @throws DamagedDataError for an incarnation that is no longer the living one. */
+  async saveCheckpoint(name: string, incarnation: string, state: unknown): Promise<void> {
+    const actor = this.#actors.get(name);
+    if (actor === undefined || actor.incarnation !== incarnation || actor.status === 'dead') {
+      throw new DamagedDataError(`${incarnation} was replaced; its checkpoint is not wanted`);
+    }
+    if (!(state instanceof Uint8Array)) {
+      throw new DamagedDataError(`the checkpoint of ${incarnation} is no frame`);
+    }
+    await this.#options.checkpoints.save(name, state);
+    actor.hasCheckpoint = true;
+  }
+
+  noteNodeLost(node: NodeInfo, why: string): void {
+    const message = `its node ${node.nodeName} (${node.nodeId}) ${why}`;
+    const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
+    for (const actor of this.#actors.values()) {
+      if (actor.nodeId !== node.nodeId || actor.status === 'dead') continue;
+      this.#launcher.fence(node.nodeId, actor.incarnation);
+      if (actor.status === 'running') this.#noteDeath(actor, cause);
+      else actor.life.abort(new NoResponderError(message));
+    }
+  }
+
+  noteNodeReturned(nodeId: string): void {
+    this.#launcher.noteNodeReturned(nodeId);
+  }
+
+  async stop(name: string, timeoutMs: number): Promise<void> {
+    const actor = this.#actors.get(name);
+    if (actor === undefined || actor.status === 'dead') return;
+    await this.#stopActor(actor, timeoutMs);
+  }
+
+  /** Asks every actor to finish and to save its state. Reports those that did not in time. */
+  async drain(timeoutMs: number): Promise<void> {
+    const actors = this.#living();
+    const drained = await Promise.allSettled(
+      actors.map((actor) => this.#control(actor, 'drain', timeoutMs)),
+    );
+    drained.forEach((result, index) => {
+      if (result.status === 'fulfilled') return;
+      const { name } = actors[index]!.address;
+      this.#options.log(`actor ${name} was not drained: ${result.reason}`);
+    });
+  }
+
+  async close(timeoutMs: number): Promise<void> {
+    this.#closing = true;
+    await Promise.all(this.#living().map((actor) => this.#stopActor(actor, timeoutMs)));
+  }
+
+  #living(): readonly OwnedActor[] {
+    return [...this.#actors.values()].filter(({ status }) => status !== 'dead');
+  }
+
+  #nextName(type: string): string {
+    this.#lastNumber += 1;
+    return `${type.split('/').at(-1)}-${this.#lastNumber}`;
+  }
+
+  async #checkNameFree(name: string): Promise<void> {
+    if (!this.#options.shared) return;
+    const { namespace } = this.#options.endpoint;
+    const pong = await this.#ask(subjects.actor(namespace, name), { kind: 'ping' });
+    if (pong === 'nobody') return;
+    if (pong !== 'silent' && pong.kind === 'pong') {
+      // An actor whose owner is gone ends soon, and nobody's calls are meant for it any more.
+      const state = await this.#ask(subjects.node(namespace, pong.owner), { kind: 'locate', name });
+      if (state === 'nobody') return;
+    }
+    throw new NameTakenError(
+      `namespace ${namespace} already has an actor ${name}, of another system; ` +
+        'choose another name or another namespace',
+    );
+  }
+
+  async #ask(subject: string, question: WireMessage): Promise<WireMessage | 'nobody' | 'silent'> {
+    const { bus } = this.#options.endpoint;
+    try {
+      const timeoutMs = PING_TIMEOUT_MS;
+      const { data } = await bus.request(subject, encodeMessage(question), { timeoutMs });
+      return decodeMessage(data);
+    } catch (error) {
+      if (error instanceof NoResponderError) return 'nobody';
+      if (error instanceof DeadlineError) return 'silent';
+      throw error;
+    }
+  }
+
+  #noteDeath(actor: OwnedActor, cause: DeathCause): void {
+    if (actor.stopping || this.#closing) {
+      this.#announce(actor, 'dead', { ...cause, kind: 'stopped', message: 'it was stopped' });
+      this.#emit(actor, 'died');
+      return;
+    }
+    const delayMs = actor.nextRestart(this.#options.endpoint.clock.now());
+    if (delayMs === undefined) {
+      const { maxRestarts } = actor.plan;
+      const limit = maxRestarts === 0 ? '' : ` (after ${maxRestarts} restarts within a minute)`;
+      this.#announce(actor, 'dead', { ...cause, message: cause.message + limit });
+      this.#emit(actor, 'died');
+      return;
+    }
+    this.#announce(actor, 'restarting', cause);
+    this.#emit(actor, 'died');
+    void this.#restart(actor, delayMs);
+  }
+
+  async #restart(actor: OwnedActor, delayMs: number): Promise<void> {
+    try {
+      await delay(this.#options.endpoint.clock, delayMs, actor.ending.signal);
+    } catch {
+      // Stopped while it waited.
+      return;
+    }
+    actor.epoch += 1;
+    try {
+      await this.#launcher.launch(actor);
+    } catch (error) {
+      if (actor.status === 'dead') return;
+      const message = `it could not be restarted: ${(error as Error).message}`;
+      this.#noteDeath(actor, { kind: 'error', message, lastOutput: [] });
+      return;
+    }
+    if (actor.status === 'dead') {
+      void this.#launcher.kill(actor.nodeId, actor.incarnation);
+      return;
+    }
+    this.#announce(actor, 'running');
+    this.#emit(actor, 'restarted');
+  }
+
+  /** Asks the actor to end, and ends it if it doesn't. Resolves when it is dead. */
+  async #stopActor(actor: OwnedActor, timeoutMs: number): Promise<void> {
+    actor.stopping = true;
+    if (actor.status !== 'running') {
+      this.#announce(actor, 'dead', { kind: 'stopped', message: 'it was stopped', lastOutput: [] });
+      void this.#launcher.kill(actor.nodeId, actor.incarnation);
+      return;
+    }
+    const enough = new AbortController();
+    const late = delay(this.#options.endpoint.clock, timeoutMs, enough.signal).catch(() => {});
+    // Whether the actor answers or dies of it: what counts is that it is dead in the end.
+    this.#control(actor, 'stop', timeoutMs).catch(() => {});
+    await Promise.race([actor.dead, late]);
+    if ((actor.status as string) !== 'dead') {
+      await Promise.race([this.#launcher.kill(actor.nodeId, actor.incarnation), late]);
+      const message = `it did not stop within ${timeoutMs} ms and was killed`;
+      if ((actor.status as string) !== 'dead') {
+        this.#announce(actor, 'dead', { kind: 'stopped', message, lastOutput: [] });
+        this.#emit(actor, 'died');
+      }
+    }
+    enough.abort();
+  }
+
+  async #control(actor: OwnedActor, kind: 'drain' | 'stop', timeoutMs: number): Promise<void> {
+    const { endpoint } = this.#options;
+    const to = actor.incarnation;
+    const message = kind === 'drain' ? { kind, to, timeoutMs } : { kind, to };
+    const parcel = { bytes: encodeMessage(message) };
+    const subject = subjects.actor(endpoint.namespace, actor.address.name);
+    const options = { timeoutMs, signal: actor.life.signal };
+    await requestControl(endpoint, subject, 'done', parcel, options);
+  }
+
+  #announce(actor: OwnedActor, status: StateMessage['status'], cause?: DeathCause): void {
+    const { endpoint, caller } = this.#options;
+    actor.enter(status, cause);
+    caller.apply(actor.state);
+    const subject = subjects.actorState(endpoint.namespace, actor.address.name);
+    if (endpoint.link.usable) endpoint.bus.publish(subject, encodeMessage(actor.state));
+  }
+
+  #emit(actor: OwnedActor, event: ActorEvent['event']): void {
+    const { address, nodeId, pid, epoch, cause } = actor;
+    this.#options.emit({
+      event,
+      actor: address.name,
+      actorType: address.type,
+      node: nodeId,
+      pid,
+      epoch,
+      ...(event === 'died' && cause && { cause }),
+    });
+  }
+}

@@ -1,0 +1,317 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
+import { DamagedDataError, DeadlineError, NoResponderError } from '../../errors.ts';
+import type { Bus, BusMessage } from '../bus/bus.ts';
+import { type ChunkRequest, decodeChunkRequest, encodeChunkRequest } from './chunk-request.ts';
+
+/** Over NATS larger chunks gain nothing, over a Unix socket they do (measured). */
+const CHUNK_BYTES = { memory: 1 << 20, local: 1 << 20, nats: 256 << 10 } as const;
+/** Far below what a server holds for a slow consumer before it cuts it off. */
+const IN_FLIGHT_BYTES_MAX = 4 << 20;
+/** Small chunks gain nothing from more requests at once. */
+const LANES_MAX = 16;
+const CHUNKS_MAX = 1 << 16;
+const FETCH_BYTES_MAX = 4 * 2 ** 30;
+const RECEIVERS_MAX = 16;
+/** A chunk with a wrong checksum is fetched again so often. */
+const DAMAGE_MAX = 3;
+const CONFIRM_ATTEMPTS = 3;
+const NO_BYTES: Uint8Array = new Uint8Array();
+const RETRY_MS_MAX = 15_000;
+/** A sender on NATS may just be reconnecting; on one host a silent sender is a dead one. */
+const ABSENCE_MS = { memory: 0, local: 0, nats: 3_000 } as const;
+const ABSENCE_RETRY_MS = 200;
+
+/** Plain data that names a value on offer. */
+export interface ChunkReference {
+  readonly subject: string;
+  readonly byteLength: number;
+  readonly chunkBytes: number;
+  /** Over the CRC-32s of all chunks, 4 little-endian bytes each, and so over the whole. */
+  readonly crc32: number;
+}
+
+export interface OfferOptions {
+  /** How long the value is on offer. */
+  readonly timeoutMs: number;
+  readonly chunkBytes?: number;
+}
+
+export interface ChunkOffer {
+  readonly reference: ChunkReference;
+  /**
+   * Resolves when a receiver has everything. Rejects with DeadlineError when none had in time, and
+   * with an AbortError after `cancel`. Nobody has to listen to it.
+   */
+  readonly done: Promise<void>;
+  /** Takes the offer back; a fetch that is under way fails. Idempotent. */
+  cancel(): void;
+}
+
+/**
+ * Offers bytes to whoever gets the reference. They must not change until `done` settles, and are
+ * sent piece by piece as the receiver asks for them, at most 4 MB of them on the way to one
+ * receiver.
+ */
+export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions): ChunkOffer {
+  const chunkBytes = Math.min(options.chunkBytes ?? CHUNK_BYTES[bus.kind], bus.payloadBytesMax);
+  const count = Math.ceil(bytes.length / chunkBytes);
+  if (count > CHUNKS_MAX) {
+    throw new RangeError(`${bytes.length} bytes are over ${CHUNKS_MAX} chunks of ${chunkBytes}.`);
+  }
+  const chunkAt = (index: number): Uint8Array =>
+    bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes);
+  const sums = Buffer.alloc(count * 4);
+  for (let i = 0; i < count; i += 1) sums.writeUInt32LE(crc32(chunkAt(i)), i * 4);
+
+  const subject = bus.createInbox();
+  const credit = new Credit(Math.max(1, Math.floor(IN_FLIGHT_BYTES_MAX / chunkBytes)));
+  const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+  done.catch(() => undefined);
+  const settle = (finish: () => void): void => {
+    clearTimeout(timer);
+    subscription.unsubscribe();
+    finish();
+  };
+  const timer = setTimeout(() => {
+    const what = `${bytes.length} bytes from ${subject}`;
+    const error = new DeadlineError(`No receiver fetched ${what} in ${options.timeoutMs} ms.`);
+    settle(() => reject(error));
+  }, options.timeoutMs);
+  const answer = (request: ChunkRequest, replySubject: string): void => {
+    if (request.kind === 'sums') bus.publish(replySubject, sums);
+    else if (request.kind === 'finished') {
+      bus.publish(replySubject, NO_BYTES);
+      settle(resolve);
+    } else if (request.index < count && credit.take(request)) {
+      bus.publish(replySubject, chunkAt(request.index));
+    }
+  };
+  const subscription = bus.subscribe(subject, ({ data, replySubject }) => {
+    const request = decodeChunkRequest(data);
+    if (request && replySubject !== undefined) answer(request, replySubject);
+  });
+  return {
+    reference: { subject, byteLength: bytes.length, chunkBytes, crc32: crc32(sums) },
+    done,
+    cancel: () => settle(() => reject(new DOMException('The offer was taken back.', 'AbortError'))),
+  };
+}
+
+type NumberedRequest = Extract<ChunkRequest, { kind: 'chunk' }>;
+
+/** Keeps a receiver, even a defective one, from having more on the way than was agreed. */
+class Credit {
+  readonly #chunksMax: number;
+  /** The answered requests of each receiver that are not settled yet. */
+  readonly #answered = new Map<string, Set<number>>();
+
+  constructor(chunksMax: number) {
+    this.#chunksMax = chunksMax;
+  }
+
+  /** False for a duplicate and for a request without credit: neither is answered. */
+  take({ receiver, sequence, settledBelow }: NumberedRequest): boolean {
+    let answered = this.#answered.get(receiver);
+    if (!answered) {
+      answered = new Set();
+      this.#answered.set(receiver, answered);
+      const [oldest] = this.#answered.keys();
+      if (this.#answered.size > RECEIVERS_MAX) this.#answered.delete(oldest!);
+    }
+    for (const earlier of answered) if (earlier < settledBelow) answered.delete(earlier);
+    if (sequence < settledBelow || answered.has(sequence)) return false;
+    if (answered.size >= this.#chunksMax) return false;
+    answered.add(sequence);
+    return true;
+  }
+}
+
+export interface FetchOptions {
+  /** For the whole value. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** A reference to more is refused: it comes from elsewhere and sizes our buffer. */
+  readonly bytesMax?: number;
+  /** After this time without an answer a chunk is asked for again; doubles with each attempt. */
+  readonly retryMs?: number;
+}
+
+/**
+ * The bytes that a reference names, in one buffer of their own. Lost chunks are asked for again.
+ *
+ * @throws DamagedDataError for a reference or bytes that contradict their checksums, DeadlineError,
+ * NoResponderError when the sender took the value back or died, the signal's reason.
+ */
+export async function fetchChunks(
+  bus: Bus,
+  reference: ChunkReference,
+  options: FetchOptions,
+): Promise<Uint8Array> {
+  checkReference(reference, options.bytesMax ?? FETCH_BYTES_MAX);
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const timer = setTimeout(() => {
+    const what = `${reference.byteLength} bytes from ${reference.subject}`;
+    stop.abort(new DeadlineError(`${what} did not arrive in ${options.timeoutMs} ms.`));
+  }, options.timeoutMs);
+  try {
+    return await new ChunkFetch(bus, reference, options.retryMs ?? 2_000, signal).run();
+  } catch (error) {
+    // Ends the requests that are still under way, whose errors nobody needs.
+    stop.abort(error);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+class ChunkFetch {
+  readonly #bus: Bus;
+  readonly #reference: ChunkReference;
+  readonly #retryMs: number;
+  readonly #signal: AbortSignal;
+  readonly #receiver: string;
+  readonly #count: number;
+  /** Sequence numbers of requests that are neither answered nor given up. */
+  readonly #open = new Set<number>();
+  #lastSequence = 0;
+  #nextIndex = 0;
+
+  constructor(bus: Bus, reference: ChunkReference, retryMs: number, signal: AbortSignal) {
+    this.#bus = bus;
+    this.#reference = reference;
+    this.#retryMs = retryMs;
+    this.#signal = signal;
+    this.#receiver = bus.createInbox();
+    this.#count = Math.ceil(reference.byteLength / reference.chunkBytes);
+  }
+
+  async run(): Promise<Uint8Array> {
+    const sums = await this.#fetchSums();
+    const target: Uint8Array = Buffer.allocUnsafeSlow(this.#reference.byteLength);
+    const affordable = Math.max(1, Math.floor(IN_FLIGHT_BYTES_MAX / this.#reference.chunkBytes));
+    const lanes = Array.from({ length: Math.min(affordable, LANES_MAX, this.#count) }, () =>
+      this.#fillInTurn(target, sums),
+    );
+    await Promise.all(lanes);
+    this.#signal.throwIfAborted();
+    // The value is complete whether or not the sender hears of it.
+    void this.#confirm();
+    return target;
+  }
+
+  async #confirm(): Promise<void> {
+    const request = encodeChunkRequest({ kind: 'finished', receiver: this.#receiver });
+    for (let attempt = 0; attempt < CONFIRM_ATTEMPTS; attempt += 1) {
+      try {
+        await this.#bus.request(this.#reference.subject, request, { timeoutMs: this.#retryMs });
+        return;
+      } catch (error) {
+        // Without a responder the sender already knows, or is gone.
+        if (!(error instanceof DeadlineError)) return;
+      }
+    }
+  }
+
+  async #fetchSums(): Promise<Buffer> {
+    const request = { kind: 'sums', receiver: this.#receiver } as const;
+    return this.#fetchChecked(
+      () => request,
+      (data) => data.length === this.#count * 4 && crc32(data) === this.#reference.crc32,
+    ).then((data) => Buffer.from(data));
+  }
+
+  /** One lane: takes the next chunk that no lane has taken, until none is left. */
+  async #fillInTurn(target: Uint8Array, sums: Buffer): Promise<void> {
+    const { chunkBytes, byteLength } = this.#reference;
+    while (this.#nextIndex < this.#count) {
+      const index = this.#nextIndex;
+      this.#nextIndex += 1;
+      this.#signal.throwIfAborted();
+      const start = index * chunkBytes;
+      const place = target.subarray(start, Math.min(start + chunkBytes, byteLength));
+      const sum = sums.readUInt32LE(index * 4);
+      const chunk = await this.#fetchChecked(
+        () => this.#chunkRequest(index),
+        (data) => data.length === place.length && crc32(data) === sum,
+        place,
+      );
+      const inPlace = chunk.buffer === place.buffer && chunk.byteOffset === place.byteOffset;
+      if (!inPlace) place.set(chunk);
+    }
+  }
+
+  #chunkRequest(index: number): NumberedRequest {
+    this.#lastSequence += 1;
+    const sequence = this.#lastSequence;
+    const [oldest = sequence] = this.#open;
+    this.#open.add(sequence);
+    return { kind: 'chunk', receiver: this.#receiver, index, sequence, settledBelow: oldest };
+  }
+
+  async #fetchChecked(
+    nextRequest: () => ChunkRequest,
+    isWhole: (data: Uint8Array) => boolean,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
+    let retryMs = this.#retryMs;
+    for (let damage = 0; damage < DAMAGE_MAX; ) {
+      const message = await this.#ask(nextRequest(), retryMs, into);
+      if (message && isWhole(message.data)) return message.data;
+      if (message) damage += 1;
+      else retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+    }
+    throw new DamagedDataError(
+      `What ${this.#reference.subject} sent contradicts its checksum ${DAMAGE_MAX} times.`,
+    );
+  }
+
+  /** Undefined when no answer came in time; the fetch's own deadline bounds the attempts. */
+  async #ask(
+    request: ChunkRequest,
+    timeoutMs: number,
+    into: Uint8Array | undefined,
+  ): Promise<BusMessage | undefined> {
+    const options = { timeoutMs, signal: this.#signal, ...(into && { into }) };
+    const { subject } = this.#reference;
+    let absentMs = 0;
+    try {
+      for (;;) {
+        try {
+          return await this.#bus.request(subject, encodeChunkRequest(request), options);
+        } catch (error) {
+          if (!(error instanceof NoResponderError)) throw error;
+          if (absentMs >= ABSENCE_MS[this.#bus.kind]) throw withdrawn(subject, error);
+          await delay(ABSENCE_RETRY_MS, undefined, { signal: this.#signal });
+          absentMs += ABSENCE_RETRY_MS;
+        }
+      }
+    } catch (error) {
+      if (error instanceof DeadlineError && !this.#signal.aborted) return undefined;
+      throw this.#signal.aborted ? this.#signal.reason : error;
+    } finally {
+      if (request.kind === 'chunk') this.#open.delete(request.sequence);
+    }
+  }
+}
+
+function checkReference(reference: ChunkReference, bytesMax: number): void {
+  const { byteLength, chunkBytes, crc32: sum } = reference;
+  const whole = [byteLength, chunkBytes, sum].every((size) => Number.isSafeInteger(size));
+  if (!whole || byteLength < 0 || chunkBytes < 1 || byteLength / chunkBytes > CHUNKS_MAX) {
+    throw new DamagedDataError(
+      `The reference to ${byteLength} bytes in chunks of ${chunkBytes} describes no value.`,
+    );
+  }
+  if (byteLength > bytesMax) {
+    throw new DamagedDataError(
+      `The reference is to ${byteLength} bytes; at most ${bytesMax} are accepted here.`,
+    );
+  }
+}
+
+function withdrawn(subject: string, cause: Error): NoResponderError {
+  const text = `The sender of the value at ${subject} took it back or died.`;
+  return new NoResponderError(text, { cause });
+}

@@ -1,0 +1,348 @@
+import * as v from 'valibot';
+import { DamagedDataError, type DeathCause } from '../../errors.ts';
+import type { ChunkReference } from './chunks.ts';
+import { chunkReferenceSchema, fromCompact, toCompact } from './compact-wire.ts';
+import { decodeFrame, encodeFrame } from './frame.ts';
+import { deathCauseSchema, type WireError, wireErrorSchema } from './wire-error.ts';
+
+/** Raised with every change that an older node would misread; nodes of another version are refused. */
+export const PROTOCOL_VERSION = 1;
+
+/** A value inside a message: itself, or where to fetch it when the bus can't carry it in one piece. */
+export interface Carried {
+  readonly value?: unknown;
+  readonly chunks?: ChunkReference;
+}
+
+// From a caller to an incarnation `to`, on the actor's subject. `from` is the caller's inbox.
+// `seq` numbers the calls of one caller to one incarnation; all below `floor` are settled.
+
+/** `value` is the array of arguments. With `credit` the method is a stream, of so many items at first. */
+export interface CallMessage extends Carried {
+  readonly kind: 'call';
+  readonly to: string;
+  readonly from: string;
+  readonly seq: number;
+  readonly floor: number;
+  readonly method: string;
+  readonly timeoutMs: number;
+  readonly credit?: number;
+}
+/** The caller no longer wants call or stream `seq`. */
+export interface CancelMessage {
+  readonly kind: 'cancel';
+  readonly to: string;
+  readonly from: string;
+  readonly seq: number;
+}
+/** Items below `received` arrived in order, those below `allowed` may be sent; also a sign of life. */
+export interface CreditMessage {
+  readonly kind: 'credit';
+  readonly to: string;
+  readonly from: string;
+  readonly seq: number;
+  readonly received: number;
+  readonly allowed: number;
+  /** Items from `received` on seem lost and are to be sent again. */
+  readonly resend: boolean;
+}
+/** Asks which of the calls from `floor` up to, not including, `next` did not arrive. */
+export interface ProbeMessage {
+  readonly kind: 'probe';
+  readonly to: string;
+  readonly from: string;
+  readonly floor: number;
+  readonly next: number;
+}
+/** System lane, as bus requests: answered beside the mailbox, however full that is. */
+export interface PingMessage {
+  readonly kind: 'ping';
+}
+/** Finish what is in hand, then save a checkpoint. */
+export interface DrainMessage {
+  readonly kind: 'drain';
+  readonly to: string;
+  readonly timeoutMs: number;
+}
+/** End now. */
+export interface StopMessage {
+  readonly kind: 'stop';
+  readonly to: string;
+}
+
+// From an incarnation to a caller's inbox.
+
+export interface ReplyMessage extends Carried {
+  readonly kind: 'reply';
+  readonly of: string;
+  readonly seq: number;
+  readonly error?: WireError;
+}
+export interface ItemMessage extends Carried {
+  readonly kind: 'item';
+  readonly of: string;
+  readonly seq: number;
+  readonly index: number;
+}
+/** The stream has `index` items in all, or failed after so many. */
+export interface EndMessage {
+  readonly kind: 'end';
+  readonly of: string;
+  readonly seq: number;
+  readonly index: number;
+  readonly error?: WireError;
+}
+/** Answer to a probe: these calls are to be sent again, those are done and their answer is gone. */
+export interface ProgressMessage {
+  readonly kind: 'progress';
+  readonly of: string;
+  readonly missing: readonly number[];
+  readonly forgotten: readonly number[];
+}
+
+// Between owners, nodes and processes.
+
+export type ActorStatus = 'running' | 'restarting' | 'dead';
+
+/** What an owner says of its actor, on the actor's state subject and in answer to `locate`. */
+export interface StateMessage {
+  readonly kind: 'state';
+  readonly owner: string;
+  readonly name: string;
+  /** Counts the announcements of this actor: a later one overrides an earlier one. */
+  readonly version: number;
+  readonly status: ActorStatus;
+  readonly epoch: number;
+  readonly cause?: DeathCause;
+}
+export interface LocateMessage {
+  readonly kind: 'locate';
+  readonly name: string;
+}
+/** Makes an actor live: owner to node, and node to child process. `value` is `StartValue`. */
+export interface StartMessage extends Carried {
+  readonly kind: 'start';
+  readonly owner: string;
+  readonly name: string;
+  readonly type: string;
+  /** From a node to its child: which of the allowed modules exports the type. */
+  readonly module?: string;
+  readonly epoch: number;
+  readonly isolation: 'process' | 'inline';
+  readonly mailboxMessagesMax: number;
+  readonly resources: Resources;
+  readonly niceness?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+export interface StartValue {
+  /** For the actor's `create`; handles inside are plain data. */
+  readonly options?: unknown;
+  /** A frame's bytes: what `checkpoint` returned in an earlier life. */
+  readonly state?: Uint8Array;
+}
+export interface Resources {
+  readonly cpu?: number;
+  readonly memoryBytes?: number;
+}
+export interface StartedMessage {
+  readonly kind: 'started';
+  readonly pid: number;
+}
+export interface KillMessage {
+  readonly kind: 'kill';
+  readonly incarnation: string;
+}
+/** Node to owner: the incarnation is gone. */
+export interface ExitedMessage {
+  readonly kind: 'exited';
+  readonly incarnation: string;
+  readonly cause: DeathCause;
+}
+/** Actor to owner: keep this state (`value`, a frame's bytes) of the incarnation. */
+export interface CheckpointMessage extends Carried {
+  readonly kind: 'checkpoint';
+  readonly incarnation: string;
+  readonly name: string;
+}
+/** Child process to its node: connected and waiting for an actor. */
+export interface ReadyMessage {
+  readonly kind: 'ready';
+  readonly processId: string;
+}
+export interface DoneMessage {
+  readonly kind: 'done';
+}
+export interface FailedMessage {
+  readonly kind: 'failed';
+  readonly error: WireError;
+}
+export interface PongMessage {
+  readonly kind: 'pong';
+  readonly owner: string;
+}
+/** A node's sign of life. A reader of another protocol version can rely on the first four fields only. */
+export interface HeartbeatMessage {
+  readonly kind: 'heartbeat';
+  readonly protocol: number;
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly pid: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly resources: Resources;
+  readonly free: Resources;
+  readonly actorTypes: readonly string[];
+  readonly actors: number;
+  /** Set in the last one of a node that leaves on purpose. */
+  readonly leaving: boolean;
+}
+
+export type WireMessage =
+  | CallMessage
+  | CancelMessage
+  | CreditMessage
+  | ProbeMessage
+  | PingMessage
+  | DrainMessage
+  | StopMessage
+  | ReplyMessage
+  | ItemMessage
+  | EndMessage
+  | ProgressMessage
+  | StateMessage
+  | LocateMessage
+  | StartMessage
+  | StartedMessage
+  | KillMessage
+  | ExitedMessage
+  | CheckpointMessage
+  | ReadyMessage
+  | DoneMessage
+  | FailedMessage
+  | PongMessage
+  | HeartbeatMessage;
+
+/** @throws TypeError or RangeError when the message carries what a frame can't. */
+export function encodeMessage(message: WireMessage): Uint8Array {
+  const { kind } = message;
+  const compact = kind === 'call' || kind === 'reply' || kind === 'item';
+  return encodeFrame(compact ? toCompact(message) : message);
+}
+
+/** @throws DamagedDataError for what is no message of this protocol. */
+export function decodeMessage(bytes: Uint8Array): WireMessage {
+  const content = decodeFrame(bytes);
+  if (Array.isArray(content)) {
+    const message = fromCompact(content);
+    if (message !== undefined) return message;
+    throw notOurs('an array of other fields than a call, a reply or an item has');
+  }
+  const parsed = v.safeParse(messageSchema, content, { abortEarly: true });
+  if (parsed.success) return parsed.output;
+  throw notOurs(parsed.issues[0].message);
+}
+
+function notOurs(reason: string): DamagedDataError {
+  return new DamagedDataError(
+    `a message is none of protocol version ${PROTOCOL_VERSION}: ${reason}; ` +
+      'do all processes run the same version of codistill?',
+  );
+}
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const carried = {
+  value: v.exactOptional(v.unknown()),
+  chunks: v.exactOptional(chunkReferenceSchema),
+};
+const toActor = { to: v.string(), from: v.string() };
+const toCaller = { of: v.string(), seq: count };
+const error = v.exactOptional(wireErrorSchema);
+const resources = v.object({
+  cpu: v.exactOptional(v.number()),
+  memoryBytes: v.exactOptional(v.number()),
+});
+const texts = v.record(v.string(), v.string());
+
+const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
+  v.object({ kind: v.literal('end'), ...toCaller, index: count, error }),
+  v.object({
+    kind: v.literal('credit'),
+    ...toActor,
+    seq: count,
+    received: count,
+    allowed: count,
+    resend: v.boolean(),
+  }),
+  v.object({ kind: v.literal('cancel'), ...toActor, seq: count }),
+  v.object({ kind: v.literal('probe'), ...toActor, floor: count, next: count }),
+  v.object({
+    kind: v.literal('progress'),
+    of: v.string(),
+    missing: v.array(count),
+    forgotten: v.array(count),
+  }),
+  v.object({ kind: v.literal('ping') }),
+  v.object({ kind: v.literal('pong'), owner: v.string() }),
+  v.object({ kind: v.literal('drain'), to: v.string(), timeoutMs: v.number() }),
+  v.object({ kind: v.literal('stop'), to: v.string() }),
+  v.object({
+    kind: v.literal('state'),
+    owner: v.string(),
+    name: v.string(),
+    version: count,
+    status: v.picklist(['running', 'restarting', 'dead']),
+    epoch: count,
+    cause: v.exactOptional(deathCauseSchema),
+  }),
+  v.object({ kind: v.literal('locate'), name: v.string() }),
+  v.object({
+    kind: v.literal('start'),
+    owner: v.string(),
+    name: v.string(),
+    type: v.string(),
+    module: v.exactOptional(v.string()),
+    epoch: count,
+    isolation: v.picklist(['process', 'inline']),
+    mailboxMessagesMax: count,
+    resources,
+    niceness: v.exactOptional(v.number()),
+    environment: v.exactOptional(texts),
+    ...carried,
+  }),
+  v.object({ kind: v.literal('started'), pid: count }),
+  v.object({ kind: v.literal('kill'), incarnation: v.string() }),
+  v.object({ kind: v.literal('exited'), incarnation: v.string(), cause: deathCauseSchema }),
+  v.object({
+    kind: v.literal('checkpoint'),
+    incarnation: v.string(),
+    name: v.string(),
+    ...carried,
+  }),
+  v.object({ kind: v.literal('ready'), processId: v.string() }),
+  v.object({ kind: v.literal('done') }),
+  v.object({ kind: v.literal('failed'), error: wireErrorSchema }),
+  v.object({
+    kind: v.literal('heartbeat'),
+    protocol: count,
+    nodeId: v.string(),
+    nodeName: v.string(),
+    pid: count,
+    labels: texts,
+    resources,
+    free: resources,
+    actorTypes: v.array(v.string()),
+    actors: count,
+    leaving: v.boolean(),
+  }),
+]);
+
+const startValueSchema: v.GenericSchema<unknown, StartValue> = v.object({
+  options: v.exactOptional(v.unknown()),
+  state: v.exactOptional(v.instance(Uint8Array)),
+});
+
+/** @throws DamagedDataError */
+export function parseStartValue(value: unknown): StartValue {
+  const parsed = v.safeParse(startValueSchema, value);
+  if (parsed.success) return parsed.output;
+  throw new DamagedDataError(`a start message is malformed: ${parsed.issues[0].message}`);
+}

@@ -1,0 +1,115 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { DamagedDataError } from '../../../errors.ts';
+import {
+  createFileCheckpointStore,
+  createMemoryCheckpointStore,
+} from '../../../runtime/nodes/checkpoint-store.ts';
+
+async function withDirectory(body: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'codistill-checkpoints-'));
+  try {
+    await body(directory);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+const state = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (bytes: Uint8Array | undefined): string | undefined =>
+  bytes && new TextDecoder().decode(bytes);
+
+async function damage(directory: string, name: string): Promise<void> {
+  const bytes = await readFile(join(directory, name));
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(join(directory, name), bytes);
+}
+
+test('the memory store gives back what was saved, not what became of it', async (t) => {
+  const store = createMemoryCheckpointStore();
+  const bytes = state('before');
+  await store.save('actor', bytes);
+  bytes.fill(0);
+  t.is(text(await store.load('actor')), 'before');
+  t.is(await store.load('other'), undefined);
+});
+
+test('the file store gives back the last state, to another process too', async (t) => {
+  await withDirectory(async (directory) => {
+    const store = createFileCheckpointStore(directory);
+    t.is(await store.load('a/b c'), undefined);
+    for (const value of ['one', 'two', 'three']) await store.save('a/b c', state(value));
+    await store.save('a', state('other'));
+    t.is(text(await createFileCheckpointStore(directory).load('a/b c')), 'three');
+    t.is((await readdir(directory)).length, 3, 'two states of the one, one of the other');
+  });
+});
+
+test('saves that overlap end with the last one', async (t) => {
+  await withDirectory(async (directory) => {
+    const store = createFileCheckpointStore(directory);
+    await Promise.all(['1', '2', '3', '4'].map((value) => store.save('a', state(value))));
+    t.is(text(await store.load('a')), '4');
+  });
+});
+
+test('a damaged newest file is passed over for the one before, and reported', async (t) => {
+  await withDirectory(async (directory) => {
+    const warnings: string[] = [];
+    const store = createFileCheckpointStore(directory, { onWarning: (w) => warnings.push(w) });
+    await store.save('a', state('older'));
+    await store.save('a', state('newer'));
+    await damage(directory, 'a.2.checkpoint');
+    t.is(text(await store.load('a')), 'older');
+    t.is(warnings.length, 1);
+    t.regex(warnings[0]!, /a\.2\.checkpoint is damaged.*going on from a\.1\.checkpoint/);
+  });
+});
+
+test('a state that is cut off or foreign is recognised', async (t) => {
+  await withDirectory(async (directory) => {
+    const store = createFileCheckpointStore(directory, { onWarning: () => {} });
+    await store.save('a', state('older'));
+    await store.save('a', state('newer'));
+    const newest = join(directory, 'a.2.checkpoint');
+    await writeFile(newest, (await readFile(newest)).subarray(0, 26));
+    t.is(text(await store.load('a')), 'older');
+    await writeFile(newest, 'something else entirely, but long enough');
+    t.is(text(await store.load('a')), 'older');
+  });
+});
+
+test('when all states are damaged loading fails and names them', async (t) => {
+  await withDirectory(async (directory) => {
+    const store = createFileCheckpointStore(directory);
+    await store.save('a', state('only'));
+    await damage(directory, 'a.1.checkpoint');
+    await t.throwsAsync(store.load('a'), {
+      instanceOf: DamagedDataError,
+      message: /a\.1\.checkpoint is damaged/,
+    });
+  });
+});
+
+test('a save that was cut off by a crash is ignored', async (t) => {
+  await withDirectory(async (directory) => {
+    const store = createFileCheckpointStore(directory);
+    await store.save('a', state('good'));
+    await writeFile(join(directory, 'a.2.checkpoint.part'), 'half');
+    t.is(text(await store.load('a')), 'good');
+    await store.save('a', state('better'));
+    t.is(text(await store.load('a')), 'better');
+  });
+});
+
+test('a save that fails leaves the last state and nothing else', async (t) => {
+  await withDirectory(async (directory) => {
+    const blocked = join(directory, 'file');
+    await writeFile(blocked, '');
+    const store = createFileCheckpointStore(join(blocked, 'inside'));
+    await t.throwsAsync(store.save('a', state('x')), { code: 'ENOTDIR' });
+    t.deepEqual(await readdir(directory), ['file']);
+  });
+});

@@ -1,0 +1,118 @@
+import test from 'ava';
+import { createMemoryNetwork } from '../../../runtime/bus/memory-bus.ts';
+import type { Link } from '../../../runtime/calls/endpoint.ts';
+import { Membership } from '../../../runtime/nodes/membership.ts';
+import { subjects } from '../../../runtime/wire/address.ts';
+import { encodeFrame } from '../../../runtime/wire/frame.ts';
+import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
+
+interface Member {
+  readonly membership: Membership;
+  readonly lost: string[];
+  readonly returned: string[];
+  readonly logged: string[];
+  readonly link: { -readonly [Key in keyof Link]: Link[Key] };
+}
+
+function createMembers(clock: ManualClock) {
+  const network = createMemoryNetwork();
+  const join = (nodeId: string): Member => {
+    const [lost, returned, logged]: string[][] = [[], [], []];
+    const link = { connected: true, connectedSince: 0, usable: true, close: () => {} };
+    const bus = network.connect();
+    const endpoint = { bus, clock, namespace: 'test', nodeId, link };
+    const resources = { cpu: 1, memoryBytes: 1 };
+    const described = { nodeId, nodeName: `name-${nodeId}`, pid: 1, labels: {}, resources };
+    const membership = new Membership({
+      endpoint,
+      shared: true,
+      describe: () => ({ ...described, free: resources, actorTypes: [], actors: 0 }),
+      onLost: (node, why) => lost!.push(`${node.nodeId} ${why}`),
+      onReturned: (id) => returned!.push(id),
+      log: (message) => logged!.push(message),
+    });
+    return { membership, lost: lost!, returned: returned!, logged: logged!, link };
+  };
+  return { network, join };
+}
+
+const names = ({ membership }: Member): readonly string[] =>
+  membership.nodes().map(({ nodeId }) => nodeId);
+
+test('nodes that join see each other at once', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock);
+  const [a, b] = [join('a'), join('b')];
+  await clock.advance(0);
+  t.deepEqual(names(a), ['a', 'b']);
+  t.deepEqual(names(b), ['b', 'a']);
+});
+
+test('a node silent for five seconds is lost, and found again when it speaks', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock);
+  const [a, b] = [join('a'), join('b')];
+  await clock.advance(3_000);
+  b.link.connected = false;
+  await clock.advance(4_000);
+  t.deepEqual(a.lost, []);
+  await clock.advance(2_000);
+  t.deepEqual(a.lost, ['b was silent for 5 s']);
+  b.link.connected = true;
+  await clock.advance(1_000);
+  t.deepEqual(names(a), ['a', 'b']);
+  t.deepEqual(a.returned, ['b']);
+});
+
+test('silence does not count while our own bus was away, nor for a while after', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock);
+  const [a, b] = [join('a'), join('b')];
+  await clock.advance(2_000);
+  b.link.connected = false;
+  a.link.connected = false;
+  await clock.advance(20_000);
+  a.link.connected = true;
+  a.link.connectedSince = clock.now();
+  await clock.advance(9_000);
+  t.deepEqual(a.lost, []);
+  await clock.advance(3_000);
+  t.is(a.lost.length, 1, 'but not for ever');
+});
+
+test('a node that leaves is gone at once', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock);
+  const [a, b] = [join('a'), join('b')];
+  await clock.advance(1_000);
+  b.membership.close();
+  await clock.advance(0);
+  t.deepEqual(a.lost, ['b left']);
+});
+
+test('a node of another protocol version is refused by name', async (t) => {
+  const clock = createManualClock();
+  const { join, network } = createMembers(clock);
+  const a = join('a');
+  const stranger = { kind: 'heartbeat', protocol: 99, nodeId: 'x', nodeName: 'old-box', more: 1 };
+  const subject = subjects.heartbeat('test');
+  for (let beat = 0; beat < 2; beat += 1) network.connect().publish(subject, encodeFrame(stranger));
+  await clock.advance(0);
+  t.deepEqual(names(a), ['a']);
+  t.is(a.logged.length, 1, 'told once, not every second');
+  t.regex(a.membership.refusals.join(), /old-box \(x\) speaks protocol version 99, this one 1/);
+});
+
+test('waiting for nodes resolves with them, or names those that came', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock);
+  const a = join('a');
+  const two = a.membership.waitFor(2, { timeoutMs: 5_000 });
+  const three = a.membership.waitFor(3, { timeoutMs: 5_000 });
+  three.catch(() => {});
+  join('b');
+  await clock.advance(0);
+  t.is((await two).length, 2);
+  await clock.advance(6_000);
+  await t.throwsAsync(three, { code: 'DEADLINE', message: /there are 2: name-a, name-b/ });
+});

@@ -1,0 +1,84 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { DamagedDataError } from '../../../errors.ts';
+import { encodeFrame } from '../../../runtime/wire/frame.ts';
+import { decodeMessage, encodeMessage, type WireMessage } from '../../../runtime/wire/wire.ts';
+
+const chunks = { subject: 's', byteLength: 10, chunkBytes: 5, crc32: 1 };
+const toActor = { to: 'a@n#1', from: 'inbox' };
+const cause = { kind: 'signal', signal: 'SIGKILL', message: 'gone', lastOutput: ['x'] } as const;
+const call = { kind: 'call', ...toActor, seq: 3, floor: 1, method: 'add', timeoutMs: 9 } as const;
+const resources = { cpu: 1, memoryBytes: 2 };
+const samples: readonly WireMessage[] = [
+  { ...call, value: [1, new Float32Array([1, 2])] },
+  { ...call, credit: 16, chunks, value: undefined },
+  { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined },
+  { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined, error: { name: 'E', message: 'm' } },
+  { kind: 'item', of: 'a@n#1', seq: 3, index: 0, value: 'x' },
+  { kind: 'end', of: 'a@n#1', seq: 3, index: 2 },
+  { kind: 'credit', ...toActor, seq: 3, received: 1, allowed: 17, resend: true },
+  { kind: 'cancel', ...toActor, seq: 3 },
+  { kind: 'probe', ...toActor, floor: 1, next: 4 },
+  { kind: 'progress', of: 'a@n#1', missing: [1], forgotten: [] },
+  { kind: 'ping' },
+  { kind: 'state', owner: 'n', name: 'a', version: 1, status: 'dead', epoch: 1, cause },
+  { kind: 'exited', incarnation: 'a@n#1', cause },
+  {
+    kind: 'heartbeat',
+    protocol: 1,
+    nodeId: 'n',
+    nodeName: 'name',
+    pid: 1,
+    labels: { zone: 'a' },
+    resources,
+    free: resources,
+    actorTypes: ['a/b'],
+    actors: 0,
+    leaving: false,
+  },
+];
+
+for (const [index, message] of samples.entries()) {
+  test(`a ${message.kind} message comes back as it was (${index})`, (t) => {
+    t.deepEqual(decodeMessage(encodeMessage(message)), message);
+  });
+}
+
+test('what is no message is refused as damaged, never taken apart further', (t) => {
+  const foreign: readonly unknown[] = [
+    null,
+    7,
+    'text',
+    {},
+    [],
+    [0],
+    [0, 'to', 'from', -1, 0, 'add', 1, null, null, []],
+    [0, 'to', 'from', 1, 0, 'add', 0, null, null, []],
+    [0, 'to', 'from', 1, 0, 'add', 1, null, { subject: 1 }, []],
+    [1, 'of', 1, { name: 1 }, null, null],
+    [9, 'of', 1],
+    { kind: 'nothing' },
+    { kind: 'cancel', to: 'a' },
+    { kind: 'state', owner: 'n', name: 'a', version: 1, status: 'asleep', epoch: 1 },
+  ];
+  for (const value of foreign) {
+    t.throws(() => decodeMessage(encodeFrame(value)), { instanceOf: DamagedDataError });
+  }
+});
+
+test('changed bytes never raise anything but DamagedDataError', (t) => {
+  const encoded = samples.map(encodeMessage);
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(), fc.integer({ min: 1, max: 255 }), (which, where, change) => {
+      const bytes = Uint8Array.from(encoded[which % encoded.length]!);
+      bytes[where % bytes.length]! ^= change;
+      try {
+        decodeMessage(bytes);
+      } catch (error) {
+        if (!(error instanceof DamagedDataError)) throw error;
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+  t.pass();
+});
