@@ -18,6 +18,8 @@ import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions } from './spawn-options.ts';
 
 const PING_TIMEOUT_MS = 2_000;
+/** One that is silent may be busy, or dead without the server having noticed yet. */
+const PING_ATTEMPTS = 3;
 
 export interface ActorEvent {
   readonly event: 'started' | 'restarted' | 'died';
@@ -200,15 +202,17 @@ export class Supervisor {
 
   async #ask(subject: string, question: WireMessage): Promise<WireMessage | 'nobody' | 'silent'> {
     const { bus } = this.#options.endpoint;
-    try {
-      const timeoutMs = PING_TIMEOUT_MS;
-      const { data } = await bus.request(subject, encodeMessage(question), { timeoutMs });
-      return decodeMessage(data);
-    } catch (error) {
-      if (error instanceof NoResponderError) return 'nobody';
-      if (error instanceof DeadlineError) return 'silent';
-      throw error;
+    for (let attempt = 0; attempt < PING_ATTEMPTS; attempt += 1) {
+      try {
+        const timeoutMs = PING_TIMEOUT_MS;
+        const { data } = await bus.request(subject, encodeMessage(question), { timeoutMs });
+        return decodeMessage(data);
+      } catch (error) {
+        if (error instanceof NoResponderError) return 'nobody';
+        if (!(error instanceof DeadlineError)) throw error;
+      }
     }
+    return 'silent';
   }
 
   #noteDeath(actor: OwnedActor, cause: DeathCause): void {

@@ -155,12 +155,11 @@ test('the death of the owner frees its names and ends its actors on other nodes'
   const { pid, nodeId } = (await owner.nextLine()) as { pid: number; nodeId: string };
   t.is(nodeId, host.nodeId);
   owner.send('SIGKILL');
-  const heir = await createSystem({ bus: { nats }, namespace: 'orphans' });
+  await using heir = await createSystem({ bus: { nats }, namespace: 'orphans' });
   t.true(isAlive(pid));
   const again = await heir.spawn(counter, {}, { name: 'owned', isolation: 'inline' });
   t.is((await again.describe()).pid, process.pid, 'the name is free before the orphan has ended');
   await waitForProcessEnd(pid);
-  await heir.close();
 });
 
 test('ten seconds without the server kill nothing, and calls of that time are answered', async (t) => {
