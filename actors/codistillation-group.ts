@@ -60,7 +60,7 @@ export class CodistillationGroup {
         nodeId: context.system.nodeId,
         maxRestarts: plan.restartsMax,
         // Trainers come first: it takes what they leave of the processors.
-        niceness: 19,
+        niceness: 10,
       },
     );
     return new CodistillationGroup(context, plan, corpus, { replicas, evaluator: evaluatorHandle });
