@@ -1,16 +1,16 @@
 /** `npm run bench -- <name>`: measures one thing and prints it with all that the figure depends on. */
-const benches: Readonly<Record<string, () => Promise<void>>> = {
-  step: async () => (await import('./step.ts')).benchStep(),
+const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  step: async (args) => (await import('./step/step.ts')).benchStep(args),
   calls: async () => (await import('./calls.ts')).benchCalls(),
   transfer: async () => (await import('./transfer.ts')).benchTransfer(),
 };
 
-const [name] = process.argv.slice(2);
+const [name, ...args] = process.argv.slice(2);
 const bench = name === undefined ? undefined : benches[name];
 if (bench === undefined) {
   const what = name === undefined ? 'Which benchmark?' : `There is no benchmark '${name}'.`;
   console.error(`${what} Choose one: npm run bench -- ${Object.keys(benches).join(' | ')}`);
   process.exitCode = 1;
 } else {
-  await bench();
+  await bench(args);
 }

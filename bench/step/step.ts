@@ -1,0 +1,145 @@
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import * as onnxruntime from 'onnxruntime-node';
+import { findPytorch, startPytorch } from '../peers/pytorch.ts';
+import { median, timeMs } from '../statistics.ts';
+import { type PreparedStep, type StepCase, stepCases } from './cases.ts';
+import { prepareProductRate } from './product-rate.ts';
+
+const WARM_UP_TURNS = 2;
+const TURNS = 6;
+/** TensorFlow.js alone takes seconds for a step. */
+const SLOW_TURNS = 1;
+
+interface Contender {
+  readonly label: string;
+  readonly turns: number;
+  /** Milliseconds of one step. */
+  run(): Promise<number>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * `npm run bench -- step [CASE…] [--threads 1,2]`: our compiled training step beside PyTorch's and
+ * TensorFlow.js's, and the machine's own product rate. All take turns, so that what else the machine
+ * does hits all of them.
+ */
+export async function benchStep(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      threads: { type: 'string', default: '1,2' },
+      compile: { type: 'boolean', default: true },
+      wasm: { type: 'boolean', default: true },
+    },
+    allowNegative: true,
+  });
+  const python = findPytorch();
+  if (python === undefined) {
+    console.log('!!! PyTorch was NOT measured: no python3 with torch; CODISTILL_PYTHON names one.');
+  }
+  const { arch, platform } = process;
+  const cpu = os.cpus()[0]?.model.trim() ?? 'unknown processor';
+  console.log(
+    `${new Date().toISOString()} · ${cpu}, ${os.availableParallelism()} cores · ${platform}-${arch} · ` +
+      `Node ${process.version} · onnxruntime-node ${onnxruntime.env.versions.node ?? '?'}`,
+  );
+  for (const stepCase of chooseCases(positionals)) {
+    for (const threads of values.threads.split(',').map(Number)) {
+      const kinds = { compile: values.compile, wasm: values.wasm };
+      await compare(stepCase, threads, python, kinds);
+    }
+  }
+}
+
+function chooseCases(names: readonly string[]): readonly StepCase[] {
+  const known = stepCases.map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new Error(`There is no case '${unknown}'; choose from: ${known.join(', ')}.`);
+  }
+  return names.length === 0 ? stepCases : stepCases.filter(({ name }) => names.includes(name));
+}
+
+async function compare(
+  stepCase: StepCase,
+  threads: number,
+  python: string | undefined,
+  kinds: { readonly compile: boolean; readonly wasm: boolean },
+): Promise<void> {
+  console.log(`\n${stepCase.name}: ${stepCase.title}; ${threads} thread${threads > 1 ? 's' : ''}`);
+  const contenders = await prepareContenders(stepCase, threads, python, kinds);
+  const products = await prepareProductRate(threads);
+  const times = contenders.map((): number[] => []);
+  try {
+    for (let turn = 0; turn < WARM_UP_TURNS + TURNS; turn++) {
+      for (const [index, contender] of contenders.entries()) {
+        if (turn >= WARM_UP_TURNS + contender.turns) continue;
+        if (contender.turns === SLOW_TURNS && turn < WARM_UP_TURNS) continue;
+        const ms = await contender.run();
+        if (turn >= WARM_UP_TURNS) times[index]!.push(ms);
+      }
+      await products.measure();
+    }
+    report(stepCase, contenders, times, products.bestGflops());
+  } finally {
+    await Promise.all([...contenders, products].map((each) => each.dispose()));
+  }
+}
+
+async function prepareContenders(
+  stepCase: StepCase,
+  threads: number,
+  python: string | undefined,
+  kinds: { readonly compile: boolean; readonly wasm: boolean },
+): Promise<Contender[]> {
+  const contenders = [timed('ours', await stepCase.prepareOurs('onnx-cpu', threads))];
+  for (const [label, prepare] of Object.entries(stepCase.others ?? {})) {
+    contenders.push(timed(label, await prepare(threads)));
+  }
+  if (python !== undefined) {
+    const { model, sizes } = stepCase;
+    for (const mode of kinds.compile ? (['eager', 'compile'] as const) : (['eager'] as const)) {
+      const peer = await startPytorch(python, { model, sizes, threads, mode });
+      contenders.push({ label: `PyTorch ${peer.version} ${mode}`, turns: TURNS, ...peer });
+    }
+  }
+  // It has no threads of its own in Node.
+  if (kinds.wasm && threads === 1) {
+    const wasm = await stepCase.prepareOurs('tfjs-wasm', threads).catch((error: Error) => error);
+    if (wasm instanceof Error) console.log(`!!! tfjs-wasm was NOT measured: ${wasm.message}`);
+    else contenders.push(timed('TensorFlow.js on WASM', wasm, SLOW_TURNS));
+  }
+  return contenders;
+}
+
+function timed(label: string, step: PreparedStep, turns: number = TURNS): Contender {
+  return {
+    label,
+    turns,
+    run: () => timeMs(() => step.run()),
+    dispose: () => step.dispose(),
+  };
+}
+
+function report(
+  { flop, items, unit }: StepCase,
+  contenders: readonly Contender[],
+  times: readonly (readonly number[])[],
+  productGflops: number,
+): void {
+  const ours = median(times[0]!);
+  for (const [index, { label }] of contenders.entries()) {
+    const ms = median(times[index]!);
+    const gflops = flop / ms / 1e6;
+    const ratio = index === 0 ? '' : `   ours is ${(ms / ours).toFixed(2)} × as fast`;
+    console.log(
+      `${label.padEnd(38)} ${ms.toFixed(0).padStart(6)} ms ` +
+        `${((1000 * items) / ms).toFixed(0).padStart(6)} ${unit}/s ` +
+        `${gflops.toFixed(1).padStart(6)} GFLOP/s ` +
+        `${((100 * gflops) / productGflops).toFixed(0).padStart(3)} % of the product rate${ratio}`,
+    );
+  }
+  console.log(`the machine’s product rate: ${productGflops.toFixed(1)} GFLOP/s`);
+}
