@@ -7,6 +7,7 @@ import { createMemoryBus } from './bus/memory-bus.ts';
 import type { NatsOptions } from './bus/nats-options.ts';
 import { addressOf, createHandle, type Handle } from './calls/handle.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { ActorChild, type StartProcess } from './nodes/actor-child.ts';
 import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
 import { definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
@@ -23,9 +24,9 @@ const STOP_TIMEOUT_MS = 5_000;
 export interface SystemOptions {
   /**
    * `memory`: this process only, actors inline. `local`: this host, actors in child processes, no
-   * server. `nats`: every host that joins the namespace. A connected Bus: for tests and simulations.
+   * server. `nats`: every host that joins the namespace. `connected`: for tests and simulations.
    */
-  readonly bus: 'memory' | 'local' | { readonly nats: NatsOptions } | { readonly connected: Bus };
+  readonly bus: 'memory' | 'local' | { readonly nats: NatsOptions } | ConnectedBus;
   /** Systems of one namespace see each other's nodes and share actor names. Default `default`. */
   readonly namespace?: string;
   /** Default: the host's name. */
@@ -37,12 +38,20 @@ export interface SystemOptions {
   readonly resources?: Resources;
   /** URLs of the modules whose actors may be instantiated on this node, by other owners too. */
   readonly modules?: readonly string[];
+  /** Actor types that may be instantiated on this node beside those of `modules`. */
+  readonly actors?: readonly AnyActorDefinition[];
   /** Default: in memory, so that states outlive actors but not this process. */
   readonly checkpoints?: CheckpointStore;
   readonly clock?: Clock;
   readonly log?: (entry: LogEntry) => void;
   /** Processes kept ready after the first was needed. Default 1. */
   readonly warmProcesses?: number;
+}
+
+export interface ConnectedBus {
+  readonly connected: Bus;
+  /** Makes processes for actors; without it all actors live inline. */
+  readonly startProcess?: StartProcess;
 }
 
 /** A host process's part of an actor system: it owns the actors that it spawns. */
@@ -81,7 +90,7 @@ export interface System {
 
 interface Connection {
   readonly bus: Bus;
-  readonly access: BusAccess | undefined;
+  readonly startProcess: StartProcess | undefined;
   readonly shared: boolean;
   close(): Promise<void>;
 }
@@ -92,19 +101,20 @@ export async function createSystem(options: SystemOptions): Promise<System> {
   const connection = await connect(options.bus, nodeId);
   try {
     const listeners = new Set<(event: ActorEvent) => void>();
+    const actors = options.actors ?? [];
     const modules = options.modules ?? [];
     const log = options.log ?? (() => {});
     const host = new HostNode({
       bus: connection.bus,
-      access: connection.access,
+      startProcess: connection.startProcess,
       shared: connection.shared,
       namespace: options.namespace ?? 'default',
       nodeId,
       nodeName: options.nodeName ?? hostname(),
       labels: options.labels ?? {},
       resources: options.resources ?? { cpu: availableParallelism(), memoryBytes: totalmem() },
-      modules,
-      definitions: connection.shared ? await collectDefinitions(modules) : new Map(),
+      modules: [...modules, ...actors.map(({ module }) => module)],
+      definitions: connection.shared ? await collectDefinitions(modules, actors) : new Map(),
       checkpoints: options.checkpoints ?? createMemoryCheckpointStore(),
       clock: options.clock ?? systemClock,
       warmProcesses: options.warmProcesses ?? 1,
@@ -182,26 +192,36 @@ function createFacade(
 async function connect(bus: SystemOptions['bus'], nodeId: string): Promise<Connection> {
   if (bus === 'memory') {
     const memory = createMemoryBus();
-    return { bus: memory, access: undefined, shared: false, close: () => memory.close() };
+    return { bus: memory, startProcess: undefined, shared: false, close: () => memory.close() };
   }
   if (bus === 'local') {
     const hub = await startLocalHub();
-    const access = { kind: 'local', socketPath: hub.socketPath } as const;
-    return { bus: hub.connect(), access, shared: false, close: () => hub.close() };
+    const startProcess = childStarter({ kind: 'local', socketPath: hub.socketPath });
+    return { bus: hub.connect(), startProcess, shared: false, close: () => hub.close() };
   }
   if ('connected' in bus) {
-    const { connected } = bus;
-    return { bus: connected, access: undefined, shared: true, close: () => connected.close() };
+    const { connected, startProcess } = bus;
+    return { bus: connected, startProcess, shared: true, close: () => connected.close() };
   }
   const access = { kind: 'nats', options: bus.nats } as const;
   const nats = await connectBus(access, `node-${nodeId}`);
-  return { bus: nats, access, shared: true, close: () => nats.close() };
+  return {
+    bus: nats,
+    startProcess: childStarter(access),
+    shared: true,
+    close: () => nats.close(),
+  };
+}
+
+function childStarter(access: BusAccess): StartProcess {
+  return (order) => new ActorChild({ ...order, access });
 }
 
 async function collectDefinitions(
   modules: readonly string[],
+  actors: readonly AnyActorDefinition[],
 ): Promise<ReadonlyMap<string, AnyActorDefinition>> {
-  const definitions = new Map<string, AnyActorDefinition>();
+  const definitions = new Map(actors.map((definition) => [definition.type, definition]));
   for (const module of modules) {
     for (const definition of await definitionsOf(module)) {
       const known = definitions.get(definition.type);

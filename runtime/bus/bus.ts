@@ -1,5 +1,7 @@
+import type { Clock } from '../clock.ts';
+
 /** The buses that carry messages between actors; everything above this file is the same on each. */
-export type BusKind = 'memory' | 'local' | 'nats';
+export type BusKind = 'memory' | 'local' | 'nats' | 'simulated';
 
 /** `disconnected` is passing: the bus reconnects by itself until it is `closed`. */
 export type BusStatus =
@@ -50,6 +52,8 @@ export interface Subscription {
  */
 export interface Bus {
   readonly kind: BusKind;
+  /** Deadlines on this bus run by it. */
+  readonly clock: Clock;
   /** The largest `data` of one message. Larger values go through `chunks.ts`. */
   readonly payloadBytesMax: number;
 

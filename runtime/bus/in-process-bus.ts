@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type {
   Bus,
   BusKind,
@@ -21,11 +22,14 @@ const MESSAGE_OVERHEAD_BYTES = 128;
 
 export interface InProcessBusOptions {
   readonly kind: BusKind;
+  readonly clock: Clock;
   readonly router: Router;
   /** Unique among the router's connections. */
   readonly name: string;
   readonly payloadBytesMax: number;
   readonly pendingBytesMax: number;
+  /** Runs what is handed to it soon, but not at once. Default: as a microtask, mostly. */
+  defer?(run: () => void): void;
 }
 
 interface Delivery {
@@ -36,10 +40,12 @@ interface Delivery {
 /** A connection to a router of the same process. */
 export class InProcessBus implements Bus, Port {
   readonly kind: BusKind;
+  readonly clock: Clock;
   readonly payloadBytesMax: number;
   readonly #router: Router;
   readonly #inbox: string;
   readonly #pendingBytesMax: number;
+  readonly #defer: (run: () => void) => void;
   readonly #status = new StatusListeners();
   readonly #requests: RequestTable;
   readonly #handlers = new Map<number, (message: BusMessage) => void>();
@@ -47,7 +53,6 @@ export class InProcessBus implements Bus, Port {
   #pending: Delivery[] = [];
   #pendingBytes = 0;
   #scheduled = false;
-  #runs = 0;
   #lastId = 0;
   #lastInbox = 0;
   #state: 'open' | 'draining' | 'closed' = 'open';
@@ -56,11 +61,13 @@ export class InProcessBus implements Bus, Port {
 
   constructor(options: InProcessBusOptions) {
     this.kind = options.kind;
+    this.clock = options.clock;
     this.payloadBytesMax = options.payloadBytesMax;
     this.#router = options.router;
     this.#pendingBytesMax = options.pendingBytesMax;
+    this.#defer = options.defer ?? createDeferral();
     this.#inbox = `_INBOX.${options.name}`;
-    this.#requests = new RequestTable(`${this.#inbox}.r`);
+    this.#requests = new RequestTable(`${this.#inbox}.r`, options.clock);
     this.#listen(this.#requests.pattern, (message) => this.#requests.settle(message));
   }
 
@@ -174,9 +181,7 @@ export class InProcessBus implements Bus, Port {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#runs += 1;
-    if (this.#runs % MICROTASK_RUNS_MAX > 0) queueMicrotask(() => this.#handlePending());
-    else setImmediate(() => this.#handlePending());
+    this.#defer(() => this.#handlePending());
   }
 
   #handlePending(): void {
@@ -204,4 +209,13 @@ function toBusMessage(message: RoutedMessage, into: Uint8Array | undefined): Bus
   const { subject, replySubject } = message;
   const data = joinPieces(message, into);
   return replySubject === undefined ? { subject, data } : { subject, data, replySubject };
+}
+
+function createDeferral(): (run: () => void) => void {
+  let runs = 0;
+  return (run) => {
+    runs += 1;
+    if (runs % MICROTASK_RUNS_MAX > 0) queueMicrotask(run);
+    else setImmediate(run);
+  };
 }

@@ -5,6 +5,7 @@ import {
   type CodistillError,
   DeadlineError,
 } from '../../errors.ts';
+import { systemClock } from '../clock.ts';
 import type {
   Bus,
   BusMessage,
@@ -53,6 +54,7 @@ interface Waiter {
 
 class LocalBus implements Bus {
   readonly kind = 'local';
+  readonly clock = systemClock;
   payloadBytesMax = 0;
   readonly #socketPath: string;
   readonly #socket: Socket;
@@ -255,7 +257,7 @@ class LocalBus implements Bus {
     this.#state = 'open';
     this.payloadBytesMax = payloadBytesMax;
     this.#inbox = `_INBOX.${name}`;
-    const requests = new RequestTable(`${this.#inbox}.r`);
+    const requests = new RequestTable(`${this.#inbox}.r`, systemClock);
     this.#requests = requests;
     this.subscribe(requests.pattern, (message) => requests.settle(message));
     this.#welcome?.resolve();

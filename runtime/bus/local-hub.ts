@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BusClosedError, BusUnavailableError } from '../../errors.ts';
+import { systemClock } from '../clock.ts';
 import type { Bus } from './bus.ts';
 import { HubConnection } from './hub-connection.ts';
 import { InProcessBus } from './in-process-bus.ts';
@@ -84,7 +85,13 @@ export async function startLocalHub(options: LocalHubOptions = {}): Promise<Loca
     connect() {
       if (closing) throw new BusClosedError(`The local hub at ${socketPath} was closed.`);
       connections += 1;
-      const bus = new InProcessBus({ kind: 'local', router, name: `c${connections}`, ...limits });
+      const bus = new InProcessBus({
+        kind: 'local',
+        clock: systemClock,
+        router,
+        name: `c${connections}`,
+        ...limits,
+      });
       inProcess.add(bus);
       bus.onStatus(({ type }) => void (type === 'closed' && inProcess.delete(bus)));
       return bus;

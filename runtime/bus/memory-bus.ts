@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../clock.ts';
 import type { Bus } from './bus.ts';
 import { InProcessBus } from './in-process-bus.ts';
 import { Router } from './router.ts';
@@ -7,6 +8,8 @@ export interface MemoryNetworkOptions {
   readonly payloadBytesMax?: number;
   /** What one connection may leave unhandled before its further messages are dropped. */
   readonly pendingBytesMax?: number;
+  /** Default: the process's own. */
+  readonly clock?: Clock;
 }
 
 export interface MemoryNetwork {
@@ -15,14 +18,15 @@ export interface MemoryNetwork {
 
 /** Connections of one process that reach each other and nobody else. */
 export function createMemoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
-  const { payloadBytesMax = 8 << 20, pendingBytesMax = 64 << 20 } = options;
+  const { payloadBytesMax = 8 << 20, pendingBytesMax = 64 << 20, clock = systemClock } = options;
   const router = new Router();
   let connections = 0;
   return {
     connect() {
       connections += 1;
       const name = `m${connections}`;
-      return new InProcessBus({ kind: 'memory', router, name, payloadBytesMax, pendingBytesMax });
+      const limits = { payloadBytesMax, pendingBytesMax };
+      return new InProcessBus({ kind: 'memory', clock, router, name, ...limits });
     },
   };
 }

@@ -10,6 +10,7 @@ import {
   type Status,
 } from '@nats-io/transport-node';
 import { BusClosedError, BusUnavailableError, DeadlineError } from '../../errors.ts';
+import { systemClock } from '../clock.ts';
 import type {
   Bus,
   BusMessage,
@@ -95,6 +96,7 @@ interface WaitingRequest {
 
 class NatsBus implements Bus {
   readonly kind = 'nats';
+  readonly clock = systemClock;
   readonly #connection: NatsConnection;
   readonly #target: NatsTarget;
   readonly #status = new StatusListeners();
@@ -113,7 +115,7 @@ class NatsBus implements Bus {
   constructor(connection: NatsConnection, target: NatsTarget) {
     this.#connection = connection;
     this.#target = target;
-    this.#requests = new RequestTable(createInbox());
+    this.#requests = new RequestTable(createInbox(), systemClock);
     this.#readLimits();
     connection.subscribe(this.#requests.pattern, {
       callback: (error, message) => {

@@ -1,4 +1,5 @@
 import { DeadlineError, NoResponderError } from '../../errors.ts';
+import type { Clock } from '../clock.ts';
 import type { BusMessage, RequestOptions } from './bus.ts';
 
 /** A longer timer would fire at once. */
@@ -17,12 +18,14 @@ interface Pending {
  */
 export class RequestTable {
   readonly #inbox: string;
+  readonly #clock: Clock;
   readonly #pending = new Map<string, Pending>();
   #lastId = 0;
 
   /** @param inbox a subject prefix that nobody else uses. */
-  constructor(inbox: string) {
+  constructor(inbox: string, clock: Clock) {
     this.#inbox = inbox;
+    this.#clock = clock;
   }
 
   get pattern(): string {
@@ -54,7 +57,7 @@ export class RequestTable {
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         this.#pending.delete(replySubject);
-        clearTimeout(timer);
+        timer.cancel();
         signal?.removeEventListener('abort', abort);
       };
       const fail = (error: unknown): void => {
@@ -62,7 +65,7 @@ export class RequestTable {
         reject(error);
       };
       const abort = (): void => fail(signal?.reason);
-      const timer = setTimeout(
+      const timer = this.#clock.setTimeout(
         () => {
           fail(new DeadlineError(`No answer on "${subject}" within ${timeoutMs} ms.`));
         },

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DeathCause } from '../../errors.ts';
 import { type Clock, delay } from '../clock.ts';
-import type { ProcessBoot } from './process-boot.ts';
+import type { BusAccess, ProcessBoot } from './process-boot.ts';
 
 const OUTPUT_LINES_MAX = 20;
 const LINE_CHARACTERS_MAX = 500;
@@ -14,22 +14,50 @@ const LINE_CHARACTERS_MAX = 500;
 const OUTPUT_GRACE_MS = 200;
 const PAGE_BYTES = 4096;
 
-export interface ActorChildOptions {
-  readonly boot: ProcessBoot;
+/** A process that waits for an actor or runs one, as its node sees it. */
+export interface ActorProcess {
+  readonly processId: string;
+  readonly modules: readonly string[];
+  /** Resolves with why the process ended. */
+  readonly exited: Promise<DeathCause>;
+  /** 0 if the process could not even be started. */
+  readonly pid: number;
+  readonly alive: boolean;
+  /** Rejects when the process ends before it is ready. */
+  readonly ready: Promise<void>;
+  noteReady(): void;
+  /** @param niceness -20 to 19; raising a priority above normal needs rights that are often absent. */
+  setNiceness(niceness: number): void;
+  /** Ends the process at once; `exited` follows. */
+  kill(): void;
+  /** Tells the process that it is not needed; it ends by itself when it can. */
+  dismiss(): void;
+  /** Looks at the memory in use, to have a figure if the process is killed for it. */
+  sampleMemory(): Promise<void>;
+}
+
+/** What makes a process: a child of this one, or in a simulation something that acts like it. */
+export type StartProcess = (order: ProcessOrder) => ActorProcess;
+
+export interface ProcessOrder {
+  readonly boot: Omit<ProcessBoot, 'bus'>;
   readonly environment: Readonly<Record<string, string>>;
   readonly clock: Clock;
   /** Each line that the process writes. */
   onOutput(line: string): void;
 }
 
+export interface ActorChildOptions extends ProcessOrder {
+  readonly access: BusAccess;
+}
+
 /**
- * A child process that waits for an actor or runs one. It is told what it needs, credentials
- * included, through its standard input, whose end also tells it that we are gone.
+ * A child process, which is told what it needs, credentials included, through its standard input,
+ * whose end also tells it that we are gone.
  */
-export class ActorChild {
+export class ActorChild implements ActorProcess {
   readonly processId: string;
   readonly modules: readonly string[];
-  /** Resolves with why the process ended. */
   readonly exited: Promise<DeathCause>;
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #ready = Promise.withResolvers<void>();
@@ -37,7 +65,7 @@ export class ActorChild {
   #rssBytes: number | undefined;
   #alive = true;
 
-  constructor({ boot, environment, clock, onOutput }: ActorChildOptions) {
+  constructor({ access, boot, environment, clock, onOutput }: ActorChildOptions) {
     this.processId = boot.processId;
     this.modules = boot.modules;
     this.#process = spawn(process.execPath, commandLine(), {
@@ -46,7 +74,7 @@ export class ActorChild {
     });
     // A process that dies at once closes the pipe that we write into; its exit tells more.
     this.#process.stdin.on('error', () => {});
-    this.#process.stdin.write(`${JSON.stringify(boot)}\n`);
+    this.#process.stdin.write(`${JSON.stringify({ bus: access, ...boot })}\n`);
     for (const pipe of [this.#process.stdout, this.#process.stderr]) {
       createInterface({ input: pipe }).on('line', (line) => {
         this.#keepLine(line);
@@ -56,7 +84,6 @@ export class ActorChild {
     this.exited = this.#watchExit(clock);
   }
 
-  /** 0 if the process could not even be started. */
   get pid(): number {
     return this.#process.pid ?? 0;
   }
@@ -65,7 +92,6 @@ export class ActorChild {
     return this.#alive;
   }
 
-  /** Rejects when the process ends before it is ready. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
@@ -74,22 +100,18 @@ export class ActorChild {
     this.#ready.resolve();
   }
 
-  /** @param niceness -20 to 19; raising a priority above normal needs rights that are often absent. */
   setNiceness(niceness: number): void {
     setPriority(this.pid, niceness);
   }
 
-  /** Ends the process at once; `exited` follows. */
   kill(): void {
     if (this.#alive) this.#process.kill('SIGKILL');
   }
 
-  /** Tells the process that it is not needed; it ends by itself when it can. */
   dismiss(): void {
     this.#process.stdin.end();
   }
 
-  /** Looks at the memory in use, to have a figure if the process is killed for it. */
   async sampleMemory(): Promise<void> {
     if (process.platform !== 'linux' || !this.#alive) return;
     const text = await readFile(`/proc/${this.pid}/statm`, 'utf8').catch(() => '');

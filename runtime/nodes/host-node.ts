@@ -13,10 +13,10 @@ import {
   type StartMessage,
   type WireMessage,
 } from '../wire/wire.ts';
+import type { StartProcess } from './actor-child.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { Membership } from './membership.ts';
 import { Node, START_TIMEOUT_MS } from './node.ts';
-import type { BusAccess } from './process-boot.ts';
 import { ProcessPool } from './process-pool.ts';
 import { type ActorEvent, Supervisor } from './supervisor.ts';
 
@@ -36,8 +36,8 @@ export interface LogEntry {
 
 export interface HostNodeOptions {
   readonly bus: Bus;
-  /** How child processes reach the bus; absent where they can't. */
-  readonly access: BusAccess | undefined;
+  /** Absent where actors can only live inline. */
+  readonly startProcess: StartProcess | undefined;
   /** Other systems may be on the same bus. */
   readonly shared: boolean;
   readonly namespace: string;
@@ -46,7 +46,7 @@ export interface HostNodeOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly resources: Resources;
   readonly modules: readonly string[];
-  /** From `modules`, by type. */
+  /** What may be instantiated for other owners, by type. */
   readonly definitions: ReadonlyMap<string, AnyActorDefinition>;
   readonly checkpoints: CheckpointStore;
   readonly clock: Clock;
@@ -73,7 +73,7 @@ export class HostNode {
     this.endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock) };
     const { endpoint } = this;
     this.caller = new Caller(endpoint, (address) => this.supervisor.locateHere(address));
-    this.#pool = options.access && this.#createPool(options.access);
+    this.#pool = options.startProcess && this.#createPool(options.startProcess);
     const warn = (message: string): void => options.log({ level: 'warning', message });
     this.node = new Node({
       endpoint,
@@ -133,10 +133,11 @@ export class HostNode {
     this.endpoint.link.close();
   }
 
-  #createPool(access: BusAccess): ProcessPool {
+  #createPool(startProcess: StartProcess): ProcessPool {
     const { clock, namespace, nodeId, modules, warmProcesses, log } = this.#options;
     const pool = new ProcessPool({
-      boot: { bus: access, namespace, nodeId },
+      boot: { namespace, nodeId },
+      startProcess,
       clock,
       idleMax: warmProcesses,
       createProcessId: () => {

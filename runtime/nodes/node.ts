@@ -6,7 +6,7 @@ import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
 import type { CallPath } from '../calls/handle.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import { encodeMessage, type Resources, type StartMessage, type StartValue } from '../wire/wire.ts';
-import type { ActorChild } from './actor-child.ts';
+import type { ActorProcess } from './actor-child.ts';
 import { checkFree, freeResources } from './placement.ts';
 import type { ProcessPool } from './process-pool.ts';
 
@@ -27,7 +27,7 @@ export interface NodeOptions {
 interface HostedActor {
   readonly start: StartMessage;
   readonly started: Promise<number>;
-  child: ActorChild | undefined;
+  child: ActorProcess | undefined;
   host: ActorHost | undefined;
   /** It is meant to end: by its owner's wish, or because the owner is gone. */
   stopping: boolean;
@@ -177,7 +177,7 @@ export class Node {
     return child.pid;
   }
 
-  #setNiceness(child: ActorChild, niceness: number, name: string): void {
+  #setNiceness(child: ActorProcess, niceness: number, name: string): void {
     try {
       child.setNiceness(niceness);
     } catch (error) {

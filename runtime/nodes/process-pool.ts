@@ -1,16 +1,17 @@
 import { DeadlineError } from '../../errors.ts';
 import { type Clock, type ClockTimer, delay, repeat } from '../clock.ts';
-import { ActorChild } from './actor-child.ts';
+import type { ActorProcess, StartProcess } from './actor-child.ts';
 import type { ProcessBoot } from './process-boot.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 const SAMPLE_MS = 1_000;
 
 export interface ProcessPoolOptions {
-  readonly boot: Omit<ProcessBoot, 'processId' | 'modules'>;
+  readonly boot: Pick<ProcessBoot, 'namespace' | 'nodeId'>;
   readonly clock: Clock;
   /** Processes kept ready, at most. */
   readonly idleMax: number;
+  readonly startProcess: StartProcess;
   /** A word that nobody else uses, for the next process. */
   createProcessId(): string;
   onOutput(processId: string, line: string): void;
@@ -20,8 +21,8 @@ export interface ProcessPoolOptions {
 export class ProcessPool {
   readonly #options: ProcessPoolOptions;
   readonly #modules = new Set<string>();
-  readonly #children = new Map<string, ActorChild>();
-  readonly #idle: ActorChild[] = [];
+  readonly #children = new Map<string, ActorProcess>();
+  readonly #idle: ActorProcess[] = [];
   #sampling: ClockTimer | undefined;
   #closed = false;
 
@@ -41,7 +42,7 @@ export class ProcessPool {
   async take(
     module: string,
     environment: Readonly<Record<string, string>> | undefined,
-  ): Promise<ActorChild> {
+  ): Promise<ActorProcess> {
     this.allow(module);
     const warm = environment === undefined ? this.#takeIdle(module) : undefined;
     const child = warm ?? this.#start(environment ?? {});
@@ -73,7 +74,7 @@ export class ProcessPool {
     await grace;
   }
 
-  #takeIdle(module: string): ActorChild | undefined {
+  #takeIdle(module: string): ActorProcess | undefined {
     const child = this.#idle.shift();
     if (child === undefined || (child.alive && child.modules.includes(module))) return child;
     // Started before this module was allowed: of no use to anybody any more.
@@ -92,10 +93,10 @@ export class ProcessPool {
     void child.exited.then(forget);
   }
 
-  #start(environment: Readonly<Record<string, string>>): ActorChild {
-    const { boot, clock, createProcessId, onOutput } = this.#options;
+  #start(environment: Readonly<Record<string, string>>): ActorProcess {
+    const { boot, clock, createProcessId, startProcess, onOutput } = this.#options;
     const processId = createProcessId();
-    const child = new ActorChild({
+    const child = startProcess({
       boot: { ...boot, processId, modules: [...this.#modules] },
       environment,
       clock,
@@ -107,7 +108,7 @@ export class ProcessPool {
     return child;
   }
 
-  async #untilReady(child: ActorChild): Promise<void> {
+  async #untilReady(child: ActorProcess): Promise<void> {
     const enough = new AbortController();
     const late = delay(this.#options.clock, READY_TIMEOUT_MS, enough.signal).then(() => {
       child.kill();

@@ -1,11 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { DamagedDataError, DeadlineError, NoResponderError } from '../../errors.ts';
 import type { Bus, BusMessage } from '../bus/bus.ts';
+import { delay } from '../clock.ts';
 import { type ChunkRequest, decodeChunkRequest, encodeChunkRequest } from './chunk-request.ts';
 
 /** Over NATS larger chunks gain nothing, over a Unix socket they do (measured). */
-const CHUNK_BYTES = { memory: 1 << 20, local: 1 << 20, nats: 256 << 10 } as const;
+const CHUNK_BYTES = {
+  memory: 1 << 20,
+  local: 1 << 20,
+  nats: 256 << 10,
+  simulated: 256 << 10,
+} as const;
 /** Far below what a server holds for a slow consumer before it cuts it off. */
 const IN_FLIGHT_BYTES_MAX = 4 << 20;
 /** Small chunks gain nothing from more requests at once. */
@@ -19,7 +24,7 @@ const CONFIRM_ATTEMPTS = 3;
 const NO_BYTES: Uint8Array = new Uint8Array();
 const RETRY_MS_MAX = 15_000;
 /** A sender on NATS may just be reconnecting; on one host a silent sender is a dead one. */
-const ABSENCE_MS = { memory: 0, local: 0, nats: 3_000 } as const;
+const ABSENCE_MS = { memory: 0, local: 0, nats: 3_000, simulated: 3_000 } as const;
 const ABSENCE_RETRY_MS = 200;
 
 /** Plain data that names a value on offer. */
@@ -69,11 +74,11 @@ export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions):
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   done.catch(() => undefined);
   const settle = (finish: () => void): void => {
-    clearTimeout(timer);
+    timer.cancel();
     subscription.unsubscribe();
     finish();
   };
-  const timer = setTimeout(() => {
+  const timer = bus.clock.setTimeout(() => {
     const what = `${bytes.length} bytes from ${subject}`;
     const error = new DeadlineError(`No receiver fetched ${what} in ${options.timeoutMs} ms.`);
     settle(() => reject(error));
@@ -151,7 +156,7 @@ export async function fetchChunks(
   checkReference(reference, options.bytesMax ?? FETCH_BYTES_MAX);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const timer = setTimeout(() => {
+  const timer = bus.clock.setTimeout(() => {
     const what = `${reference.byteLength} bytes from ${reference.subject}`;
     stop.abort(new DeadlineError(`${what} did not arrive in ${options.timeoutMs} ms.`));
   }, options.timeoutMs);
@@ -162,7 +167,7 @@ export async function fetchChunks(
     stop.abort(error);
     throw error;
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
 
@@ -283,7 +288,7 @@ class ChunkFetch {
         } catch (error) {
           if (!(error instanceof NoResponderError)) throw error;
           if (absentMs >= ABSENCE_MS[this.#bus.kind]) throw withdrawn(subject, error);
-          await delay(ABSENCE_RETRY_MS, undefined, { signal: this.#signal });
+          await delay(this.#bus.clock, ABSENCE_RETRY_MS, this.#signal);
           absentMs += ABSENCE_RETRY_MS;
         }
       }

@@ -11,6 +11,7 @@ export function withFaultyAnswers(bus: Bus, fault: Fault): Bus {
   let ordinal = 0;
   return {
     kind: bus.kind,
+    clock: bus.clock,
     payloadBytesMax: bus.payloadBytesMax,
     publish: (...args) => bus.publish(...args),
     subscribe: (...args) => bus.subscribe(...args),

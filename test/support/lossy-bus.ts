@@ -23,6 +23,7 @@ export function withFaults(bus: Bus, random: () => number, faults: Faults): Bus 
   let held: (() => void) | undefined;
   return {
     kind: bus.kind,
+    clock: bus.clock,
     payloadBytesMax: bus.payloadBytesMax,
     publish(subject, data, options) {
       const send = (): void => {

@@ -1,0 +1,97 @@
+import { UnknownActorTypeError } from '../../errors.ts';
+import type { AnyActorDefinition } from '../actor.ts';
+import { ActorHost } from '../calls/actor-host.ts';
+import { Caller } from '../calls/caller.ts';
+import { requestControl, serveControl } from '../calls/control.ts';
+import { type Endpoint, openCarried } from '../calls/endpoint.ts';
+import { incarnationOf, subjects } from '../wire/address.ts';
+import {
+  encodeMessage,
+  parseStartValue,
+  type StartMessage,
+  type WireMessage,
+} from '../wire/wire.ts';
+
+const READY_TIMEOUT_MS = 30_000;
+const FETCH_TIMEOUT_MS = 60_000;
+
+export interface ActorRunnerOptions {
+  readonly endpoint: Endpoint;
+  readonly processId: string;
+  readonly pid: number;
+  /** The only modules that actors are taken from. */
+  readonly modules: readonly string[];
+  /** The definition of a type that one of `modules` exports. */
+  find(modules: readonly string[], type: string): Promise<AnyActorDefinition | undefined>;
+  /** The actor was stopped and everything said: the process is to end. */
+  leave(): void;
+}
+
+/** The life of an actor's process: tells its node that it is ready, then runs the one actor it gets. */
+export class ActorRunner {
+  readonly #options: ActorRunnerOptions;
+  readonly #caller: Caller;
+  #started: { readonly incarnation: string; readonly answer: Promise<WireMessage> } | undefined;
+
+  constructor(options: ActorRunnerOptions) {
+    this.#options = options;
+    this.#caller = new Caller(options.endpoint);
+  }
+
+  /** Resolves when the node knows of this process. @throws what `requestControl` throws. */
+  async run(): Promise<void> {
+    const { endpoint, processId } = this.#options;
+    const { bus, namespace, nodeId } = endpoint;
+    serveControl(bus, subjects.process(namespace, processId), (message) =>
+      message.kind === 'start' ? this.#startOnce(message) : undefined,
+    );
+    await bus.flush();
+    await requestControl(
+      endpoint,
+      subjects.node(namespace, nodeId),
+      'done',
+      { bytes: encodeMessage({ kind: 'ready', processId }) },
+      { timeoutMs: READY_TIMEOUT_MS },
+    );
+  }
+
+  #startOnce(start: StartMessage): Promise<WireMessage> {
+    const incarnation = incarnationOf(start.owner, start.name, start.epoch);
+    // The request may come twice; another actor is refused: one process, one actor.
+    if (this.#started !== undefined && this.#started.incarnation !== incarnation) {
+      throw new Error(
+        `process ${this.#options.processId} runs ${this.#started.incarnation} already`,
+      );
+    }
+    this.#started ??= { incarnation, answer: this.#start(start) };
+    return this.#started.answer;
+  }
+
+  async #start(start: StartMessage): Promise<WireMessage> {
+    const { endpoint, find, pid } = this.#options;
+    const modules = this.#options.modules.filter(
+      (url) => start.module === undefined || url === start.module,
+    );
+    const definition = await find(modules, start.type);
+    if (definition === undefined) {
+      const searched =
+        modules.join(', ') || `none: ${start.module} is not among the allowed modules`;
+      throw new UnknownActorTypeError(
+        `no module exports an actor definition of type ${start.type}; searched: ${searched}`,
+      );
+    }
+    const value = await openCarried(endpoint.bus, start, { timeoutMs: FETCH_TIMEOUT_MS });
+    const { options, state } = parseStartValue(value);
+    const path = this.#caller;
+    const host = await ActorHost.start({ endpoint, path, definition, start, options, state });
+    void this.#leave(host);
+    return { kind: 'started', pid };
+  }
+
+  async #leave(host: ActorHost): Promise<void> {
+    await host.ended;
+    // The answer to the stop request must be out before the process is.
+    await this.#options.endpoint.bus.flush().catch(() => {});
+    this.#options.leave();
+  }
+}
