@@ -24,6 +24,7 @@ export { connectLocalBus } from './bus/local-bus.ts';
 export { type LocalHub, startLocalHub } from './bus/local-hub.ts';
 export { createMemoryBus, createMemoryNetwork, type MemoryNetwork } from './bus/memory-bus.ts';
 export type { NatsOptions, NatsTlsOptions } from './bus/nats-options.ts';
+export { CALL_DURATIONS_MS } from './calls/call-counters.ts';
 export {
   type ActorAddress,
   type CallOptions,
@@ -49,7 +50,22 @@ export type { LogEntry } from './nodes/host-node.ts';
 export type { NodeInfo } from './nodes/placement.ts';
 export type { SpawnOptions } from './nodes/spawn-options.ts';
 export type { ActorEvent } from './nodes/supervisor.ts';
+export type {
+  ActorFigures,
+  HostedFacts,
+  NodeInspection,
+  OwnedFacts,
+  PastEvent,
+} from './observe/inspection.ts';
+export {
+  createObserver,
+  type Inspection,
+  type InspectOptions,
+  type Observer,
+  type SilentNode,
+} from './observe/observer.ts';
 export { createSystem, type System, type SystemOptions } from './system.ts';
 export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './wire/chunks.ts';
 export { decodeFrame, encodeFrame } from './wire/frame.ts';
+export type { RuntimeEvent } from './wire/runtime-event.ts';
 export { PROTOCOL_VERSION, type Resources } from './wire/wire.ts';

@@ -15,6 +15,8 @@ import type { NodeInfo } from './nodes/placement.ts';
 import { type BusAccess, connectBus } from './nodes/process-boot.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ActorEvent } from './nodes/supervisor.ts';
+import type { NodeInspection } from './observe/inspection.ts';
+import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
 import type { Resources } from './wire/wire.ts';
 
 /** An actor that is asked to stop may take so long to dispose of what it holds. */
@@ -58,6 +60,8 @@ export interface ConnectedBus {
 export interface System {
   readonly nodeId: string;
   readonly busKind: BusKind;
+  /** Where other processes of this host reach the local bus; absent on other buses. */
+  readonly socketPath?: string;
   /**
    * Starts an actor and resolves when it takes calls. Its state is kept and it is restarted by this
    * system, which it does not outlive.
@@ -77,6 +81,10 @@ export interface System {
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<readonly NodeInfo[]>;
   onActorEvent(listener: (event: ActorEvent) => void): Subscription;
+  /** What all nodes of the namespace are and run, as each tells it. Nobody is disturbed by it. */
+  inspect(options?: InspectOptions): Promise<Inspection>;
+  /** The same of this node alone. */
+  inspectNode(): Promise<NodeInspection>;
   /** Of the bus: connected, disconnected, closed. */
   onStatus(listener: (status: BusStatus) => void): Subscription;
   /** Ends an actor of this system; it is killed if it doesn't end in time. */
@@ -92,6 +100,8 @@ interface Connection {
   readonly bus: Bus;
   readonly startProcess: StartProcess | undefined;
   readonly shared: boolean;
+  /** Of a local bus. */
+  readonly socketPath?: string;
   close(): Promise<void>;
 }
 
@@ -158,6 +168,7 @@ function createFacade(
   const system: System = {
     nodeId: endpoint.nodeId,
     busKind: connection.bus.kind,
+    ...(connection.socketPath !== undefined && { socketPath: connection.socketPath }),
     async spawn<Options, Actor>(
       definition: ActorDefinition<Options, Actor>,
       options: Options,
@@ -171,6 +182,11 @@ function createFacade(
       listeners.add(listener);
       return { unsubscribe: () => listeners.delete(listener) };
     },
+    async inspect(options) {
+      const observer = createObserver(endpoint);
+      return await observer.inspect(options).finally(() => observer.close());
+    },
+    inspectNode: () => host.inspector.inspect(0),
     onStatus: (listener) => connection.bus.onStatus(listener),
     async stop(handle, { timeoutMs = STOP_TIMEOUT_MS } = {}) {
       const { name, owner } = addressOf(handle);
@@ -196,8 +212,14 @@ async function connect(bus: SystemOptions['bus'], nodeId: string): Promise<Conne
   }
   if (bus === 'local') {
     const hub = await startLocalHub();
-    const startProcess = childStarter({ kind: 'local', socketPath: hub.socketPath });
-    return { bus: hub.connect(), startProcess, shared: false, close: () => hub.close() };
+    const { socketPath } = hub;
+    return {
+      bus: hub.connect(),
+      startProcess: childStarter({ kind: 'local', socketPath }),
+      shared: false,
+      socketPath,
+      close: () => hub.close(),
+    };
   }
   if ('connected' in bus) {
     const { connected, startProcess } = bus;

@@ -2,6 +2,7 @@ import { DeadlineError } from '../../errors.ts';
 import type { ActorContext, ActorLifecycle, AnyActorDefinition } from '../actor.ts';
 import type { BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
+import type { ActorFigures } from '../observe/inspection.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type WireMessage,
 } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
+import { CallCounters } from './call-counters.ts';
 import { CallServer } from './call-server.ts';
 import { requestControl } from './control.ts';
 import { type Endpoint, encodeCarrying } from './endpoint.ts';
@@ -40,6 +42,8 @@ export class ActorHost {
   readonly incarnation: string;
   readonly #options: ActorHostOptions;
   readonly #mailbox: Mailbox;
+  readonly #counters = new CallCounters();
+  readonly #startedAt: number;
   readonly #stopping = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
   #instance: ActorLifecycle = {};
@@ -64,6 +68,12 @@ export class ActorHost {
     this.incarnation = incarnationOf(owner, name, epoch);
     this.#options = options;
     this.#mailbox = new Mailbox(mailboxMessagesMax);
+    this.#startedAt = options.endpoint.clock.now();
+  }
+
+  get figures(): ActorFigures {
+    const uptimeMs = this.#options.endpoint.clock.now() - this.#startedAt;
+    return { uptimeMs, waiting: this.#mailbox.waiting, ...this.#counters };
   }
 
   /** Resolves after the actor was stopped over the bus, or stopped itself as outdated. */
@@ -125,6 +135,7 @@ export class ActorHost {
       methods: definition.methods,
       instance,
       mailbox: this.#mailbox,
+      counters: this.#counters,
     });
     const subject = subjects.actor(endpoint.namespace, start.name);
     this.#subscription = endpoint.bus.subscribe(subject, (message) => this.#receive(message));
@@ -196,7 +207,10 @@ export class ActorHost {
       if (message.to !== this.incarnation) this.#noteOther(message.to);
       else if (message.kind === 'drain' || message.kind === 'stop') {
         void this.#control(message, busMessage.replySubject);
-      } else this.#calls?.receive(message);
+      } else {
+        this.#counters.receivedBytes += busMessage.data.length;
+        this.#calls?.receive(message);
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import {
   type WireMessage,
 } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
+import type { CallCounters } from './call-counters.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';
 import type { Mailbox } from './mailbox.ts';
@@ -36,6 +37,7 @@ export interface CallServerOptions {
   readonly methods: { readonly [method: string]: MethodKind | undefined };
   readonly instance: object;
   readonly mailbox: Mailbox;
+  readonly counters: CallCounters;
 }
 
 /** Takes one actor's calls and streams from its callers, runs them and answers. */
@@ -125,6 +127,7 @@ export class CallServer {
     const { message } = call;
     if (message.chunks === undefined) return this.#invoke(call, message.value);
     const { timeoutMs } = message;
+    this.#options.counters.receivedBytes += message.chunks.byteLength;
     return Promise.resolve(openCarried(this.#options.endpoint.bus, message, { timeoutMs })).then(
       (args) => this.#invoke(call, args),
       (error: unknown) => this.#answerError(call, error),
@@ -138,10 +141,10 @@ export class CallServer {
     try {
       const result = this.#apply(call.message.method, args, context);
       if (isPromiseLike(result)) return this.#settle(call, result, context);
-      context.release();
+      this.#finish(context);
       this.#answer(call, result);
     } catch (error) {
-      context.release();
+      this.#finish(context);
       this.#answerError(call, error);
     }
   }
@@ -152,12 +155,18 @@ export class CallServer {
     context: ServedCall,
   ): Promise<void> {
     try {
-      this.#answer(call, await result);
+      const value = await result;
+      this.#finish(context);
+      this.#answer(call, value);
     } catch (error) {
+      this.#finish(context);
       this.#answerError(call, error);
-    } finally {
-      context.release();
     }
+  }
+
+  #finish(context: ServedCall): void {
+    context.release();
+    this.#options.counters.noteDuration(context.elapsedMs);
   }
 
   #apply(method: string, args: unknown, context: ServedCall): unknown {
@@ -234,6 +243,7 @@ export class CallServer {
     const build = (carried: Carried): ReplyMessage => ({ kind: 'reply', of, seq, ...carried });
     try {
       this.#send(call, this.#encode(value, timeoutMs, build));
+      this.#options.counters.done += 1;
     } catch (error) {
       // The method worked, but what it returned can't be sent.
       this.#answerError(call, error);
@@ -242,7 +252,8 @@ export class CallServer {
 
   #answerError(call: ReceivedCall, thrown: unknown): void {
     const { seq } = call.message;
-    const of = this.#options.incarnation;
+    const { incarnation: of, counters } = this.#options;
+    counters.failed += 1;
     this.#send(call, encodeMessage({ kind: 'reply', of, seq, error: toWireError(thrown) }));
   }
 
@@ -252,11 +263,15 @@ export class CallServer {
   }
 
   #encode(value: unknown, timeoutMs: number, build: (carried: Carried) => WireMessage): Uint8Array {
-    const { bus } = this.#options.endpoint;
-    return encodeCarrying(bus, packHandles(value), Math.min(timeoutMs, OFFER_MS_MAX), build).bytes;
+    const { endpoint, counters } = this.#options;
+    const offerMs = Math.min(timeoutMs, OFFER_MS_MAX);
+    const { bytes, frame } = encodeCarrying(endpoint.bus, packHandles(value), offerMs, build);
+    if (frame !== undefined) counters.sentBytes += frame.length;
+    return bytes;
   }
 
   #publish(subject: string, bytes: Uint8Array): void {
+    this.#options.counters.sentBytes += bytes.length;
     try {
       this.#options.endpoint.bus.publish(subject, bytes);
     } catch (error) {

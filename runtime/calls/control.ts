@@ -3,7 +3,7 @@ import type { Bus, BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
 import { decodeMessage, encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { fromWireError, toWireError } from '../wire/wire-error.ts';
-import type { Endpoint, Parcel } from './endpoint.ts';
+import { type Endpoint, encodeCarrying, type Parcel } from './endpoint.ts';
 
 /** One attempt of a request; a lost one is noticed and sent again after this. */
 const ATTEMPT_MS = 10_000;
@@ -63,6 +63,15 @@ function lostOnly(error: unknown): DeadlineError | NoResponderError {
 
 type Answer = (message: WireMessage) => Promise<WireMessage | undefined> | WireMessage | undefined;
 
+/** An answer whose value is too large for one message offers it in chunks. */
+function encodeAnswer(bus: Bus, answer: WireMessage): Uint8Array {
+  if (answer.kind !== 'inspection') return encodeMessage(answer);
+  return encodeCarrying(bus, answer.value, ATTEMPT_MS, (carried) => ({
+    kind: 'inspection',
+    ...carried,
+  })).bytes;
+}
+
 /**
  * Answers control requests with what `answer` returns; what it throws goes back as `failed`, and
  * `undefined` is no answer.
@@ -85,7 +94,7 @@ export function serveControl(bus: Bus, subject: string, answer: Answer): Subscri
     const reply = await readAndAnswer(data, answerOnce);
     if (reply === undefined || replySubject === undefined) return;
     try {
-      bus.publish(replySubject, encodeMessage(reply));
+      bus.publish(replySubject, encodeAnswer(bus, reply));
     } catch (error) {
       // Closed while we worked: nobody is left to answer.
       if (!(error instanceof BusClosedError)) throw error;

@@ -23,6 +23,11 @@ export class ServedCall implements CallContext {
     this.#startedAt = clock.now();
   }
 
+  /** Since the method began. */
+  get elapsedMs(): number {
+    return this.#clock.now() - this.#startedAt;
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();

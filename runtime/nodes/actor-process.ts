@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { watchLink } from '../calls/endpoint.ts';
 import { systemClock } from '../clock.ts';
+import { processFigures } from '../observe/process-figures.ts';
 import { ActorRunner } from './actor-runner.ts';
 import { findDefinition } from './definition-lookup.ts';
 import { connectBus, type ProcessBoot, parseProcessBoot } from './process-boot.ts';
@@ -26,6 +27,7 @@ const runner = new ActorRunner({
   pid: process.pid,
   modules: boot.modules,
   find: findDefinition,
+  processFigures,
   leave: () => process.exit(0),
 });
 await runner.run();

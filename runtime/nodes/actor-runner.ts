@@ -4,6 +4,7 @@ import { ActorHost } from '../calls/actor-host.ts';
 import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried } from '../calls/endpoint.ts';
+import type { ProcessFigures } from '../observe/process-figures.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import {
   encodeMessage,
@@ -23,6 +24,8 @@ export interface ActorRunnerOptions {
   readonly modules: readonly string[];
   /** The definition of a type that one of `modules` exports. */
   find(modules: readonly string[], type: string): Promise<AnyActorDefinition | undefined>;
+  /** Memory and processor time of the process, where it is a real one. */
+  processFigures?(): ProcessFigures;
   /** The actor was stopped and everything said: the process is to end. */
   leave(): void;
 }
@@ -31,6 +34,7 @@ export interface ActorRunnerOptions {
 export class ActorRunner {
   readonly #options: ActorRunnerOptions;
   readonly #caller: Caller;
+  #host: ActorHost | undefined;
   #started: { readonly incarnation: string; readonly answer: Promise<WireMessage> } | undefined;
 
   constructor(options: ActorRunnerOptions) {
@@ -42,9 +46,10 @@ export class ActorRunner {
   async run(): Promise<void> {
     const { endpoint, processId } = this.#options;
     const { bus, namespace, nodeId } = endpoint;
-    serveControl(bus, subjects.process(namespace, processId), (message) =>
-      message.kind === 'start' ? this.#startOnce(message) : undefined,
-    );
+    serveControl(bus, subjects.process(namespace, processId), (message) => {
+      if (message.kind === 'start') return this.#startOnce(message);
+      return message.kind === 'inspect' ? this.#inspect() : undefined;
+    });
     await bus.flush();
     await requestControl(
       endpoint,
@@ -84,8 +89,15 @@ export class ActorRunner {
     const { options, state } = parseStartValue(value);
     const path = this.#caller;
     const host = await ActorHost.start({ endpoint, path, definition, start, options, state });
+    this.#host = host;
     void this.#leave(host);
     return { kind: 'started', pid };
+  }
+
+  #inspect(): WireMessage | undefined {
+    if (this.#host === undefined) return undefined;
+    const value = { ...this.#host.figures, ...this.#options.processFigures?.() };
+    return { kind: 'inspection', value };
   }
 
   async #leave(host: ActorHost): Promise<void> {

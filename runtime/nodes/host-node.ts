@@ -5,6 +5,8 @@ import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
+import { Inspector } from '../observe/inspector.ts';
+import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import {
   encodeMessage,
@@ -62,6 +64,8 @@ export class HostNode {
   readonly supervisor: Supervisor;
   readonly membership: Membership;
   readonly node: Node;
+  readonly inspector: Inspector;
+  readonly #events: RuntimeEvents;
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
   readonly #serving: Subscription;
@@ -72,6 +76,8 @@ export class HostNode {
     const { bus, clock, namespace, nodeId, shared } = options;
     this.endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock) };
     const { endpoint } = this;
+    this.#events = new RuntimeEvents(endpoint, options.nodeName);
+    this.#noteBusTrouble();
     this.caller = new Caller(endpoint, (address) => this.supervisor.locateHere(address));
     this.#pool = options.startProcess && this.#createPool(options.startProcess);
     const warn = (message: string): void => options.log({ level: 'warning', message });
@@ -92,7 +98,12 @@ export class HostNode {
       shared,
       nodes: () => this.membership.nodes(),
       refusals: () => this.membership.refusals,
-      emit: options.emit,
+      emit: (event) => {
+        this.#events.add(describeActorEvent(event, (id) => this.#nodeName(id)));
+        options.emit(event);
+      },
+      onRefused: ({ name, type }, message) =>
+        this.#events.add({ event: 'placement-refused', message, actor: name, actorType: type }),
       log: warn,
     });
     this.#serving = serveControl(bus, subjects.node(namespace, nodeId), (message) =>
@@ -102,15 +113,30 @@ export class HostNode {
       endpoint,
       shared,
       describe: () => this.#describe(),
-      onLost: (info, why) => {
+      onJoined: ({ nodeId: node, nodeName }) =>
+        this.#events.add({ event: 'node-joined', message: `node ${nodeName} joined`, node }),
+      onLost: (info, why, how) => {
+        const message = `node ${info.nodeName} ${why}`;
+        this.#events.add({ event: `node-${how}`, message, node: info.nodeId });
         this.supervisor.noteNodeLost(info, why);
         // An owner that was only busy for some seconds should find its actors again.
         clock.setTimeout(() => {
           if (!this.membership.isAlive(info.nodeId)) this.node.killAllOf(info.nodeId);
         }, OWNER_GRACE_MS);
       },
+      onRefused: (why) => {
+        this.#events.add({ event: 'node-refused', message: why });
+        warn(`refused: ${why}`);
+      },
       onReturned: (id) => this.supervisor.noteNodeReturned(id),
-      log: warn,
+    });
+    const { node, supervisor, membership } = this;
+    this.inspector = new Inspector({
+      endpoint,
+      node,
+      supervisor,
+      membership,
+      events: this.#events,
     });
   }
 
@@ -130,7 +156,19 @@ export class HostNode {
     await this.#pool?.close(graceMs);
     this.caller.close();
     this.#serving.unsubscribe();
+    this.inspector.close();
     this.endpoint.link.close();
+  }
+
+  #noteBusTrouble(): void {
+    this.endpoint.bus.onStatus((status) => {
+      const trouble = describeBusStatus(status);
+      if (trouble !== undefined) this.#events.add(trouble);
+    });
+  }
+
+  #nodeName(nodeId: string): string {
+    return this.membership.nodes().find((node) => node.nodeId === nodeId)?.nodeName ?? nodeId;
   }
 
   #createPool(startProcess: StartProcess): ProcessPool {

@@ -28,10 +28,13 @@ export interface MembershipOptions {
   readonly shared: boolean;
   /** This node as it is now. */
   describe(): Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving'>;
-  onLost(node: NodeInfo, why: string): void;
+  onJoined(node: NodeInfo): void;
+  /** `how` it ended: it left on purpose, or was silent for too long, as `why` says. */
+  onLost(node: NodeInfo, why: string, how: 'left' | 'lost'): void;
+  /** A node speaks another protocol version. */
+  onRefused(why: string): void;
   /** A node that was lost shows itself again: what it still runs of ours is outdated. */
   onReturned(nodeId: string): void;
-  log(message: string): void;
 }
 
 interface KnownNode {
@@ -149,7 +152,7 @@ export class Membership {
     for (const { info, heardAt } of [...this.#others.values()]) {
       const silentMs = now - Math.max(heardAt, link.connectedSince);
       if (silentMs < NODE_SILENT_MS) continue;
-      this.#lose(info, `was silent for ${Math.round(silentMs / 1000)} s`);
+      this.#lose(info, `was silent for ${Math.round(silentMs / 1000)} s`, 'lost');
     }
   }
 
@@ -171,7 +174,7 @@ export class Membership {
     const info = toNodeInfo(heartbeat, false);
     const known = this.#others.get(nodeId);
     if (heartbeat.leaving) {
-      if (known) this.#lose(info, 'left');
+      if (known) this.#lose(info, 'left', 'left');
       return;
     }
     const heardAt = this.#options.endpoint.clock.now();
@@ -184,15 +187,16 @@ export class Membership {
     this.#others.set(nodeId, { info, heardAt });
     // The newcomer should not have to wait a second to learn of us.
     this.#announce(false);
+    this.#options.onJoined(info);
     if (this.#lost.delete(nodeId)) this.#options.onReturned(nodeId);
     const count = this.#others.size + 1;
     for (const waiter of [...this.#waiters]) if (waiter.count <= count) waiter.resolve();
   }
 
-  #lose(info: NodeInfo, why: string): void {
+  #lose(info: NodeInfo, why: string, how: 'left' | 'lost'): void {
     this.#others.delete(info.nodeId);
     if (this.#lost.size < NODES_MAX) this.#lost.add(info.nodeId);
-    this.#options.onLost(info, why);
+    this.#options.onLost(info, why, how);
   }
 
   #read(data: Uint8Array): HeartbeatMessage | undefined {
@@ -207,7 +211,7 @@ export class Membership {
           `node ${nodeName} (${nodeId}) speaks protocol version ${protocol}, this one ` +
           `${PROTOCOL_VERSION}: install the same codistill on both`;
         this.#refused.set(nodeId, text);
-        this.#options.log(`refused: ${text}`);
+        this.#options.onRefused(text);
       }
     } catch {
       // Not a heartbeat at all.

@@ -24,7 +24,8 @@ export interface NodeOptions {
   log(message: string): void;
 }
 
-interface HostedActor {
+/** An actor that lives on this node or is about to: in a child process or inline. */
+export interface HostedActor {
   readonly start: StartMessage;
   readonly started: Promise<number>;
   child: ActorProcess | undefined;
@@ -44,6 +45,10 @@ export class Node {
 
   get actors(): number {
     return this.#actors.size;
+  }
+
+  get hosted(): readonly HostedActor[] {
+    return [...this.#actors.values()];
   }
 
   /** What is left of the node's resources. */

@@ -25,6 +25,10 @@ export class OwnedActor {
   /** The store holds a state that a next life goes on from. */
   hasCheckpoint: boolean;
   cause: DeathCause | undefined;
+  /** Since it was spawned. */
+  restarts = 0;
+  /** When it got its present status, on the owner's clock. */
+  changedAt = 0;
   /** The present life ended before its start was answered. */
   exitedEarly: DeathCause | undefined;
   /** Aborts when the present life ends. */
@@ -99,6 +103,7 @@ export class OwnedActor {
     if (this.#restarts.length >= maxRestarts) return undefined;
     const backoffMs = restartBackoffMs * 2 ** Math.min(this.#restarts.length, 30);
     this.#restarts.push(now);
+    this.restarts += 1;
     return Math.min(backoffMs, RESTART_BACKOFF_MS_MAX);
   }
 

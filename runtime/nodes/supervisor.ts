@@ -4,6 +4,7 @@ import {
   type DeathCause,
   NameTakenError,
   NoResponderError,
+  PlacementError,
 } from '../../errors.ts';
 import type { ActorDefinition, AnyActorDefinition } from '../actor.ts';
 import type { Caller } from '../calls/caller.ts';
@@ -37,6 +38,8 @@ export interface SupervisorOptions extends Omit<LauncherOptions, 'actorsOn'> {
   /** Others may use the same namespace: names have to be asked for. */
   readonly shared: boolean;
   emit(event: ActorEvent): void;
+  /** No node can take the actor; `message` has each one's reason. */
+  onRefused(address: ActorAddress, message: string): void;
   log(message: string): void;
 }
 
@@ -80,6 +83,7 @@ export class Supervisor {
       await this.#launcher.launch(actor);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
+      if (error instanceof PlacementError) this.#options.onRefused(address, message);
       this.#announce(actor, 'dead', { kind: 'error', message, lastOutput: [] });
       throw error;
     }
@@ -101,6 +105,10 @@ export class Supervisor {
   /** The state for callers in this process; undefined for actors of other owners. */
   locateHere(address: ActorAddress): StateMessage | undefined {
     return address.owner === this.#options.endpoint.nodeId ? this.locate(address.name) : undefined;
+  }
+
+  get owned(): readonly OwnedActor[] {
+    return [...this.#actors.values()];
   }
 
   /** How many actors this system has on a node. */
@@ -246,6 +254,7 @@ export class Supervisor {
       await this.#launcher.launch(actor);
     } catch (error) {
       if (actor.status === 'dead') return;
+      if (error instanceof PlacementError) this.#options.onRefused(actor.address, error.message);
       const message = `it could not be restarted: ${(error as Error).message}`;
       this.#noteDeath(actor, { kind: 'error', message, lastOutput: [] });
       return;
@@ -295,6 +304,7 @@ export class Supervisor {
   #announce(actor: OwnedActor, status: StateMessage['status'], cause?: DeathCause): void {
     const { endpoint, caller } = this.#options;
     actor.enter(status, cause);
+    actor.changedAt = endpoint.clock.now();
     caller.apply(actor.state);
     const subject = subjects.actorState(endpoint.namespace, actor.address.name);
     if (endpoint.link.usable) endpoint.bus.publish(subject, encodeMessage(actor.state));

@@ -12,6 +12,12 @@ export const subjects = {
   /** Requests from a node to one of its child processes. */
   process: (namespace: string, processId: string): string =>
     `codistill.${encodeToken(namespace)}.process.${encodeToken(processId)}`,
+  /** Questions to all nodes, and to one, about what they run; whoever only looks needs no other. */
+  inspect: (namespace: string): string => `codistill.${encodeToken(namespace)}.inspect`,
+  inspectNode: (namespace: string, nodeId: string): string =>
+    `${subjects.inspect(namespace)}.${encodeToken(nodeId)}`,
+  /** What happens to actors, nodes and the bus, as each node tells it. */
+  events: (namespace: string): string => `codistill.${encodeToken(namespace)}.events`,
   /** Every node's sign of life, once a second. */
   heartbeat: (namespace: string): string => `codistill.${encodeToken(namespace)}.heartbeat`,
 };

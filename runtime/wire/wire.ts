@@ -3,6 +3,7 @@ import { DamagedDataError, type DeathCause } from '../../errors.ts';
 import type { ChunkReference } from './chunks.ts';
 import { chunkReferenceSchema, fromCompact, toCompact } from './compact-wire.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
+import { type RuntimeEvent, runtimeEventSchema } from './runtime-event.ts';
 import { deathCauseSchema, type WireError, wireErrorSchema } from './wire-error.ts';
 
 /** Raised with every change that an older node would misread; nodes of another version are refused. */
@@ -169,6 +170,20 @@ export interface ReadyMessage {
   readonly kind: 'ready';
   readonly processId: string;
 }
+/** Anybody to a node, or a node to its child: what do you run? With so many past events, at most. */
+export interface InspectMessage {
+  readonly kind: 'inspect';
+  readonly eventsMax: number;
+}
+/** `value` is a node's `NodeInspection`, or a child's `ActorFigures`. */
+export interface InspectionMessage extends Carried {
+  readonly kind: 'inspection';
+}
+/** A node to whoever listens: something happened just now. */
+export interface EventMessage {
+  readonly kind: 'event';
+  readonly event: RuntimeEvent;
+}
 export interface DoneMessage {
   readonly kind: 'done';
 }
@@ -216,6 +231,9 @@ export type WireMessage =
   | ExitedMessage
   | CheckpointMessage
   | ReadyMessage
+  | InspectMessage
+  | InspectionMessage
+  | EventMessage
   | DoneMessage
   | FailedMessage
   | PongMessage
@@ -318,6 +336,9 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     ...carried,
   }),
   v.object({ kind: v.literal('ready'), processId: v.string() }),
+  v.object({ kind: v.literal('inspect'), eventsMax: count }),
+  v.object({ kind: v.literal('inspection'), ...carried }),
+  v.object({ kind: v.literal('event'), event: runtimeEventSchema }),
   v.object({ kind: v.literal('done') }),
   v.object({ kind: v.literal('failed'), error: wireErrorSchema }),
   v.object({

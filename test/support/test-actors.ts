@@ -72,6 +72,11 @@ export class Counter {
     });
   }
 
+  /** Keeps its process from doing anything else. */
+  block(ms: number): void {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  }
+
   fail(message: string): never {
     throw Object.assign(new RangeError(message), { code: 'E_TEST' });
   }
@@ -149,6 +154,7 @@ export const counter: ActorDefinition<CounterOptions, Counter> = defineActor({
     noted: 'idempotent',
     echo: 'call',
     wait: 'call',
+    block: 'call',
     fail: 'call',
     exit: 'call',
     dieOnce: 'idempotent',

@@ -8,16 +8,17 @@ import { createManualClock, type ManualClock } from '../../support/manual-clock.
 
 interface Member {
   readonly membership: Membership;
+  readonly joined: string[];
   readonly lost: string[];
   readonly returned: string[];
-  readonly logged: string[];
+  readonly refused: string[];
   readonly link: { -readonly [Key in keyof Link]: Link[Key] };
 }
 
 function createMembers(clock: ManualClock) {
   const network = createMemoryNetwork();
   const join = (nodeId: string): Member => {
-    const [lost, returned, logged]: string[][] = [[], [], []];
+    const [joined, lost, returned, refused]: string[][] = [[], [], [], []];
     const link = { connected: true, connectedSince: 0, usable: true, close: () => {} };
     const bus = network.connect();
     const endpoint = { bus, clock, namespace: 'test', nodeId, link };
@@ -27,11 +28,13 @@ function createMembers(clock: ManualClock) {
       endpoint,
       shared: true,
       describe: () => ({ ...described, free: resources, actorTypes: [], actors: 0 }),
-      onLost: (node, why) => lost!.push(`${node.nodeId} ${why}`),
+      onJoined: (node) => joined!.push(node.nodeId),
+      onLost: (node, why, how) => lost!.push(`${how}: ${node.nodeId} ${why}`),
       onReturned: (id) => returned!.push(id),
-      log: (message) => logged!.push(message),
+      onRefused: (why) => refused!.push(why),
     });
-    return { membership, lost: lost!, returned: returned!, logged: logged!, link };
+    const heard = { joined: joined!, lost: lost!, returned: returned!, refused: refused! };
+    return { membership, ...heard, link };
   };
   return { network, join };
 }
@@ -46,6 +49,7 @@ test('nodes that join see each other at once', async (t) => {
   await clock.advance(0);
   t.deepEqual(names(a), ['a', 'b']);
   t.deepEqual(names(b), ['b', 'a']);
+  t.deepEqual([a.joined, b.joined], [['b'], ['a']]);
 });
 
 test('a node silent for five seconds is lost, and found again when it speaks', async (t) => {
@@ -57,7 +61,7 @@ test('a node silent for five seconds is lost, and found again when it speaks', a
   await clock.advance(4_000);
   t.deepEqual(a.lost, []);
   await clock.advance(2_000);
-  t.deepEqual(a.lost, ['b was silent for 5 s']);
+  t.deepEqual(a.lost, ['lost: b was silent for 5 s']);
   b.link.connected = true;
   await clock.advance(1_000);
   t.deepEqual(names(a), ['a', 'b']);
@@ -87,7 +91,7 @@ test('a node that leaves is gone at once', async (t) => {
   await clock.advance(1_000);
   b.membership.close();
   await clock.advance(0);
-  t.deepEqual(a.lost, ['b left']);
+  t.deepEqual(a.lost, ['left: b left']);
 });
 
 test('a node of another protocol version is refused by name', async (t) => {
@@ -99,7 +103,7 @@ test('a node of another protocol version is refused by name', async (t) => {
   for (let beat = 0; beat < 2; beat += 1) network.connect().publish(subject, encodeFrame(stranger));
   await clock.advance(0);
   t.deepEqual(names(a), ['a']);
-  t.is(a.logged.length, 1, 'told once, not every second');
+  t.is(a.refused.length, 1, 'told once, not every second');
   t.regex(a.membership.refusals.join(), /old-box \(x\) speaks protocol version 99, this one 1/);
 });
 

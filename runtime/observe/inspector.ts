@@ -1,0 +1,130 @@
+import type { Subscription } from '../bus/bus.ts';
+import { requestControl, serveControl } from '../calls/control.ts';
+import { type Endpoint, openCarried } from '../calls/endpoint.ts';
+import type { Membership } from '../nodes/membership.ts';
+import type { HostedActor, Node } from '../nodes/node.ts';
+import type { OwnedActor } from '../nodes/owned-actor.ts';
+import type { Supervisor } from '../nodes/supervisor.ts';
+import { subjects } from '../wire/address.ts';
+import { encodeMessage, PROTOCOL_VERSION } from '../wire/wire.ts';
+import {
+  type ActorFigures,
+  type HostedFacts,
+  INSPECTED_ACTORS_MAX,
+  type NodeInspection,
+  type OwnedFacts,
+  parseActorFigures,
+} from './inspection.ts';
+import { processFigures } from './process-figures.ts';
+import type { RuntimeEvents } from './runtime-events.ts';
+
+/** A process that is busy for longer is told of with the figures that it gave before. */
+const FIGURES_TIMEOUT_MS = 500;
+const DEAD_ACTORS_TOLD = 100;
+
+export interface InspectorOptions {
+  readonly endpoint: Endpoint;
+  readonly node: Node;
+  readonly supervisor: Supervisor;
+  readonly membership: Membership;
+  readonly events: RuntimeEvents;
+}
+
+/** Answers whoever asks what this node is, knows and runs. It only reads. */
+export class Inspector {
+  readonly #options: InspectorOptions;
+  readonly #serving: readonly Subscription[];
+  readonly #startedAt: number;
+  readonly #figures = new WeakMap<HostedActor, { readonly at: number; figures: ActorFigures }>();
+
+  constructor(options: InspectorOptions) {
+    this.#options = options;
+    const { bus, namespace, nodeId, clock } = options.endpoint;
+    this.#startedAt = clock.now();
+    this.#serving = [
+      serveControl(bus, subjects.inspect(namespace), ({ kind }) =>
+        kind === 'ping' ? { kind: 'pong', owner: nodeId } : undefined,
+      ),
+      serveControl(bus, subjects.inspectNode(namespace, nodeId), async (message) =>
+        message.kind === 'inspect'
+          ? { kind: 'inspection', value: await this.inspect(message.eventsMax) }
+          : undefined,
+      ),
+    ];
+  }
+
+  /** With `eventsMax` past events at most. Takes half a second when an actor is busy. */
+  async inspect(eventsMax: number): Promise<NodeInspection> {
+    const { endpoint, node, supervisor, membership, events } = this.#options;
+    const [self, ...others] = membership.nodes();
+    const { nodeId, nodeName, pid, labels, resources, free, actorTypes } = self!;
+    const hosted = node.hosted.slice(0, INSPECTED_ACTORS_MAX);
+    const owned = listTold(supervisor.owned);
+    return {
+      nodeId,
+      nodeName,
+      pid,
+      protocol: PROTOCOL_VERSION,
+      bus: endpoint.bus.kind,
+      labels,
+      resources,
+      free,
+      actorTypes,
+      uptimeMs: endpoint.clock.now() - this.#startedAt,
+      ...processFigures(),
+      peers: others.map((other) => ({ nodeId: other.nodeId, nodeName: other.nodeName })),
+      refusals: membership.refusals,
+      hosted: await Promise.all(hosted.map((actor) => this.#inspectHosted(actor))),
+      owned: owned.slice(0, INSPECTED_ACTORS_MAX).map((actor) => this.#describeOwned(actor)),
+      omittedActors:
+        Math.max(0, node.hosted.length - INSPECTED_ACTORS_MAX) +
+        Math.max(0, owned.length - INSPECTED_ACTORS_MAX),
+      events: events.last(eventsMax),
+    };
+  }
+
+  close(): void {
+    for (const subscription of this.#serving) subscription.unsubscribe();
+  }
+
+  async #inspectHosted(actor: HostedActor): Promise<HostedFacts> {
+    const { name, type, owner, epoch, isolation } = actor.start;
+    const facts = { name, type, owner, epoch, isolation, pid: actor.child?.pid ?? process.pid };
+    const { clock } = this.#options.endpoint;
+    const fresh = actor.host?.figures ?? (await this.#askProcess(actor));
+    if (fresh !== undefined) this.#figures.set(actor, { at: clock.now(), figures: fresh });
+    const last = this.#figures.get(actor);
+    if (last === undefined) return facts;
+    return { ...facts, figures: last.figures, figuresAgeMs: clock.now() - last.at };
+  }
+
+  /** What the actor's process counted, or undefined when it is too busy to say. */
+  async #askProcess({ child }: HostedActor): Promise<ActorFigures | undefined> {
+    if (child === undefined) return undefined;
+    const { endpoint } = this.#options;
+    const subject = subjects.process(endpoint.namespace, child.processId);
+    const parcel = { bytes: encodeMessage({ kind: 'inspect', eventsMax: 0 }) };
+    const timeoutMs = FIGURES_TIMEOUT_MS;
+    try {
+      const answer = await requestControl(endpoint, subject, 'inspection', parcel, { timeoutMs });
+      return parseActorFigures(await openCarried(endpoint.bus, answer, { timeoutMs }));
+    } catch {
+      return undefined;
+    }
+  }
+
+  #describeOwned(actor: OwnedActor): OwnedFacts {
+    const { address, status, epoch, nodeId: node, pid, restarts, changedAt, cause } = actor;
+    const sinceMs = this.#options.endpoint.clock.now() - changedAt;
+    const { name, type } = address;
+    return { name, type, status, epoch, node, pid, restarts, sinceMs, ...(cause && { cause }) };
+  }
+}
+
+/** All that live and those that died last. */
+function listTold(owned: readonly OwnedActor[]): readonly OwnedActor[] {
+  const dead = owned.filter(({ status }) => status === 'dead');
+  dead.sort((a, b) => b.changedAt - a.changedAt);
+  const told = new Set(dead.slice(0, DEAD_ACTORS_TOLD));
+  return owned.filter((actor) => actor.status !== 'dead' || told.has(actor));
+}
