@@ -1,5 +1,6 @@
 import type { EngineName } from '../compiler/index.ts';
 import type { AdamConfig, LanguageModelConfig, LearningRateSchedule } from '../training/index.ts';
+import type { TeacherPrecision } from './trainer.ts';
 import type { DeltaCodec } from './weight-delta.ts';
 import type { ExchangeMode } from './weight-exchange.ts';
 
@@ -15,6 +16,7 @@ export interface CodistillationPlan {
   readonly schedule: LearningRateSchedule;
   readonly clipNorm: number;
   readonly distillWeight: number;
+  readonly teacherPrecision: TeacherPrecision;
   /** Steps after which a lane of text forgets its recurrent state; 0: never. */
   readonly restartIntervalSteps: number;
   readonly burnInSteps: number;

@@ -12,7 +12,13 @@ export {
   type TeacherSnapshotOptions,
   teacherSnapshot,
 } from './teacher-snapshot.ts';
-export { type Trainer, type TrainerOptions, trainer } from './trainer.ts';
+export {
+  type TeacherPrecision,
+  type Trainer,
+  type TrainerOptions,
+  teacherPrecisions,
+  trainer,
+} from './trainer.ts';
 export { deltaCodecs } from './weight-delta.ts';
 export { exchangeModes } from './weight-exchange.ts';
 

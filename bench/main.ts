@@ -1,6 +1,7 @@
 /** `npm run bench -- <name>`: measures one thing and prints it with all that the figure depends on. */
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   step: async (args) => (await import('./step/step.ts')).benchStep(args),
+  teacher: async (args) => (await import('./step/teacher.ts')).benchTeacher(args),
   calls: async () => (await import('./calls.ts')).benchCalls(),
   transfer: async () => (await import('./transfer.ts')).benchTransfer(),
 };

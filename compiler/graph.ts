@@ -1,7 +1,10 @@
 import type { DType } from './tensor-spec.ts';
 
-/** Inside a graph indices may be 64 bits wide, as ONNX wants them in a few places. */
-export type ElementType = DType | 'int64';
+/**
+ * Inside a graph indices may be 64 bits wide, as ONNX wants them in a few places, and weights that are
+ * only read may be held in 8.
+ */
+export type ElementType = DType | 'int64' | 'int8';
 
 /** What is known of a value before the step runs: one number everywhere, or every element. */
 export type Constant =
@@ -14,6 +17,9 @@ export interface Value {
   readonly dtype: ElementType;
   readonly constant?: Constant;
 }
+
+/** Stands where an operator's optional input is left out and a later one is given. */
+export const absentValue: Value = { shape: [0], dtype: 'float32' };
 
 export type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 

@@ -2,7 +2,8 @@ import type { InferenceSession, OnnxValue, Tensor, TensorConstructor } from 'onn
 import { splitFusedUpdates } from './fused-update.ts';
 import type { Graph } from './graph.ts';
 import { outputName, usedInputs, writeOnnxModel } from './onnx-model.ts';
-import { optimise } from './optimise.ts';
+import { optimiseWithInt8 } from './optimise.ts';
+import { QuantisedWeights } from './quantised-weights.ts';
 import type { StateMemory } from './state-store.ts';
 import type { StepRunner } from './step-runner.ts';
 import { type DType, type TensorData, type TensorSpec, viewOf } from './tensor-spec.ts';
@@ -20,6 +21,8 @@ export interface OnnxEngineOptions {
   readonly threads: number;
   /** Where onnxruntime writes its profile, a prefix of a path; none is written without it. */
   readonly profilePrefix?: string;
+  /** State entries whose products are computed in int8. */
+  readonly int8Weights?: readonly string[];
 }
 
 /** Makes a traced step one native session that reads weights where the state keeps them. */
@@ -29,7 +32,13 @@ export async function createOnnxRunner(
   options: OnnxEngineOptions,
 ): Promise<StepRunner> {
   const onnxruntime = await loadOnnxruntime();
-  const { graph, updates } = await splitUpdates(optimise(traced), state);
+  const int8Inputs = new Set(options.int8Weights?.map((name) => statePrefix + name));
+  const optimised = optimiseWithInt8(traced, int8Inputs);
+  const quantised = optimised.inputs.map((input) => {
+    const { shape } = traced.inputs.get(input.source)!;
+    return new QuantisedWeights(input, shape as [number, number]);
+  });
+  const { graph, updates } = await splitUpdates(optimised.graph, state);
   const session = await onnxruntime.InferenceSession.create(writeOnnxModel(graph), {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
@@ -43,7 +52,7 @@ export async function createOnnxRunner(
       ? {}
       : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
   });
-  return new OnnxRunner(onnxruntime.Tensor, session, graph, state, updates);
+  return new OnnxRunner(onnxruntime.Tensor, session, graph, { state, updates, quantised });
 }
 
 /** Takes the optimizer's part out of the graph where WebAssembly can do it in one pass. */
@@ -74,6 +83,7 @@ class OnnxRunner implements StepRunner {
   readonly #updated: readonly string[];
   readonly #outputs: readonly string[];
   readonly #updates: UpdateRunner | undefined;
+  readonly #quantised: readonly QuantisedWeights[];
   /** What a run's results are written into; null lets onnxruntime allocate. */
   #fetches: Record<string, Tensor | null>;
   #scratchBuffer: ArrayBufferLike | undefined;
@@ -82,21 +92,34 @@ class OnnxRunner implements StepRunner {
     tensor: TensorConstructor,
     session: InferenceSession,
     graph: Graph,
-    state: StateMemory,
-    updates: UpdateRunner | undefined,
+    memory: {
+      readonly state: StateMemory;
+      readonly updates: UpdateRunner | undefined;
+      readonly quantised: readonly QuantisedWeights[];
+    },
   ) {
+    const { state, updates, quantised } = memory;
     this.#tensor = tensor;
     this.#session = session;
     this.#state = state;
     const used = [...usedInputs(graph)];
-    this.#stateFeeds = Object.fromEntries(
-      used
-        .filter(([key]) => key.startsWith(statePrefix))
-        .map(([key, value]) => {
-          const data = state.read(key.slice(statePrefix.length));
-          return [key, this.#wrap(value as TensorSpec, data)];
-        }),
-    );
+    this.#quantised = quantised;
+    this.#stateFeeds = {
+      ...Object.fromEntries(
+        used
+          .filter(([key]) => key.startsWith(statePrefix))
+          .map(([key, value]) => {
+            const data = state.read(key.slice(statePrefix.length));
+            return [key, this.#wrap(value as TensorSpec, data)];
+          }),
+      ),
+      ...Object.fromEntries(
+        quantised.flatMap(({ input, shape, values, scales }) => [
+          [input.values, new tensor('int8', values, shape)],
+          [input.scales, new tensor('float32', scales, [shape[1]])],
+        ]),
+      ),
+    };
     this.#inputs = used
       .filter(([key]) => key.startsWith(inputPrefix))
       .map(([key, value]) => [key.slice(inputPrefix.length), value as TensorSpec]);
@@ -109,6 +132,9 @@ class OnnxRunner implements StepRunner {
   }
 
   async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {
+    for (const weights of this.#quantised) {
+      weights.refresh(this.#state, weights.input.source.slice(statePrefix.length));
+    }
     const feeds: Record<string, OnnxValue> = { ...this.#stateFeeds };
     for (const [name, spec] of this.#inputs) {
       feeds[inputPrefix + name] = this.#wrap(spec, inputs[name]!);

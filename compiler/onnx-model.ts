@@ -1,14 +1,25 @@
-import type { Attributes, ElementType, Graph, GraphNode, Value } from './graph.ts';
+import {
+  type Attributes,
+  absentValue,
+  type ElementType,
+  type Graph,
+  type GraphNode,
+  type Value,
+} from './graph.ts';
 import { ProtobufWriter } from './protobuf.ts';
 import { sizeOf, type TensorData } from './tensor-spec.ts';
 
 /** ONNX IR version 9 and operator set 18: understood by every onnxruntime since 1.15. */
 const IR_VERSION = 9;
 const OPSET_VERSION = 18;
+/** onnxruntime's own operators. */
+const MICROSOFT_DOMAIN = 'com.microsoft';
+const MICROSOFT_OPERATORS: ReadonlySet<string> = new Set(['DynamicQuantizeMatMul']);
 
 /** TensorProto.DataType */
 const DATA_TYPES: Readonly<Record<ElementType, number>> = {
   float32: 1,
+  int8: 3,
   int32: 6,
   int64: 7,
   bool: 9,
@@ -48,6 +59,10 @@ export function writeOnnxModel(graph: Graph): Uint8Array<ArrayBuffer> {
   model.string(2, 'codistill');
   model.bytesField(7, graphProto);
   model.message(8, (opset) => opset.integer(2, OPSET_VERSION));
+  model.message(8, (opset) => {
+    opset.string(1, MICROSOFT_DOMAIN);
+    opset.integer(2, 1);
+  });
   return model.bytes;
 }
 
@@ -115,11 +130,13 @@ class GraphWriter {
       for (const output of outputs) proto.string(2, output);
       proto.string(3, `${operator}_${this.#count++}`);
       proto.string(4, operator);
+      if (MICROSOFT_OPERATORS.has(operator)) proto.string(7, MICROSOFT_DOMAIN);
       for (const [name, value] of Object.entries(attributes)) writeAttribute(proto, name, value);
     });
   }
 
   #nameOf(value: Value): string {
+    if (value === absentValue) return '';
     const known = this.#names.get(value);
     if (known !== undefined) return known;
     const name = value.constant === undefined ? this.#newName() : this.#writeConstant(value);

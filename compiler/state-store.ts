@@ -15,6 +15,12 @@ export interface StateStore {
    * @throws RangeError when there is no such entry, Error after `dispose`.
    */
   read(name: string): Float32Array | Int32Array | Uint8Array;
+  /**
+   * Replaces an entry's values between steps. What a step holds in another precision (see
+   * `int8Weights`) follows this, but not what is written to a view.
+   * @throws RangeError when there is no such entry or `values` have another length.
+   */
+  write(name: string, values: ArrayLike<number>): void;
   /** Gives the memory back; views and compiled steps over this state must not be used after. */
   dispose(): void;
 }
@@ -38,6 +44,7 @@ export class StateMemory implements StateStore {
   readonly specs: Readonly<Record<string, TensorSpec>>;
   readonly memory: WebAssembly.Memory | undefined;
   readonly #offsets = new Map<string, number>();
+  readonly #versions = new Map<string, number>();
   #views = new Map<string, TensorData>();
   #scratch: WebAssembly.Memory | undefined;
   #disposed = false;
@@ -67,6 +74,22 @@ export class StateMemory implements StateStore {
       );
     }
     return view;
+  }
+
+  write(name: string, values: ArrayLike<number>): void {
+    const view = this.read(name);
+    if (values.length !== view.length) {
+      throw new RangeError(
+        `State '${name}' has ${view.length} elements, but ${values.length} were written to it.`,
+      );
+    }
+    view.set(values);
+    this.#versions.set(name, this.versionOf(name) + 1);
+  }
+
+  /** How often the entry was written to. */
+  versionOf(name: string): number {
+    return this.#versions.get(name) ?? 0;
   }
 
   /** Where the entry begins in `memory`, in bytes. */

@@ -7,6 +7,7 @@ import {
   type CodistillationPlan,
   deltaCodecs,
   exchangeModes,
+  teacherPrecisions,
 } from 'codistill/actors';
 import { engineNames } from 'codistill/compiler';
 import { type Corpus, openCorpus, prepareCorpus } from 'codistill/datasets';
@@ -39,6 +40,7 @@ const options = v.object({
   ),
   burnInSteps: option(whole(0, 1e9), 150, 'steps before the teachers come in'),
   distillWeight: option(v.pipe(v.number(), v.minValue(0)), 1, 'weight of the distillation loss'),
+  teacherPrecision: option(v.picklist(teacherPrecisions), 'f32', 'how teachers compute'),
   exchange: option(
     v.picklist(['auto', ...exchangeModes]),
     'auto',

@@ -27,7 +27,7 @@ export function makeGraph(
 /** Runs a graph natively as it is: no passes of ours, none of onnxruntime's. */
 export async function runGraph(
   graph: Graph,
-  feeds: Readonly<Record<string, TensorData>>,
+  feeds: Readonly<Record<string, TensorData | Int8Array>>,
 ): Promise<Record<string, TensorData>> {
   const session = await onnxruntime.InferenceSession.create(writeOnnxModel(graph), {
     graphOptimizationLevel: 'disabled',

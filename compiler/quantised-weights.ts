@@ -1,0 +1,59 @@
+import type { QuantisedInput } from './passes/quantise-products.ts';
+import type { StateMemory } from './state-store.ts';
+
+const INT8_MAX = 127;
+
+/** State entries as int8 with a scale for each column, made anew when an entry has been written to. */
+export class QuantisedWeights {
+  readonly input: QuantisedInput;
+  /** [rows, columns] */
+  readonly shape: readonly [number, number];
+  readonly values: Int8Array;
+  readonly scales: Float32Array;
+  #version = -1;
+
+  constructor(input: QuantisedInput, shape: readonly [number, number]) {
+    this.input = input;
+    this.shape = shape;
+    this.values = new Int8Array(shape[0] * shape[1]);
+    this.scales = new Float32Array(shape[1]);
+  }
+
+  /** Follows the entry `name` of `state`. */
+  refresh(state: StateMemory, name: string): void {
+    const version = state.versionOf(name);
+    if (version === this.#version) return;
+    this.#version = version;
+    quantiseColumns(state.read(name) as Float32Array, this);
+  }
+}
+
+/**
+ * Rounds each column of `source` [rows, columns] to −127…127 steps of a scale of its own, symmetric
+ * about zero. A column of zeros gets scale 1.
+ */
+export function quantiseColumns(
+  source: Float32Array,
+  target: { readonly values: Int8Array; readonly scales: Float32Array },
+): void {
+  const { values, scales } = target;
+  const columns = scales.length;
+  scales.fill(0);
+  for (let start = 0; start < source.length; start += columns) {
+    for (let column = 0; column < columns; column++) {
+      const size = Math.abs(source[start + column]!);
+      if (size > scales[column]!) scales[column] = size;
+    }
+  }
+  const stepsPerUnit = new Float32Array(columns);
+  for (let column = 0; column < columns; column++) {
+    const largest = scales[column]!;
+    scales[column] = largest === 0 ? 1 : largest / INT8_MAX;
+    stepsPerUnit[column] = largest === 0 ? 0 : INT8_MAX / largest;
+  }
+  for (let start = 0; start < source.length; start += columns) {
+    for (let column = 0; column < columns; column++) {
+      values[start + column] = Math.round(source[start + column]! * stepsPerUnit[column]!);
+    }
+  }
+}
