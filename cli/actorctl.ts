@@ -16,6 +16,7 @@ const environment: CommandEnvironment = {
 await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<void> {
+  hideAddresses(args);
   process.stdout.on('error', ignoreClosedPipe);
   using output = createOutput(environment, { json: args.includes('--json') });
   process.on('uncaughtException', (error) => {
@@ -49,6 +50,11 @@ function reportUsage(error: CommanderError, output: Output): ExitCode {
   const sentence = message === '(outputHelp)' ? 'Which command? See actorctl --help.' : message;
   output.error(new UserInputError(sentence, { cause: undefined }));
   return exitCodes.usage;
+}
+
+/** An address may hold a password, which `ps` would show for as long as the command runs. */
+function hideAddresses(args: readonly string[]): void {
+  if (args.some((arg) => arg.includes('@'))) process.title = 'actorctl';
 }
 
 /** `actorctl … | head` closes the pipe; a run hears of it and stops, other commands just end. */

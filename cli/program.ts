@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { UserInputError } from '../errors.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
-import type { NatsFlags } from './nats-address.ts';
+import { addNatsOptions, type NatsFlags } from './nats-address.ts';
 import type { NodeFlags } from './node-command.ts';
 import type { CommandEnvironment, Output } from './output.ts';
 import { nodeVersionAdvice, packageVersion } from './package-info.ts';
@@ -79,11 +79,13 @@ function addResume(
 }
 
 function addNode(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
-  program
+  const command = program
     .command('node')
-    .description('join a nats-server and take actors of the jobs there')
-    .requiredOption('--nats <url>', 'the server; several of a cluster with commas')
-    .option('--nats-creds <file>', 'credentials for it')
+    .description('join a nats-server and take actors of the jobs there');
+  addNatsOptions(command, {
+    text: "the server, several of a cluster with commas; or actorctl up's connection file",
+    required: true,
+  })
     .option('--name <name>', 'how this node is called')
     .option('--namespace <name>', 'only jobs of this name')
     .option('--module <files...>', 'modules of actors, besides those of codistill')
@@ -106,11 +108,10 @@ function addDoctor(
   context: CommandContext,
   done: (code: ExitCode) => void,
 ): void {
-  program
+  const command = program
     .command('doctor')
-    .description('say what works on this machine, what does not and what to do')
-    .option('--nats <url>', 'also try this server')
-    .option('--nats-creds <file>', 'credentials for it')
+    .description('say what works on this machine, what does not and what to do');
+  addNatsOptions(command, { text: 'also try this server' })
     .option('--json', 'one JSON object per line and check on stdout')
     .addHelpText('after', '\nExamples:\n  actorctl doctor --nats nats://localhost:4222')
     .action(async (flags: NatsFlags) => {
@@ -127,9 +128,8 @@ Examples:
   actorctl run ./my-job.ts --nats nats://localhost:4222 --wait-nodes 2`;
 
 function addBusOptions(command: Command): Command {
-  return command
-    .option('--nats <url>', 'run over this nats-server, with all nodes that joined there')
-    .option('--nats-creds <file>', 'credentials for it')
+  const text = 'run over this nats-server, with all nodes that joined there';
+  return addNatsOptions(command, { text })
     .option('--wait-nodes <n>', 'start when n nodes are there, this one included', atLeastOne, 1)
     .option('--bus-timeout <seconds>', 'give up when the bus is away for longer', atLeastOne, 60)
     .option('--json', 'one JSON object per line and event on stdout');

@@ -356,6 +356,17 @@ function unavailable(error: unknown, { addresses, redact }: NatsTarget): BusUnav
   const why = redact(error instanceof Error ? error.message : String(error));
   const advice = refused
     ? 'The server refuses these credentials: check token, user and password, or key.'
-    : 'Check the address, or start a server there (nats-server).';
+    : adviseOnTls(error, why);
   return new BusUnavailableError(`Can't reach NATS at ${addresses} (${why}). ${advice}`);
+}
+
+function adviseOnTls(error: unknown, why: string): string {
+  const code = String((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+  if (/does not support 'tls'/.test(why)) {
+    return 'The server has no TLS: give it a certificate, or use nats:// if nobody else reads this network.';
+  }
+  if (/CERT|ALTNAME|SSL|TLS/.test(code) || /certificate/.test(why)) {
+    return "TLS failed: check the authority's certificate, the host's name, and your own certificate.";
+  }
+  return 'Check the address, or start a server there (nats-server).';
 }

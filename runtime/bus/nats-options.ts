@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import {
   credsAuthenticator,
   type NodeConnectionOptions,
@@ -7,9 +9,13 @@ import {
 import { BusUnavailableError } from '../../errors.ts';
 
 export interface NatsTlsOptions {
+  /** The authority's certificate, in PEM; or the file that it is in. */
+  readonly ca?: string;
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
+  /** What all servers' certificates are made out to; default: each server's own host. */
+  readonly serverName?: string;
 }
 
 export interface NatsOptions {
@@ -21,7 +27,7 @@ export interface NatsOptions {
   /** A file with a user's JWT and seed, as `nsc` writes it. */
   readonly credsFile?: string;
   readonly nkeySeed?: string;
-  /** Present: only encrypted connections are made. */
+  /** Present, or an address with `tls://`: only encrypted connections are made. */
   readonly tls?: NatsTlsOptions;
   /** For the first connection; later ones are tried for ever. */
   readonly timeoutMs: number;
@@ -51,6 +57,8 @@ export async function resolveNatsTarget(options: NatsOptions): Promise<NatsTarge
   const user = options.user ?? (urlPassword ? urlUser : undefined);
   const password = options.password ?? (urlPassword || undefined);
   const authenticator = await readAuthenticator(options);
+  const wantsTls = options.tls !== undefined || urls.some(({ protocol }) => protocol === 'tls:');
+  const tls = wantsTls ? await readTls(options.tls ?? {}, urls) : undefined;
   const addresses = urls.map((url) => `${url.protocol}//${url.host}`);
   const secrets = [token, password, options.nkeySeed, ...urls.map((url) => url.password)];
   return {
@@ -61,7 +69,7 @@ export async function resolveNatsTarget(options: NatsOptions): Promise<NatsTarge
       ...(user !== undefined && { user }),
       ...(password !== undefined && { pass: password }),
       ...(authenticator && { authenticator }),
-      ...(options.tls && { tls: options.tls }),
+      ...(tls && { tls }),
       ...(options.name !== undefined && { name: options.name }),
     },
     redact: (text) => redact(text, secrets),
@@ -83,11 +91,48 @@ function parseServer(server: string): URL {
 async function readAuthenticator({ credsFile, nkeySeed }: NatsOptions) {
   if (nkeySeed !== undefined) return nkeyAuthenticator(Buffer.from(nkeySeed));
   if (credsFile === undefined) return undefined;
+  return credsAuthenticator(Buffer.from(await readPart('credentials', credsFile)));
+}
+
+async function readTls(tls: NatsTlsOptions, urls: readonly URL[]) {
+  const ca = tls.ca ?? (await readPart('certificate authority', tls.caFile));
+  const cert = await readPart('client certificate', tls.certFile);
+  const key = await readPart('key of the client certificate', tls.keyFile);
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(tls.serverName !== undefined
+      ? { servername: tls.serverName }
+      : { checkServerIdentity: identityCheck(urls) }),
+  };
+}
+
+/**
+ * The client library gives TLS no name for a server that is addressed by a number, and TLS then expects
+ * `localhost` in its certificate. What must be there is one of the addresses that were given.
+ */
+function identityCheck(urls: readonly URL[]) {
+  const hosts = urls.map(({ hostname }) => hostname.replace(/^\[|\]$/g, ''));
+  const addresses = hosts.filter((host) => isIP(host) > 0);
+  return (name: string, certificate: PeerCertificate): Error | undefined => {
+    if (hosts.includes(name) || addresses.length === 0) {
+      return checkServerIdentity(name, certificate);
+    }
+    const refusals = addresses.map((address) => checkServerIdentity(address, certificate));
+    return refusals.includes(undefined) ? undefined : refusals[0];
+  };
+}
+
+async function readPart(what: string, path: string): Promise<string>;
+async function readPart(what: string, path: string | undefined): Promise<string | undefined>;
+async function readPart(what: string, path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
   try {
-    return credsAuthenticator(await readFile(credsFile));
+    return await readFile(path, 'utf8');
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new BusUnavailableError(`Can't read the NATS credentials: ${why}`, { cause });
+    throw new BusUnavailableError(`Can't read the NATS ${what}: ${why}`, { cause });
   }
 }
 

@@ -33,11 +33,15 @@ export async function makeFolder(): Promise<AsyncDisposable & { readonly path: s
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-export function startActorctl(args: readonly string[], cwd: string): ActorctlProcess {
+export function startActorctl(
+  args: readonly string[],
+  cwd: string,
+  variables: Readonly<Record<string, string>> = {},
+): ActorctlProcess {
   const script = fileURLToPath(new URL('../../cli/actorctl.ts', import.meta.url));
   const child = spawn(process.execPath, [script, ...args], {
     cwd,
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines: string[] = [];
@@ -82,8 +86,12 @@ export function startActorctl(args: readonly string[], cwd: string): ActorctlPro
   };
 }
 
-export async function actorctl(args: readonly string[], cwd: string): Promise<ActorctlOutcome> {
-  return await startActorctl(args, cwd).ended;
+export async function actorctl(
+  args: readonly string[],
+  cwd: string,
+  variables?: Readonly<Record<string, string>>,
+): Promise<ActorctlOutcome> {
+  return await startActorctl(args, cwd, variables).ended;
 }
 
 /** @throws SyntaxError when a line isn't JSON. */
