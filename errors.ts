@@ -115,6 +115,11 @@ export class BusOverloadedError extends CodistillError {
   readonly code = 'BUS_OVERLOADED';
 }
 
+/** A simulation has nothing left to happen, but what was awaited has not come about. */
+export class SimulationStalledError extends CodistillError {
+  readonly code = 'SIMULATION_STALLED';
+}
+
 /** A step can't be compiled: an operation or a use of tensors that has no compiled form. */
 export class CannotCompileError extends CodistillError {
   readonly code = 'CANNOT_COMPILE';

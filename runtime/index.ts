@@ -24,6 +24,7 @@ export { connectLocalBus } from './bus/local-bus.ts';
 export { type LocalHub, startLocalHub } from './bus/local-hub.ts';
 export { createMemoryBus, createMemoryNetwork, type MemoryNetwork } from './bus/memory-bus.ts';
 export type { NatsOptions, NatsTlsOptions } from './bus/nats-options.ts';
+export type { LinkFaults } from './bus/simulated-bus.ts';
 export { CALL_DURATIONS_MS } from './calls/call-counters.ts';
 export {
   type ActorAddress,
@@ -64,6 +65,16 @@ export {
   type Observer,
   type SilentNode,
 } from './observe/observer.ts';
+export { createRandom, type Random } from './simulation/random.ts';
+export type { ClockSkew } from './simulation/simulated-clock.ts';
+export type { SimulatedHost, SimulatedHostOptions } from './simulation/simulated-host.ts';
+export {
+  createSimulation,
+  type PartitionOptions,
+  type RunOptions,
+  type Simulation,
+  type SimulationOptions,
+} from './simulation/simulation.ts';
 export { createSystem, type System, type SystemOptions } from './system.ts';
 export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './wire/chunks.ts';
 export { decodeFrame, encodeFrame } from './wire/frame.ts';

@@ -12,7 +12,7 @@ import type {
 import { closedError, overloadedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
 import { RequestTable } from './request-table.ts';
-import { joinPieces, type Port, type Route, type RoutedMessage, type Router } from './router.ts';
+import { joinPieces, type Port, type Route, type RoutedMessage, type Routing } from './router.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
 /** So many deliveries in a row run as microtasks; then timers and sockets get their turn. */
@@ -23,7 +23,7 @@ const MESSAGE_OVERHEAD_BYTES = 128;
 export interface InProcessBusOptions {
   readonly kind: BusKind;
   readonly clock: Clock;
-  readonly router: Router;
+  readonly router: Routing;
   /** Unique among the router's connections. */
   readonly name: string;
   readonly payloadBytesMax: number;
@@ -42,7 +42,7 @@ export class InProcessBus implements Bus, Port {
   readonly kind: BusKind;
   readonly clock: Clock;
   readonly payloadBytesMax: number;
-  readonly #router: Router;
+  readonly #router: Routing;
   readonly #inbox: string;
   readonly #pendingBytesMax: number;
   readonly #defer: (run: () => void) => void;
@@ -106,6 +106,7 @@ export class InProcessBus implements Bus, Port {
 
   async flush(): Promise<void> {
     if (this.#state === 'closed') throw closedError(this.kind);
+    await this.#router.settled?.();
   }
 
   async drain(): Promise<void> {
@@ -136,6 +137,11 @@ export class InProcessBus implements Bus, Port {
     this.#requests.failAll(error ?? closedError(this.kind));
     this.#afterDrain?.();
     this.#status.emit(error ? { type: 'closed', error } : { type: 'closed' });
+  }
+
+  /** Tells the status listeners what happened to the connection. */
+  report(status: BusStatus): void {
+    if (this.#state !== 'closed') this.#status.emit(status);
   }
 
   deliver(routeId: number, message: RoutedMessage): boolean {

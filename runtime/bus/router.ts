@@ -22,13 +22,22 @@ export interface Route {
   lastTurn: number;
 }
 
+/** What a connection needs of its router. */
+export interface Routing {
+  subscribe(port: Port, id: number, pattern: string, queue?: string): Route;
+  unsubscribe(route: Route): void;
+  publish(message: RoutedMessage): RouteOutcome;
+  /** Where messages take time: resolves when all that were published so far have arrived. */
+  settled?(): Promise<void>;
+}
+
 export type RouteOutcome = 'delivered' | 'dropped' | 'nobody';
 
 /**
  * Hands each message to the connections that subscribed to its subject; the heart of memory and
  * local bus.
  */
-export class Router {
+export class Router implements Routing {
   readonly #routes = new SubjectIndex<Route>();
   #turn = 0;
 

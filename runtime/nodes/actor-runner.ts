@@ -30,16 +30,27 @@ export interface ActorRunnerOptions {
   leave(): void;
 }
 
+interface Started {
+  readonly name: string;
+  readonly incarnation: string;
+  readonly answer: Promise<WireMessage>;
+}
+
 /** The life of an actor's process: tells its node that it is ready, then runs the one actor it gets. */
 export class ActorRunner {
   readonly #options: ActorRunnerOptions;
   readonly #caller: Caller;
   #host: ActorHost | undefined;
-  #started: { readonly incarnation: string; readonly answer: Promise<WireMessage> } | undefined;
+  #started: Started | undefined;
 
   constructor(options: ActorRunnerOptions) {
     this.#options = options;
     this.#caller = new Caller(options.endpoint);
+  }
+
+  /** The name of the actor that was ordered. */
+  get actor(): string | undefined {
+    return this.#started?.name;
   }
 
   /** Resolves when the node knows of this process. @throws what `requestControl` throws. */
@@ -68,7 +79,7 @@ export class ActorRunner {
         `process ${this.#options.processId} runs ${this.#started.incarnation} already`,
       );
     }
-    this.#started ??= { incarnation, answer: this.#start(start) };
+    this.#started ??= { name: start.name, incarnation, answer: this.#start(start) };
     return this.#started.answer;
   }
 
