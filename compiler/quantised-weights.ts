@@ -1,7 +1,11 @@
 import type { QuantisedInput } from './passes/quantise-products.ts';
 import type { StateMemory } from './state-store.ts';
 
-const INT8_MAX = 127;
+/**
+ * Seven bits: processors without VNNI add two products of an unsigned and a signed byte in 16 bits, and
+ * saturate; 2 · 255 · 63 still fits.
+ */
+const STEPS_MAX = 63;
 
 /** State entries as int8 with a scale for each column, made anew when an entry has been written to. */
 export class QuantisedWeights {
@@ -29,7 +33,7 @@ export class QuantisedWeights {
 }
 
 /**
- * Rounds each column of `source` [rows, columns] to −127…127 steps of a scale of its own, symmetric
+ * Rounds each column of `source` [rows, columns] to −63…63 steps of a scale of its own, symmetric
  * about zero. A column of zeros gets scale 1.
  */
 export function quantiseColumns(
@@ -48,8 +52,8 @@ export function quantiseColumns(
   const stepsPerUnit = new Float32Array(columns);
   for (let column = 0; column < columns; column++) {
     const largest = scales[column]!;
-    scales[column] = largest === 0 ? 1 : largest / INT8_MAX;
-    stepsPerUnit[column] = largest === 0 ? 0 : INT8_MAX / largest;
+    scales[column] = largest === 0 ? 1 : largest / STEPS_MAX;
+    stepsPerUnit[column] = largest === 0 ? 0 : STEPS_MAX / largest;
   }
   for (let start = 0; start < source.length; start += columns) {
     for (let column = 0; column < columns; column++) {

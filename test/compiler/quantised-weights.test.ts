@@ -5,12 +5,12 @@ import { quantiseColumns } from '../../compiler/quantised-weights.ts';
 import { largestDifference, someNumbers } from './graphs.ts';
 
 test('each column has steps of its own size, symmetric about zero', (t) => {
-  const source = Float32Array.of(1, 0, -127, 0.25, 0, 254, -0.5, 0, 63.6);
+  const source = Float32Array.of(1, 0, -63, 0.25, 0, 126, -0.5, 0, 31.6);
   const values = new Int8Array(9);
   const scales = new Float32Array(3);
   quantiseColumns(source, { values, scales });
-  t.deepEqual([...scales], [Math.fround(1 / 127), 1, 2]);
-  t.deepEqual([...values], [127, 0, -63, 32, 0, 127, -63, 0, 32]);
+  t.deepEqual([...scales], [Math.fround(1 / 63), 1, 2]);
+  t.deepEqual([...values], [63, 0, -31, 16, 0, 63, -31, 0, 16]);
 });
 
 const specs = {
@@ -39,7 +39,7 @@ test('a step with int8 weights is near to the f32 one and follows what is writte
     const { y: expected } = await exact.run({ x });
     const { y } = await rounded.run({ x });
     const difference = largestDifference(y!, expected!);
-    t.true(difference > 0 && difference < 0.02, `${difference}`);
+    t.true(difference > 0 && difference < 0.03, `${difference}`);
   }
   t.throws(() => state.write('w', [1, 2]), {
     instanceOf: RangeError,

@@ -32,7 +32,7 @@ test('a product and its bias become one product in int8, near to the one in f32'
   const exact = (await runGraph(graph, feeds)).y!;
   const rounded = (await runQuantised(graph, feeds, 'w')).y!;
   const difference = largestDifference(rounded, exact);
-  t.true(difference < 0.02, `${difference}`);
+  t.true(difference < 0.03, `${difference}`);
   t.true(difference > 0, 'int8 rounds');
 });
 
@@ -55,7 +55,7 @@ test('a product that is read twice keeps its addition, and a sum of one number t
   const exact = await runGraph(graph, feeds);
   const rounded = await runQuantised(graph, feeds, 'w');
   for (const name of Object.keys(exact)) {
-    t.true(largestDifference(rounded[name]!, exact[name]!) < 0.02, name);
+    t.true(largestDifference(rounded[name]!, exact[name]!) < 0.03, name);
   }
 });
 
