@@ -88,6 +88,12 @@ export async function connectNatsBus(options: NatsOptions): Promise<Bus> {
   }
 }
 
+/** The client's connection beneath a bus, for what NATS has besides messages. @throws TypeError */
+export function natsConnectionOf(bus: Bus): NatsConnection {
+  if (bus instanceof NatsBus) return bus.connection;
+  throw new TypeError(`a ${bus.kind} bus has no NATS connection`);
+}
+
 interface WaitingRequest {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -124,6 +130,10 @@ class NatsBus implements Bus {
     });
     void this.#watchStatus();
     void this.#watchEnd();
+  }
+
+  get connection(): NatsConnection {
+    return this.#connection;
   }
 
   get payloadBytesMax(): number {

@@ -20,6 +20,10 @@ export const subjects = {
   events: (namespace: string): string => `codistill.${encodeToken(namespace)}.events`,
   /** Every node's sign of life, once a second. */
   heartbeat: (namespace: string): string => `codistill.${encodeToken(namespace)}.heartbeat`,
+  /** Requests to the process that holds the register in its memory. */
+  register: (namespace: string): string => `codistill.${encodeToken(namespace)}.register`,
+  /** What changes in that register. */
+  registerChanges: (namespace: string): string => `${subjects.register(namespace)}.changes`,
 };
 
 /**

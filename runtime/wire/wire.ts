@@ -211,6 +211,34 @@ export interface HeartbeatMessage {
   readonly leaving: boolean;
 }
 
+/** From a process to the one that holds the register in its memory; `id` is the same in a repetition. */
+export interface RegisterMessage {
+  readonly kind: 'register';
+  readonly id: string;
+  readonly operation: 'get' | 'create' | 'update' | 'delete' | 'list';
+  /** Of one entry, or the prefix of a list. */
+  readonly key: string;
+  readonly value?: unknown;
+  /** The one that is expected. */
+  readonly revision?: number;
+}
+/** `revision` of a write that happened, entries of a read. */
+export interface RegisteredMessage {
+  readonly kind: 'registered';
+  readonly revision?: number;
+  readonly entries: readonly RegisterEntryMessage[];
+}
+export interface RegisterEntryMessage {
+  readonly key: string;
+  readonly value?: unknown;
+  readonly revision: number;
+}
+/** On the subject of changes: an entry as it is now, or that it was deleted. */
+export interface RegisterChangeMessage extends RegisterEntryMessage {
+  readonly kind: 'register-change';
+  readonly deleted: boolean;
+}
+
 export type WireMessage =
   | CallMessage
   | CancelMessage
@@ -237,7 +265,10 @@ export type WireMessage =
   | DoneMessage
   | FailedMessage
   | PongMessage
-  | HeartbeatMessage;
+  | HeartbeatMessage
+  | RegisterMessage
+  | RegisteredMessage
+  | RegisterChangeMessage;
 
 /** @throws TypeError or RangeError when the message carries what a frame can't. */
 export function encodeMessage(message: WireMessage): Uint8Array {
@@ -279,6 +310,7 @@ const resources = v.object({
   memoryBytes: v.exactOptional(v.number()),
 });
 const texts = v.record(v.string(), v.string());
+const registerEntry = { key: v.string(), value: v.exactOptional(v.unknown()), revision: count };
 
 const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
   v.object({ kind: v.literal('end'), ...toCaller, index: count, error }),
@@ -354,6 +386,20 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     actors: count,
     leaving: v.boolean(),
   }),
+  v.object({
+    kind: v.literal('register'),
+    id: v.string(),
+    operation: v.picklist(['get', 'create', 'update', 'delete', 'list']),
+    key: v.string(),
+    value: v.exactOptional(v.unknown()),
+    revision: v.exactOptional(count),
+  }),
+  v.object({
+    kind: v.literal('registered'),
+    revision: v.exactOptional(count),
+    entries: v.array(v.object(registerEntry)),
+  }),
+  v.object({ kind: v.literal('register-change'), ...registerEntry, deleted: v.boolean() }),
 ]);
 
 const startValueSchema: v.GenericSchema<unknown, StartValue> = v.object({

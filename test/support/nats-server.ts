@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,11 +12,17 @@ const STOP_TIMEOUT_MS = 10_000;
 const LOG_LINES_MAX = 200;
 
 export interface NatsServerOptions {
+  /** Where systems keep names and ownership. Default true. */
   readonly jetstream?: boolean;
   /** Further lines of the server's configuration, as `max_payload: 64KB`. */
   readonly config?: readonly string[];
   /** Absent: a server by itself. */
-  readonly cluster?: { readonly name: string; readonly routes: readonly string[] };
+  readonly cluster?: {
+    readonly name: string;
+    readonly routes: readonly string[];
+    /** For the routes of others to this server; default a free one. */
+    readonly port?: number;
+  };
   readonly name?: string;
 }
 
@@ -43,7 +50,8 @@ export interface NatsServer extends AsyncDisposable {
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
   const binary = await findNatsServer();
   const folder = await mkdtemp(join(tmpdir(), 'codistill-nats-'));
-  let running = await launch(binary, folder, options, { client: -1, route: -1 });
+  const route = options.cluster?.port ?? -1;
+  let running = await launch(binary, folder, options, { client: -1, route });
   const { ports } = running;
   let stopped: Promise<void> | undefined;
   const server: NatsServer = {
@@ -80,21 +88,33 @@ export async function startNatsCluster(
   size = 3,
   options: Omit<NatsServerOptions, 'cluster' | 'name'> = {},
 ): Promise<NatsCluster> {
-  const servers: NatsServer[] = [];
+  // JetStream starts only with routes: each server is told of all, itself included.
+  const ports = await freePorts(size);
+  const routes = ports.map((port) => `nats://127.0.0.1:${port}`);
+  const starting = ports.map((port, index) => {
+    const cluster = { name: 'codistill-test', routes, port };
+    return startNatsServer({ ...options, cluster, name: `server-${index + 1}` });
+  });
+  const started = await Promise.allSettled(starting);
+  const servers = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop()));
   };
-  try {
-    for (let i = 0; i < size; i += 1) {
-      const routes = servers.map(({ routeUrl }) => routeUrl!);
-      const cluster = { name: 'codistill-test', routes };
-      servers.push(await startNatsServer({ ...options, cluster, name: `server-${i + 1}` }));
-    }
-  } catch (error) {
+  const failure = started.find((one) => one.status === 'rejected');
+  if (failure !== undefined) {
     await stop();
-    throw error;
+    throw failure.reason;
   }
   return { servers, urls: servers.map(({ url }) => url), stop, [Symbol.asyncDispose]: stop };
+}
+
+/** Ports that nothing listened on a moment ago. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(listeners.map((listener) => once(listener, 'listening')));
+  const ports = listeners.map((listener) => (listener.address() as AddressInfo).port);
+  await Promise.all(listeners.map((listener) => once(listener.close(), 'close')));
+  return ports;
 }
 
 const children = new Set<ChildProcess>();
@@ -113,7 +133,7 @@ interface Running {
 async function launch(
   binary: string,
   folder: string,
-  { jetstream, config = [], cluster, name }: NatsServerOptions,
+  { jetstream = true, config = [], cluster, name }: NatsServerOptions,
   wanted: Running['ports'],
 ): Promise<Running> {
   const text = [
