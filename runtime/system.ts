@@ -17,11 +17,17 @@ import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ActorEvent } from './nodes/supervisor.ts';
 import type { NodeInspection } from './observe/inspection.ts';
 import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
+import { serveRegister } from './registry/bus-register.ts';
+import { createMemoryRegister } from './registry/memory-register.ts';
+import { openNatsRegister } from './registry/open-register.ts';
+import type { Register } from './registry/register.ts';
 import type { Resources } from './wire/wire.ts';
 
 /** An actor that is asked to stop may take so long to dispose of what it holds. */
 const CLOSE_GRACE_MS = 3_000;
 const STOP_TIMEOUT_MS = 5_000;
+/** A cluster that has just started or lost a server elects a leader within that. */
+const REGISTER_WAIT = { timeoutMs: 15_000 };
 
 export interface SystemOptions {
   /**
@@ -54,6 +60,11 @@ export interface ConnectedBus {
   readonly connected: Bus;
   /** Makes processes for actors; without it all actors live inline. */
   readonly startProcess?: StartProcess;
+  /**
+   * What the systems of this bus agree on. Default: that of the servers of a NATS bus; on another
+   * bus one of this system alone.
+   */
+  readonly register?: Register;
 }
 
 /** A host process's part of an actor system: it owns the actors that it spawns. */
@@ -98,6 +109,7 @@ export interface System {
 
 interface Connection {
   readonly bus: Bus;
+  readonly register: Register;
   readonly startProcess: StartProcess | undefined;
   readonly shared: boolean;
   /** Of a local bus. */
@@ -105,10 +117,11 @@ interface Connection {
   close(): Promise<void>;
 }
 
-/** @throws BusUnavailableError, or what importing one of `modules` throws. */
+/** @throws BusUnavailableError for a server without JetStream too; what importing a module throws. */
 export async function createSystem(options: SystemOptions): Promise<System> {
   const nodeId = options.nodeId ?? `n${randomBytes(6).toString('hex')}`;
-  const connection = await connect(options.bus, nodeId);
+  const namespace = options.namespace ?? 'default';
+  const connection = await connect(options.bus, nodeId, namespace);
   try {
     const listeners = new Set<(event: ActorEvent) => void>();
     const actors = options.actors ?? [];
@@ -116,9 +129,10 @@ export async function createSystem(options: SystemOptions): Promise<System> {
     const log = options.log ?? (() => {});
     const host = new HostNode({
       bus: connection.bus,
+      register: connection.register,
       startProcess: connection.startProcess,
       shared: connection.shared,
-      namespace: options.namespace ?? 'default',
+      namespace,
       nodeId,
       nodeName: options.nodeName ?? hostname(),
       labels: options.labels ?? {},
@@ -205,34 +219,66 @@ function createFacade(
   return system;
 }
 
-async function connect(bus: SystemOptions['bus'], nodeId: string): Promise<Connection> {
+async function connect(
+  bus: SystemOptions['bus'],
+  nodeId: string,
+  namespace: string,
+): Promise<Connection> {
   if (bus === 'memory') {
     const memory = createMemoryBus();
-    return { bus: memory, startProcess: undefined, shared: false, close: () => memory.close() };
-  }
-  if (bus === 'local') {
-    const hub = await startLocalHub();
-    const { socketPath } = hub;
     return {
-      bus: hub.connect(),
-      startProcess: childStarter({ kind: 'local', socketPath }),
+      bus: memory,
+      register: createMemoryRegister(),
+      startProcess: undefined,
       shared: false,
-      socketPath,
-      close: () => hub.close(),
+      close: () => memory.close(),
     };
   }
+  if (bus === 'local') return connectLocally(namespace);
   if ('connected' in bus) {
-    const { connected, startProcess } = bus;
-    return { bus: connected, startProcess, shared: true, close: () => connected.close() };
+    const { connected, startProcess, register } = bus;
+    if (register !== undefined || connected.kind !== 'nats') {
+      return {
+        bus: connected,
+        register: register ?? createMemoryRegister(),
+        startProcess,
+        shared: true,
+        close: () => connected.close(),
+      };
+    }
+    return connectRegistered(connected, startProcess, namespace);
   }
   const access = { kind: 'nats', options: bus.nats } as const;
   const nats = await connectBus(access, `node-${nodeId}`);
-  return {
-    bus: nats,
-    startProcess: childStarter(access),
-    shared: true,
-    close: () => nats.close(),
-  };
+  return connectRegistered(nats, childStarter(access), namespace);
+}
+
+async function connectRegistered(
+  bus: Bus,
+  startProcess: StartProcess | undefined,
+  namespace: string,
+): Promise<Connection> {
+  try {
+    const register = await openNatsRegister(bus, namespace, REGISTER_WAIT);
+    const close = async (): Promise<void> => {
+      await register.close();
+      await bus.close();
+    };
+    return { bus, register, startProcess, shared: true, close };
+  } catch (error) {
+    await bus.close();
+    throw error;
+  }
+}
+
+async function connectLocally(namespace: string): Promise<Connection> {
+  const hub = await startLocalHub();
+  const { socketPath } = hub;
+  const bus = hub.connect();
+  const register = createMemoryRegister();
+  await serveRegister({ bus, namespace }, register);
+  const startProcess = childStarter({ kind: 'local', socketPath });
+  return { bus, register, startProcess, shared: false, socketPath, close: () => hub.close() };
 }
 
 function childStarter(access: BusAccess): StartProcess {

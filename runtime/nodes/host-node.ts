@@ -7,6 +7,7 @@ import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
 import { Inspector } from '../observe/inspector.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
+import type { Register } from '../registry/register.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import {
   encodeMessage,
@@ -38,6 +39,8 @@ export interface LogEntry {
 
 export interface HostNodeOptions {
   readonly bus: Bus;
+  /** Of all systems of the namespace. */
+  readonly register: Register;
   /** Absent where actors can only live inline. */
   readonly startProcess: StartProcess | undefined;
   /** Other systems may be on the same bus. */

@@ -1,0 +1,16 @@
+import type { Bus } from '../bus/bus.ts';
+import type { Register, RegisterWait } from './register.ts';
+
+/**
+ * Opens the register that the servers of a NATS bus keep; see `nats-register.ts`. The JetStream client
+ * is loaded only here: who uses no server never needs it.
+ * @throws BusUnavailableError when the server has no JetStream.
+ */
+export async function openNatsRegister(
+  bus: Bus,
+  namespace: string,
+  wait: RegisterWait,
+): Promise<Register> {
+  const { openNatsRegister: open } = await import('./nats-register.ts');
+  return open(bus, namespace, wait);
+}
