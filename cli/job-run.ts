@@ -96,6 +96,9 @@ async function runInSystem(run: JobRun, session: Session, watch: InterruptionWat
   using bus = watchBus({ timeoutMs: run.busTimeoutMs, onLost: (error) => watch.interrupt(error) });
   followSystem(run, session, { system, bus });
   try {
+    const { socketPath } = system;
+    if (socketPath !== undefined)
+      directory.update({ bus: { ...directory.record.bus, socketPath } });
     const { signal } = watch;
     if (run.waitNodes > 1) {
       await system.waitForNodes(run.waitNodes, { timeoutMs: waitNodesMs, signal });
@@ -199,7 +202,8 @@ async function recordOutcome(
   const { directory, output } = run;
   const { state, result } = outcome;
   try {
-    directory.update({ state, ...(result !== undefined && { result }) });
+    const bus = { ...directory.record.bus, socketPath: undefined };
+    directory.update({ state, bus, ...(result !== undefined && { result }) });
     if (session.curves.hasSteps || result !== undefined)
       await writeReport({ directory, curves: session.curves });
   } catch (error) {

@@ -3,6 +3,7 @@ import { UserInputError } from '../errors.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
 import { addNatsOptions, type NatsFlags } from './nats-address.ts';
 import type { NodeFlags } from './node-command.ts';
+import { addObservationCommands } from './observation-program.ts';
 import type { CommandEnvironment, Output } from './output.ts';
 import { nodeVersionAdvice, packageVersion } from './package-info.ts';
 import type { ResumeFlags } from './resume-command.ts';
@@ -29,6 +30,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addRun(program, context, done);
   addResume(program, context, done);
   addNode(program, context, done);
+  addObservationCommands(program, context, done);
   addDoctor(program, context, done);
   program.addHelpText(
     'after',

@@ -29,6 +29,8 @@ export interface RunRecord {
     readonly kind: 'local' | 'nats';
     readonly servers?: string | undefined;
     readonly namespace?: string | undefined;
+    /** Of the local bus, while the run goes on: where `actorctl actors` and the like look. */
+    readonly socketPath?: string | undefined;
   };
   readonly versions: Record<string, string>;
   /** ISO 8601. */
@@ -51,6 +53,7 @@ const runRecordSchema: v.GenericSchema<unknown, RunRecord> = v.object({
     kind: v.picklist(['local', 'nats']),
     servers: v.optional(v.string()),
     namespace: v.optional(v.string()),
+    socketPath: v.optional(v.string()),
   }),
   versions: v.record(v.string(), v.string()),
   created: v.string(),
@@ -67,7 +70,7 @@ export interface RunDirectory extends Disposable {
   readonly events: string;
   readonly report: string;
   /** Replaces `run.json` atomically. */
-  update(change: Partial<Pick<RunRecord, 'state' | 'result'>>): void;
+  update(change: Partial<Pick<RunRecord, 'state' | 'result' | 'bus'>>): void;
 }
 
 /**
@@ -92,15 +95,26 @@ export function createRunDirectory(where: {
 }
 
 /**
- * Opens the directory of an earlier run: a path, or a name below `runs/`.
- * @throws UserInputError when there is none, DamagedDataError when `run.json` can't be used,
- * RunLockedError when another process is at work there.
+ * Opens the directory of an earlier run to go on in it.
+ * @throws what `findRun` throws, RunLockedError when another process is at work there.
  */
 export async function openRunDirectory(run: string, cwd: string): Promise<RunDirectory> {
+  const { path, record } = await findRun(run, cwd);
+  return lockDirectory(path, record);
+}
+
+/**
+ * Reads what an earlier run or one that is going on says of itself; `run` is a path, or a name below `runs/`.
+ * @throws UserInputError when there is none, DamagedDataError when `run.json` can't be used.
+ */
+export async function findRun(
+  run: string,
+  cwd: string,
+): Promise<{ readonly path: string; readonly record: RunRecord }> {
   const candidates = [resolve(cwd, run), resolve(cwd, 'runs', run)];
   for (const path of candidates) {
     const text = await readFile(join(path, 'run.json'), 'utf8').catch(ignoreMissing);
-    if (text !== undefined) return lockDirectory(path, parseRecord(path, text));
+    if (text !== undefined) return { path, record: parseRecord(path, text) };
   }
   for (const path of candidates) {
     if ((await stat(path).catch(ignoreMissing)) === undefined) continue;

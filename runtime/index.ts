@@ -51,6 +51,7 @@ export type { LogEntry } from './nodes/host-node.ts';
 export type { NodeInfo } from './nodes/placement.ts';
 export type { SpawnOptions } from './nodes/spawn-options.ts';
 export type { ActorEvent } from './nodes/supervisor.ts';
+export { type ActorOverview, listActors } from './observe/actor-overview.ts';
 export type {
   ActorFigures,
   HostedFacts,

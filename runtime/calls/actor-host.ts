@@ -72,7 +72,7 @@ export class ActorHost {
   }
 
   get figures(): ActorFigures {
-    const uptimeMs = this.#options.endpoint.clock.now() - this.#startedAt;
+    const uptimeMs = Math.round(this.#options.endpoint.clock.now() - this.#startedAt);
     return { uptimeMs, waiting: this.#mailbox.waiting, ...this.#counters };
   }
 

@@ -70,7 +70,7 @@ export class Inspector {
       resources,
       free,
       actorTypes,
-      uptimeMs: endpoint.clock.now() - this.#startedAt,
+      uptimeMs: Math.round(endpoint.clock.now() - this.#startedAt),
       ...processFigures(),
       peers: others.map((other) => ({ nodeId: other.nodeId, nodeName: other.nodeName })),
       refusals: membership.refusals,
@@ -95,7 +95,7 @@ export class Inspector {
     if (fresh !== undefined) this.#figures.set(actor, { at: clock.now(), figures: fresh });
     const last = this.#figures.get(actor);
     if (last === undefined) return facts;
-    return { ...facts, figures: last.figures, figuresAgeMs: clock.now() - last.at };
+    return { ...facts, figures: last.figures, figuresAgeMs: Math.round(clock.now() - last.at) };
   }
 
   /** What the actor's process counted, or undefined when it is too busy to say. */
@@ -115,7 +115,7 @@ export class Inspector {
 
   #describeOwned(actor: OwnedActor): OwnedFacts {
     const { address, status, epoch, nodeId: node, pid, restarts, changedAt, cause } = actor;
-    const sinceMs = this.#options.endpoint.clock.now() - changedAt;
+    const sinceMs = Math.round(this.#options.endpoint.clock.now() - changedAt);
     const { name, type } = address;
     return { name, type, status, epoch, node, pid, restarts, sinceMs, ...(cause && { cause }) };
   }

@@ -1,0 +1,82 @@
+import type { Inspection, NodeInspection } from '../runtime/index.ts';
+import type { Listing } from './listing.ts';
+import { formatBytes, formatCount, formatDuration } from './quantity.ts';
+import type { Column } from './table.ts';
+
+/** A node as it says of itself, or one that others know and that is silent. */
+export interface NodeRow extends Partial<Omit<NodeInspection, 'hosted' | 'owned' | 'events'>> {
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly status: 'up' | 'silent';
+  /** Why it is silent. */
+  readonly reason?: string;
+  /** Actors that live on it, and that it owns. */
+  readonly actors?: number;
+  readonly ownedActors?: number;
+}
+
+const keys = [
+  'nodeId',
+  'nodeName',
+  'status',
+  'pid',
+  'protocol',
+  'bus',
+  'labels',
+  'actors',
+  'ownedActors',
+] as const satisfies readonly (keyof NodeRow)[];
+
+const columns: readonly Column<NodeRow>[] = [
+  { title: 'node', text: ({ nodeName }) => nodeName },
+  { title: 'id', text: ({ nodeId }) => nodeId },
+  { title: 'status', text: ({ status }) => status },
+  { title: 'pid', align: 'right', text: ({ pid }) => (pid === undefined ? '–' : String(pid)) },
+  { title: 'up', align: 'right', text: ({ uptimeMs }) => formatDuration(uptimeMs) },
+  { title: 'actors', align: 'right', text: ({ actors }) => formatCount(actors) },
+  { title: 'owns', align: 'right', text: ({ ownedActors }) => formatCount(ownedActors) },
+  { title: 'cpu free', align: 'right', text: ({ free, resources }) => formatCpu(free, resources) },
+  { title: 'memory free', align: 'right', text: ({ free }) => formatBytes(free?.memoryBytes) },
+  { title: 'its memory', align: 'right', text: ({ rssBytes }) => formatBytes(rssBytes) },
+  { title: 'labels', text: ({ labels }) => formatLabels(labels) },
+];
+
+export const nodeListing: Listing<NodeRow> = {
+  type: 'node',
+  keys,
+  columns,
+  createReader: () => listNodes,
+  notes: describeSilence,
+};
+
+function listNodes({ nodes, silent }: Inspection): readonly NodeRow[] {
+  return [
+    ...nodes.map(({ hosted, owned, events: _, ...node }) => {
+      return { ...node, status: 'up', actors: hosted.length, ownedActors: owned.length } as const;
+    }),
+    ...silent.map((node) => ({ ...node, status: 'silent' }) as const),
+  ];
+}
+
+/** Silent nodes, and those that nobody works with because they speak another version. */
+function describeSilence(rows: readonly NodeRow[]): readonly string[] {
+  const silent = rows.filter(({ status }) => status === 'silent');
+  const refusals = new Set(rows.flatMap(({ refusals }) => refusals ?? []));
+  return [
+    ...silent.map(
+      ({ nodeName, nodeId, reason }) => `node ${nodeName} (${nodeId}) is silent: ${reason}`,
+    ),
+    ...[...refusals].map((refusal) => `refused: ${refusal}`),
+  ];
+}
+
+function formatCpu(free: NodeRow['free'], resources: NodeRow['resources']): string {
+  if (free?.cpu === undefined) return '–';
+  return `${Number(free.cpu.toFixed(2))} of ${resources?.cpu ?? 0}`;
+}
+
+function formatLabels(labels: NodeRow['labels'] = {}): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
+}

@@ -1,0 +1,88 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { EventsFlags } from './events-command.ts';
+import type { ExitCode } from './exit-codes.ts';
+import type { ListFlags } from './list-command.ts';
+import type { CommandContext } from './program.ts';
+
+/** Adds the commands that look at what is running and change nothing. */
+export function addObservationCommands(
+  program: Command,
+  context: CommandContext,
+  done: (code: ExitCode) => void,
+): void {
+  addListOptions(program.command('nodes').description('list the nodes that are there'))
+    .addHelpText('after', examples('nodes', 'nodes --filter labels.zone=attic --json'))
+    .action(async (flags: ListFlags) => {
+      const { listCommand } = await import('./list-command.ts');
+      const { nodeListing } = await import('./node-listing.ts');
+      done(await listCommand({ listing: nodeListing, compares: false }, flags, context));
+    });
+  addListOptions(program.command('actors').description('list actors, and why dead ones died'))
+    .addHelpText('after', examples('actors', 'actors --filter status=dead actorType=codistill/*'))
+    .action(async (flags: ListFlags) => {
+      const { listCommand } = await import('./list-command.ts');
+      const { actorListing } = await import('./actor-listing.ts');
+      done(await listCommand({ listing: actorListing, compares: false }, flags, context));
+    });
+  addListOptions(program.command('top').description('show the busiest actors'))
+    .addHelpText('after', examples('top', 'top --json --watch 5 --filter node=attic'))
+    .action(async (flags: ListFlags) => {
+      const { listCommand } = await import('./list-command.ts');
+      const { topListing } = await import('./top-listing.ts');
+      // As people know it from `top`: in a terminal it stays.
+      const stays = context.environment.stdout.isTTY && !flags.json;
+      const watching: ListFlags = { ...flags, ...(stays && { watch: flags.watch ?? true }) };
+      done(await listCommand({ listing: topListing, compares: true }, watching, context));
+    });
+  addEvents(program, context, done);
+}
+
+function addEvents(program: Command, context: CommandContext, done: (code: ExitCode) => void) {
+  const command = program
+    .command('events')
+    .description('tell what happened to actors, nodes and the bus, and why');
+  addPlaceOptions(command)
+    .option(
+      '--last <n>',
+      'past events, of at most a thousand that each node keeps',
+      wholeNumber,
+      20,
+    )
+    .option('--watch', 'go on with what happens, until Ctrl-C')
+    .addHelpText('after', examples('events --watch', 'events --last 100 --filter event=actor-died'))
+    .action(async (flags: EventsFlags) => {
+      const { eventsCommand } = await import('./events-command.ts');
+      done(await eventsCommand(flags, context));
+    });
+}
+
+function addListOptions(command: Command): Command {
+  const watch = new Option('--watch [seconds]', 'look again, every 2 s or so often, until Ctrl-C');
+  return addPlaceOptions(command).addOption(watch.argParser(seconds));
+}
+
+function addPlaceOptions(command: Command): Command {
+  return command
+    .option('--nats <url>', 'look at the nodes of this nats-server')
+    .option('--nats-creds <file>', 'credentials for it')
+    .option('--namespace <name>', 'only nodes of this name')
+    .option('--run <dir>', 'look at this run; without --nats and --run: the newest below runs/')
+    .option('--filter <key=value...>', 'only what has these values; * stands for anything')
+    .option('--json', 'one JSON object per line on stdout');
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  actorctl ${line}`).join('\n')}`;
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (value >= 0.1 && value <= 3600) return value;
+  throw new InvalidArgumentError('It is a number of seconds, 0.1 to 3600.');
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError('It is a whole number.');
+}

@@ -1,0 +1,78 @@
+import { incarnationOf } from '../wire/address.ts';
+import type { ActorFigures, HostedFacts, NodeInspection, OwnedFacts } from './inspection.ts';
+import type { Inspection } from './observer.ts';
+
+/** What is known of an actor from the node that owns it and the one that it lives on. */
+export interface ActorOverview extends Partial<ActorFigures> {
+  readonly name: string;
+  readonly actorType: string;
+  /** `outdated`: an earlier life that its owner has replaced and that has not ended yet. */
+  readonly status: 'running' | 'restarting' | 'dead' | 'outdated';
+  readonly epoch: number;
+  /** Names for people, and ids. A node that did not answer goes by its id. */
+  readonly node: string;
+  readonly nodeId: string;
+  readonly owner: string;
+  readonly ownerId: string;
+  readonly pid: number;
+  readonly isolation?: 'process' | 'inline';
+  readonly restarts?: number;
+  /** How old the figures are. */
+  readonly figuresAgeMs?: number;
+  /** How long it has had its status. */
+  readonly sinceMs?: number;
+  /** Of its last death, in one sentence. */
+  readonly cause?: string;
+  readonly lastOutput?: readonly string[];
+}
+
+/** By name; what a silent owner or host would have told is absent. */
+export function listActors({ nodes, silent }: Inspection): readonly ActorOverview[] {
+  const names = new Map([...nodes, ...silent].map(({ nodeId, nodeName }) => [nodeId, nodeName]));
+  const nameOf = (nodeId: string): string => names.get(nodeId) ?? nodeId;
+  const hosted = new Map<string, { readonly facts: HostedFacts; readonly host: NodeInspection }>();
+  for (const host of nodes) {
+    for (const facts of host.hosted) {
+      hosted.set(incarnationOf(facts.owner, facts.name, facts.epoch), { facts, host });
+    }
+  }
+  const answered = new Set(nodes.map(({ nodeId }) => nodeId));
+  const actors: ActorOverview[] = [];
+  for (const owner of nodes) {
+    for (const facts of owner.owned) {
+      const incarnation = incarnationOf(owner.nodeId, facts.name, facts.epoch);
+      const found = facts.status === 'dead' ? undefined : hosted.get(incarnation);
+      hosted.delete(incarnation);
+      const places = { owner: owner.nodeName, ownerId: owner.nodeId, node: nameOf(facts.node) };
+      actors.push({ ...ownedPart(facts), ...places, ...hostedPart(found?.facts) });
+    }
+  }
+  for (const { facts, host } of hosted.values()) {
+    const { name, type: actorType, epoch, owner, pid } = facts;
+    // An owner that answers but doesn't list this life has replaced it.
+    const status = answered.has(owner) ? 'outdated' : 'running';
+    const places = {
+      node: host.nodeName,
+      nodeId: host.nodeId,
+      owner: nameOf(owner),
+      ownerId: owner,
+    };
+    actors.push({ name, actorType, status, epoch, pid, ...places, ...hostedPart(facts) });
+  }
+  return actors.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.epoch - b.epoch));
+}
+
+function ownedPart({ node, type: actorType, cause, ...facts }: OwnedFacts) {
+  return {
+    ...facts,
+    actorType,
+    nodeId: node,
+    ...(cause && { cause: cause.message, lastOutput: cause.lastOutput }),
+  };
+}
+
+function hostedPart(facts: HostedFacts | undefined) {
+  if (facts === undefined) return {};
+  const { isolation, figures, figuresAgeMs } = facts;
+  return { isolation, ...figures, ...(figuresAgeMs !== undefined && { figuresAgeMs }) };
+}
