@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { EventsFlags } from './events-command.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { ListFlags } from './list-command.ts';
+import { addNatsOptions } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
 
 /** Adds the commands that look at what is running and change nothing. */
@@ -62,9 +63,7 @@ function addListOptions(command: Command): Command {
 }
 
 function addPlaceOptions(command: Command): Command {
-  return command
-    .option('--nats <url>', 'look at the nodes of this nats-server')
-    .option('--nats-creds <file>', 'credentials for it')
+  return addNatsOptions(command, { text: 'look at the nodes of this nats-server' })
     .option('--namespace <name>', 'only nodes of this name')
     .option('--run <dir>', 'look at this run; without --nats and --run: the newest below runs/')
     .option('--filter <key=value...>', 'only what has these values; * stands for anything')
