@@ -1,5 +1,6 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Argument, Command, InvalidArgumentError } from 'commander';
 import { UserInputError } from '../errors.ts';
+import type { CompletionShell } from './completion.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
 import { addNatsOptions, type NatsFlags } from './nats-address.ts';
 import type { NodeFlags } from './node-command.ts';
@@ -32,6 +33,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addNode(program, context, done);
   addObservationCommands(program, context, done);
   addDoctor(program, context, done);
+  addCompletion(program, context);
   program.addHelpText(
     'after',
     `\nExit codes:\n${exitCodeMeanings.map(([code, text]) => `  ${String(code).padStart(3)}  ${text}`).join('\n')}`,
@@ -119,6 +121,19 @@ function addDoctor(
     .action(async (flags: NatsFlags) => {
       const { doctorCommand } = await import('./doctor-command.ts');
       done(await doctorCommand(flags, context));
+    });
+}
+
+function addCompletion(program: Command, { environment }: CommandContext): void {
+  program
+    .command('completion')
+    .description('print a script that completes commands and options in your shell')
+    .addArgument(new Argument('<shell>', 'whose script').choices(['bash', 'zsh', 'fish']))
+    .addHelpText('after', '\nExamples:\n  source <(actorctl completion bash)')
+    .action(async (shell: CompletionShell) => {
+      const { createCompletion } = await import('./completion.ts');
+      const { listExamples } = await import('./package-info.ts');
+      environment.stdout.write(createCompletion(program, shell, { job: listExamples() }));
     });
 }
 
