@@ -57,7 +57,7 @@ export class CodistillationGroup {
       },
       {
         name: 'evaluator',
-        nodeId: context.system.nodeId,
+        placement: { nodeId: context.system.nodeId },
         maxRestarts: plan.restartsMax,
         // Trainers come first: it takes what they leave of the processors.
         niceness: 10,

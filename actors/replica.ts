@@ -41,7 +41,12 @@ export async function spawnReplicas(
           shapes: languageModelParameters(plan.model),
           versionsMax: versionsKept(plan),
         },
-        { name: `${name}-snapshot`, nodeId: nodeOf(index + 1), maxRestarts, resume: resumed },
+        {
+          name: `${name}-snapshot`,
+          placement: { nodeId: nodeOf(index + 1) },
+          maxRestarts,
+          resume: resumed,
+        },
       ),
     ),
   );
@@ -55,7 +60,7 @@ export async function spawnReplicas(
           time: plan.time,
           windowsPerBatch: WINDOWS_PER_BATCH,
         },
-        { name: `${name}-data`, nodeId: system.nodeId, maxRestarts },
+        { name: `${name}-data`, placement: { nodeId: system.nodeId }, maxRestarts },
       ),
     ),
   );
@@ -81,7 +86,7 @@ export async function spawnReplicas(
                 },
           ),
         },
-        { name, nodeId: nodeOf(index), maxRestarts, resume: resumed },
+        { name, placement: { nodeId: nodeOf(index) }, maxRestarts, resume: resumed },
       ),
     ),
   );

@@ -1,17 +1,21 @@
+import { availableParallelism, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { actorModules } from '../actors/index.ts';
 import { BusUnavailableError, UserInputError } from '../errors.ts';
-import { createSystem, type System } from '../runtime/index.ts';
+import { createSystem, type Resources, type System } from '../runtime/index.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { Interruption, type InterruptionWatch, watchInterruptions } from './interruption.ts';
 import { moduleUrl, offerPackage } from './job-module.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
+import { parseLabels, parseResources } from './node-offer.ts';
 import type { CommandContext } from './program.ts';
 
 export interface NodeFlags extends NatsFlags {
   readonly name?: string;
   readonly namespace?: string;
   readonly module?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly labels?: readonly string[];
 }
 
 const drainMs = 5000;
@@ -24,6 +28,7 @@ export async function nodeCommand(flags: NodeFlags, context: CommandContext): Pr
   const { output, environment } = context;
   const nats = parseNatsFlags(flags);
   if (nats === undefined) throw new UserInputError('A node needs a server to join: give --nats.');
+  const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
   const modules = await listModules(flags.module ?? [], environment.cwd);
   using watch = watchInterruptions({
     stdout: environment.stdout,
@@ -35,6 +40,8 @@ export async function nodeCommand(flags: NodeFlags, context: CommandContext): Pr
     modules,
     ...(flags.name !== undefined && { nodeName: flags.name }),
     ...(flags.namespace !== undefined && { namespace: flags.namespace }),
+    ...(resources && { resources }),
+    ...(flags.labels && { labels: parseLabels(flags.labels) }),
   });
   followNode(system, watch, context);
   const server = describeServers(nats);
@@ -65,6 +72,11 @@ function followNode(system: System, watch: InterruptionWatch, { output }: Comman
       watch.interrupt(new BusUnavailableError(`The connection was closed for good: ${reason}`));
     }
   });
+}
+
+/** What is not named by `--resources` stays as it would be without. */
+function allOfThisHost(): Resources {
+  return { cpu: availableParallelism(), memoryBytes: totalmem() };
 }
 
 async function listModules(paths: readonly string[], cwd: string): Promise<readonly string[]> {

@@ -93,12 +93,14 @@ function addNode(program: Command, context: CommandContext, done: (code: ExitCod
     .option('--name <name>', 'how this node is called')
     .option('--namespace <name>', 'only jobs of this name')
     .option('--module <files...>', 'modules of actors, besides those of codistill')
+    .option('--resources <name=amount...>', 'what actors may reserve, as cpu=4 gpu=1 memory=8GB')
+    .option('--labels <name=value...>', 'what placement rules can ask for, as zone=attic')
     .option('--json', 'one JSON object per line and event on stdout')
     .addHelpText(
       'after',
       `
 Examples:
-  actorctl node --nats nats://10.0.0.5:4222 --name attic
+  actorctl node --nats nats://10.0.0.5:4222 --name attic --resources cpu=4 gpu=1 --labels zone=attic
   actorctl node --nats nats://localhost:4222 --module ./my-actors.ts`,
     )
     .action(async (flags: NodeFlags) => {

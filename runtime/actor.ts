@@ -67,6 +67,22 @@ export type MethodKinds<Actor> = {
   readonly [Key in CallableKey<Actor>]?: MethodKindOf<Actor[Key]>;
 };
 
+/** How a method is declared: its kind alone, or with more. */
+export type MethodDeclarations<Actor> = {
+  readonly [Key in CallableKey<Actor>]?: MethodKindOf<Actor[Key]> | MethodDeclaration<Actor[Key]>;
+};
+
+export interface MethodDeclaration<Method> {
+  readonly kind: MethodKindOf<Method>;
+  /** One of the actor's `concurrencyGroups`. Streams run beside all groups and belong to none. */
+  readonly group?: string;
+}
+
+/** What is declared of a method besides its kind. */
+export interface MethodDetails {
+  readonly group?: string;
+}
+
 const definitionMark: unique symbol = Symbol.for('codistill.actor-definition');
 
 export interface ActorDefinition<Options, Actor> {
@@ -75,6 +91,9 @@ export interface ActorDefinition<Options, Actor> {
   /** URL of the module that exports this definition; child processes import it. */
   readonly module: string;
   readonly methods: MethodKinds<Actor>;
+  readonly details: { readonly [method: string]: MethodDetails | undefined };
+  /** How many calls of each group may run at once. */
+  readonly concurrencyGroups: Readonly<Record<string, number>>;
   create(context: ActorContext, options: Options): Actor | Promise<Actor>;
 }
 
@@ -85,12 +104,17 @@ export type AnyActorDefinition = ActorDefinition<never, object>;
  * Declares an actor type. Export the result from `module`: a child process finds it there by `type`.
  * Only the methods listed in `methods` can be called from outside. A method that takes a
  * `CallContext` takes it last, and the parameters before it have no default values.
- * @throws TypeError when type, module or a method's kind is not usable.
+ *
+ * Methods run one at a time, unless the actor is spawned with `maxConcurrency`. Those of a group of
+ * `concurrencyGroups` have a mailbox and a limit of their own: within a group the calls of one caller
+ * begin in the order made; between groups, and in what order calls of one group end, nothing holds.
+ * @throws TypeError when type, module or a method's declaration is not usable.
  */
 export function defineActor<Options, Actor extends object>(declaration: {
   readonly type: string;
   readonly module: string;
-  readonly methods: NoInfer<MethodKinds<Actor>>;
+  readonly methods: NoInfer<MethodDeclarations<Actor>>;
+  readonly concurrencyGroups?: Readonly<Record<string, number>>;
   create(context: ActorContext, options: Options): Actor | Promise<Actor>;
 }): ActorDefinition<Options, Actor> {
   if (!/^[\w./-]{1,128}$/.test(declaration.type)) {
@@ -104,16 +128,62 @@ export function defineActor<Options, Actor extends object>(declaration: {
         `got "${declaration.module}"`,
     );
   }
-  for (const [method, kind] of Object.entries<unknown>(declaration.methods)) {
-    if (method === 'then') throw new TypeError('a method "then" would make handles awaitable');
-    if (kind !== 'call' && kind !== 'idempotent' && kind !== 'stream') {
-      throw new TypeError(
-        `method ${method} of actor type ${declaration.type} must be declared "call", ` +
-          `"idempotent" or "stream", got ${JSON.stringify(kind)}`,
-      );
-    }
+  const { concurrencyGroups = {} } = declaration;
+  checkGroups(declaration.type, concurrencyGroups);
+  const methods: Record<string, MethodKind> = {};
+  const details: Record<string, MethodDetails> = {};
+  for (const [method, declared] of Object.entries<unknown>(declaration.methods)) {
+    const { kind, ...more } = readMethod(declaration.type, method, declared, concurrencyGroups);
+    methods[method] = kind;
+    details[method] = more;
   }
-  return { ...declaration, [definitionMark]: true };
+  const { type, module, create } = declaration;
+  return {
+    [definitionMark]: true,
+    type,
+    module,
+    methods: methods as MethodKinds<Actor>,
+    details,
+    concurrencyGroups,
+    create,
+  };
+}
+
+const CONCURRENCY_MAX = 10_000;
+
+function checkGroups(type: string, groups: Readonly<Record<string, number>>): void {
+  for (const [group, limit] of Object.entries(groups)) {
+    if (Number.isInteger(limit) && limit >= 1 && limit <= CONCURRENCY_MAX) continue;
+    throw new TypeError(
+      `concurrency group ${group} of actor type ${type} must have a limit from 1 to ` +
+        `${CONCURRENCY_MAX}, got ${limit}`,
+    );
+  }
+}
+
+function readMethod(
+  type: string,
+  method: string,
+  declared: unknown,
+  groups: Readonly<Record<string, number>>,
+): MethodDetails & { readonly kind: MethodKind } {
+  if (method === 'then') throw new TypeError('a method "then" would make handles awaitable');
+  const details = typeof declared === 'string' ? { kind: declared } : (declared as object);
+  const { kind, group } = details as { kind?: unknown; group?: string };
+  if (kind !== 'call' && kind !== 'idempotent' && kind !== 'stream') {
+    throw new TypeError(
+      `method ${method} of actor type ${type} must be declared "call", ` +
+        `"idempotent" or "stream", got ${JSON.stringify(kind)}`,
+    );
+  }
+  if (group !== undefined && (kind === 'stream' || !Object.hasOwn(groups, group))) {
+    const known = Object.keys(groups).join(', ') || 'none';
+    throw new TypeError(
+      `method ${method} of actor type ${type} can't be in group ${group}: a group is one of ` +
+        `concurrencyGroups (${known}), and not for streams`,
+    );
+  }
+  return { kind, ...(group !== undefined && { group }) };
 }
 
 /** Whether an export of a module is an actor definition. */

@@ -6,6 +6,7 @@ export {
   type ActorLifecycle,
   type CallContext,
   defineActor,
+  type MethodDeclaration,
   type MethodKind,
   type MethodKinds,
 } from './actor.ts';
@@ -48,7 +49,7 @@ export {
   type FileCheckpointStoreOptions,
 } from './nodes/checkpoint-store.ts';
 export type { LogEntry } from './nodes/host-node.ts';
-export type { NodeInfo } from './nodes/placement.ts';
+export type { NodeInfo, PlacementRules, PlacementStrategy } from './nodes/placement.ts';
 export type { SpawnOptions } from './nodes/spawn-options.ts';
 export type { ActorEvent } from './nodes/supervisor.ts';
 export { type ActorOverview, listActors } from './observe/actor-overview.ts';
@@ -79,5 +80,6 @@ export {
 export { createSystem, type System, type SystemOptions } from './system.ts';
 export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './wire/chunks.ts';
 export { decodeFrame, encodeFrame } from './wire/frame.ts';
+export type { Resources } from './wire/resources.ts';
 export type { RuntimeEvent } from './wire/runtime-event.ts';
-export { PROTOCOL_VERSION, type Resources } from './wire/wire.ts';
+export { PROTOCOL_VERSION } from './wire/wire.ts';

@@ -21,7 +21,7 @@ import { serveRegister } from './registry/bus-register.ts';
 import { createMemoryRegister } from './registry/memory-register.ts';
 import { openNatsRegister } from './registry/open-register.ts';
 import type { Register } from './registry/register.ts';
-import type { Resources } from './wire/wire.ts';
+import { checkResources, type Resources } from './wire/resources.ts';
 
 /** An actor that is asked to stop may take so long to dispose of what it holds. */
 const CLOSE_GRACE_MS = 3_000;
@@ -42,7 +42,7 @@ export interface SystemOptions {
   /** Unique; default random. */
   readonly nodeId?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** What actors may reserve here; default: all processors and all memory. */
+  /** What actors may reserve here; default: all processors and all memory, nothing else. */
   readonly resources?: Resources;
   /** URLs of the modules whose actors may be instantiated on this node, by other owners too. */
   readonly modules?: readonly string[];
@@ -119,6 +119,7 @@ interface Connection {
 
 /** @throws BusUnavailableError for a server without JetStream too; what importing a module throws. */
 export async function createSystem(options: SystemOptions): Promise<System> {
+  if (options.resources) checkResources(options.resources);
   const nodeId = options.nodeId ?? `n${randomBytes(6).toString('hex')}`;
   const namespace = options.namespace ?? 'default';
   const connection = await connect(options.bus, nodeId, namespace);

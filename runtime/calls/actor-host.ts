@@ -19,7 +19,7 @@ import { CallServer } from './call-server.ts';
 import { requestControl } from './control.ts';
 import { type Endpoint, encodeCarrying } from './endpoint.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';
-import { Mailbox } from './mailbox.ts';
+import { Mailboxes } from './mailboxes.ts';
 
 /** A large state over a slow link takes its time. */
 const CHECKPOINT_TIMEOUT_MS = 300_000;
@@ -41,7 +41,7 @@ export interface ActorHostOptions {
 export class ActorHost {
   readonly incarnation: string;
   readonly #options: ActorHostOptions;
-  readonly #mailbox: Mailbox;
+  readonly #mailboxes: Mailboxes;
   readonly #counters = new CallCounters();
   readonly #startedAt: number;
   readonly #stopping = new AbortController();
@@ -64,16 +64,20 @@ export class ActorHost {
   }
 
   private constructor(options: ActorHostOptions) {
-    const { owner, name, epoch, mailboxMessagesMax } = options.start;
+    const { owner, name, epoch, mailboxMessagesMax, maxConcurrency = 1 } = options.start;
     this.incarnation = incarnationOf(owner, name, epoch);
     this.#options = options;
-    this.#mailbox = new Mailbox(mailboxMessagesMax);
+    this.#mailboxes = new Mailboxes({
+      messagesMax: mailboxMessagesMax,
+      concurrency: maxConcurrency,
+      groups: options.definition.concurrencyGroups,
+    });
     this.#startedAt = options.endpoint.clock.now();
   }
 
   get figures(): ActorFigures {
     const uptimeMs = Math.round(this.#options.endpoint.clock.now() - this.#startedAt);
-    return { uptimeMs, waiting: this.#mailbox.waiting, ...this.#counters };
+    return { uptimeMs, waiting: this.#mailboxes.waiting, ...this.#counters };
   }
 
   /** Resolves after the actor was stopped over the bus, or stopped itself as outdated. */
@@ -131,10 +135,9 @@ export class ActorHost {
       path,
       incarnation: this.incarnation,
       name: start.name,
-      type: start.type,
-      methods: definition.methods,
+      definition,
       instance,
-      mailbox: this.#mailbox,
+      mailboxes: this.#mailboxes,
       counters: this.#counters,
     });
     const subject = subjects.actor(endpoint.namespace, start.name);
@@ -144,13 +147,13 @@ export class ActorHost {
 
   async #finish(): Promise<void> {
     await this.#instance.drain?.();
-    await this.#mailbox.idle();
+    await this.#mailboxes.idle();
     if (this.#instance.checkpoint !== undefined) await this.#saveCheckpoint();
   }
 
   async #stop(): Promise<void> {
     this.#subscription?.unsubscribe();
-    this.#mailbox.clear();
+    this.#mailboxes.clear();
     this.#stopping.abort(new Error(`actor ${this.#options.start.name} was stopped`));
     this.#calls?.close();
     const enough = new AbortController();

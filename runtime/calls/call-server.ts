@@ -1,5 +1,5 @@
 import { BusClosedError, MailboxFullError, UnknownMethodError } from '../../errors.ts';
-import type { MethodKind } from '../actor.ts';
+import type { AnyActorDefinition, MethodKind } from '../actor.ts';
 import {
   type CallMessage,
   type CancelMessage,
@@ -16,6 +16,7 @@ import type { CallCounters } from './call-counters.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { Mailboxes } from './mailboxes.ts';
 import { ServedCall } from './served-call.ts';
 import { type ReceivedCall, Session } from './session.ts';
 import { type StreamOutlet, StreamProducer } from './stream-producer.ts';
@@ -33,22 +34,34 @@ export interface CallServerOptions {
   readonly path: CallPath;
   readonly incarnation: string;
   readonly name: string;
-  readonly type: string;
-  readonly methods: { readonly [method: string]: MethodKind | undefined };
+  readonly definition: AnyActorDefinition;
   readonly instance: object;
-  readonly mailbox: Mailbox;
+  readonly mailboxes: Mailboxes;
   readonly counters: CallCounters;
+}
+
+interface ServedMethod {
+  readonly kind: MethodKind;
+  readonly mailbox: Mailbox;
 }
 
 /** Takes one actor's calls and streams from its callers, runs them and answers. */
 export class CallServer {
   readonly #options: CallServerOptions;
+  readonly #methods: ReadonlyMap<string, ServedMethod>;
   readonly #sessions = new Map<string, Session>();
   /** By reader and number of the call: a stream outlives what its session remembers of the call. */
   readonly #streams = new Map<string, StreamProducer>();
 
   constructor(options: CallServerOptions) {
     this.#options = options;
+    const { methods, details } = options.definition;
+    this.#methods = new Map(
+      Object.entries<MethodKind>(methods).map(([method, kind]) => {
+        const { group } = details[method] ?? {};
+        return [method, { kind, mailbox: options.mailboxes.of(group) }];
+      }),
+    );
   }
 
   receive(message: CallMessage | CancelMessage | CreditMessage | ProbeMessage): void {
@@ -103,18 +116,23 @@ export class CallServer {
 
   #admit(call: ReceivedCall): void {
     const { method, credit } = call.message;
-    const { methods, name, type, mailbox } = this.#options;
-    const kind = Object.hasOwn(methods, method) ? methods[method] : undefined;
-    if (kind === undefined || (kind === 'stream') !== (credit !== undefined)) {
-      const declared = Object.keys(methods).join(', ');
-      const found = kind === undefined ? 'not declared' : `declared as ${kind}`;
-      const text = `${method} of actor ${name} (${type}) is ${found}; declared are: ${declared}`;
-      this.#answerError(call, new UnknownMethodError(text));
+    const served = this.#methods.get(method);
+    if (served === undefined || (served.kind === 'stream') !== (credit !== undefined)) {
+      this.#answerError(call, this.#unknownMethod(method, served));
     } else if (credit !== undefined) {
       void this.#openStream(call, credit);
-    } else if (!mailbox.push(() => this.#run(call))) {
-      this.#answerError(call, fullMailbox(name, mailbox.waiting));
+    } else if (!served.mailbox.push(() => this.#run(call))) {
+      this.#answerError(call, fullMailbox(this.#options.name, served.mailbox.waiting));
     }
+  }
+
+  #unknownMethod(method: string, served: ServedMethod | undefined): UnknownMethodError {
+    const { name, definition } = this.#options;
+    const declared = [...this.#methods.keys()].join(', ');
+    const found = served === undefined ? 'not declared' : `declared as ${served.kind}`;
+    return new UnknownMethodError(
+      `${method} of actor ${name} (${definition.type}) is ${found}; declared are: ${declared}`,
+    );
   }
 
   #run(call: ReceivedCall): Promise<void> | void {

@@ -1,20 +1,23 @@
 /**
- * The work waiting for an actor: first in, first out, one at a time, never more than
- * `messagesMax` waiting. Jobs settle their own callers and must not throw.
+ * The work waiting for one group of an actor's methods: begun first in, first out, never more than
+ * `messagesMax` waiting nor more than `concurrency` at once. Jobs settle their own callers and must
+ * not throw.
  */
 export class Mailbox {
   readonly #messagesMax: number;
+  readonly #concurrency: number;
   #jobs: (() => Promise<void> | void)[] = [];
   /** Jobs before this index are done; shifting an array per message would cost its length. */
   #head = 0;
-  #running = false;
+  #running = 0;
   #idleListeners: (() => void)[] = [];
 
-  constructor(messagesMax: number) {
+  constructor(messagesMax: number, concurrency = 1) {
     if (!Number.isInteger(messagesMax) || messagesMax < 1) {
       throw new RangeError(`mailboxMessagesMax must be an integer from 1 up, got ${messagesMax}`);
     }
     this.#messagesMax = messagesMax;
+    this.#concurrency = concurrency;
   }
 
   get waiting(): number {
@@ -25,8 +28,8 @@ export class Mailbox {
   push(job: () => Promise<void> | void): boolean {
     if (this.waiting >= this.#messagesMax) return false;
     this.#jobs.push(job);
-    if (!this.#running) {
-      this.#running = true;
+    if (this.#running < this.#concurrency) {
+      this.#running += 1;
       void this.#work();
     }
     return true;
@@ -34,7 +37,7 @@ export class Mailbox {
 
   /** Resolves when nothing waits and nothing runs. */
   idle(): Promise<void> {
-    if (!this.#running) return Promise.resolve();
+    if (this.#running === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idleListeners.push(resolve));
   }
 
@@ -55,7 +58,8 @@ export class Mailbox {
       const pending = job();
       if (pending !== undefined) await pending;
     }
-    this.#running = false;
+    this.#running -= 1;
+    if (this.#running > 0) return;
     const listeners = this.#idleListeners;
     this.#idleListeners = [];
     for (const listener of listeners) listener();

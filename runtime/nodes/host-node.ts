@@ -9,10 +9,10 @@ import { Inspector } from '../observe/inspector.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
 import type { Register } from '../registry/register.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
+import type { Resources } from '../wire/resources.ts';
 import {
   encodeMessage,
   parseStartValue,
-  type Resources,
   type StartMessage,
   type WireMessage,
 } from '../wire/wire.ts';

@@ -6,12 +6,13 @@ import {
 } from '../../errors.ts';
 import { requestControl } from '../calls/control.ts';
 import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
+import type { ActorAddress } from '../calls/handle.ts';
 import { subjects } from '../wire/address.ts';
 import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { type Node, START_TIMEOUT_MS } from './node.ts';
 import type { OwnedActor } from './owned-actor.ts';
-import { type NodeInfo, rankNodes } from './placement.ts';
+import { type NodeInfo, type PlacementRequest, rankNodes } from './placement.ts';
 
 const KILL_TIMEOUT_MS = 5_000;
 /** Incarnations remembered for each lost node. */
@@ -27,6 +28,8 @@ export interface LauncherOptions {
   refusals(): readonly string[];
   /** How many actors of this owner a node has. */
   actorsOn(nodeId: string): number;
+  /** The node on which an actor of any owner lives. @throws PlacementError when it is dead. */
+  whereIs(actor: ActorAddress): Promise<string>;
 }
 
 /** Brings an owner's actors to nodes, this one or others, and ends what must not live on there. */
@@ -44,14 +47,13 @@ export class Launcher {
    * @throws PlacementError with each node's reason, or what creating the actor threw.
    */
   async launch(actor: OwnedActor): Promise<void> {
-    const { plan, address } = actor;
-    const { name, type } = address;
+    const { name, type } = actor.address;
     const state = actor.hasCheckpoint ? await this.#options.checkpoints.load(name) : undefined;
     const value: StartValue = {
       ...(actor.options !== undefined && { options: actor.options }),
       ...(state && { state }),
     };
-    const request = { ...plan, type };
+    const request = await this.#request(actor);
     const ranked = rankNodes(request, this.#options.nodes(), (nodeId) =>
       this.#options.actorsOn(nodeId),
     );
@@ -77,6 +79,14 @@ export class Launcher {
     );
   }
 
+  async #request({ plan, address }: OwnedActor): Promise<PlacementRequest> {
+    const { beside, ...rules } = plan.placement;
+    const request = { ...rules, type: address.type, resources: plan.resources };
+    if (beside === undefined) return request;
+    const nodeId = await this.#options.whereIs(beside);
+    return { ...request, beside: { actor: beside.name, nodeId } };
+  }
+
   #startOn(node: NodeInfo, actor: OwnedActor, value: StartValue): Promise<number> {
     const { plan, address, epoch } = actor;
     const start: StartMessage = {
@@ -88,6 +98,7 @@ export class Launcher {
       isolation: plan.isolation,
       mailboxMessagesMax: plan.mailboxMessagesMax,
       resources: plan.resources,
+      maxConcurrency: plan.maxConcurrency,
       ...(plan.niceness !== undefined && { niceness: plan.niceness }),
       ...(plan.environment && { environment: plan.environment }),
     };

@@ -5,9 +5,9 @@ import { requestControl } from '../calls/control.ts';
 import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
 import type { CallPath } from '../calls/handle.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
-import { encodeMessage, type Resources, type StartMessage, type StartValue } from '../wire/wire.ts';
+import { freeResources, missingResource, type Resources } from '../wire/resources.ts';
+import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
 import type { ActorProcess } from './actor-child.ts';
-import { checkFree, freeResources } from './placement.ts';
 import type { ProcessPool } from './process-pool.ts';
 
 /** From the request to the actor's first readiness, the import of its module included. */
@@ -66,7 +66,7 @@ export class Node {
     const incarnation = incarnationOf(start.owner, start.name, start.epoch);
     const running = this.#actors.get(incarnation);
     if (running !== undefined) return running.started;
-    const refusal = checkFree(start.resources, this.free);
+    const refusal = missingResource(start.resources, this.free);
     if (refusal !== undefined) return Promise.reject(new PlacementError(`it has ${refusal}`));
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const actor: HostedActor = {

@@ -81,6 +81,7 @@ export class OwnedActor {
       version: this.#version,
       status: this.status,
       epoch: this.epoch,
+      nodeId: this.nodeId,
       ...(this.cause && { cause: this.cause }),
     };
   }

@@ -1,4 +1,4 @@
-import type { Resources } from '../wire/wire.ts';
+import { missingResource, type Resources } from '../wire/resources.ts';
 
 /** A node as seen from here. */
 export interface NodeInfo {
@@ -15,13 +15,32 @@ export interface NodeInfo {
   readonly actors: number;
 }
 
-export interface PlacementRequest {
-  readonly type: string;
+type Labels = Readonly<Record<string, string>>;
+
+export interface PlacementRules {
+  /**
+   * Among the nodes that will do: `pack` prefers this node, then the one with most actors of this
+   * system, `spread` the one with fewest. Default `pack`.
+   */
+  readonly strategy?: PlacementStrategy;
   /** The only node that will do. */
   readonly nodeId?: string;
-  /** `spread`: where fewest actors of this owner live; `pack`: here first, then where most do. */
-  readonly placement: 'spread' | 'pack';
+  /** A handle: only the node will do on which that actor lives whenever this one is started. */
+  readonly beside?: object;
+  /** Only nodes will do that have all of these. */
+  readonly requiredLabels?: Labels;
+  /** Nodes that have more of these come before all others. */
+  readonly preferredLabels?: Labels;
+}
+
+export type PlacementStrategy = 'spread' | 'pack';
+
+export interface PlacementRequest extends Omit<PlacementRules, 'beside'> {
+  readonly type: string;
+  readonly strategy: PlacementStrategy;
   readonly resources: Resources;
+  /** Where the actor lives that this one has to be beside. */
+  readonly beside?: { readonly actor: string; readonly nodeId: string };
 }
 
 export interface Placement {
@@ -47,9 +66,12 @@ export function rankNodes(
   if (request.nodeId !== undefined && !nodes.some(({ nodeId }) => nodeId === request.nodeId)) {
     reasons.push(`no node ${request.nodeId} is known; is it up, and in this namespace?`);
   }
-  const direction = request.placement === 'spread' ? 1 : -1;
+  const { strategy, preferredLabels = {} } = request;
+  const direction = strategy === 'spread' ? 1 : -1;
   able.sort((a, b) => {
-    if (request.placement === 'pack' && a.self !== b.self) return a.self ? -1 : 1;
+    const liked = labelsHad(preferredLabels, b) - labelsHad(preferredLabels, a);
+    if (liked !== 0) return liked;
+    if (strategy === 'pack' && a.self !== b.self) return a.self ? -1 : 1;
     const fewer = ownActorsOn(a.nodeId) - ownActorsOn(b.nodeId);
     if (fewer !== 0) return fewer * direction;
     // Equally loaded: this node first, then by name, so that a plan repeats.
@@ -63,29 +85,24 @@ function refusalOf(request: PlacementRequest, node: NodeInfo): string | undefine
   if (request.nodeId !== undefined && node.nodeId !== request.nodeId) {
     return `is not the required node ${request.nodeId}`;
   }
+  if (request.beside !== undefined && node.nodeId !== request.beside.nodeId) {
+    return `is not where actor ${request.beside.actor} lives`;
+  }
+  for (const [label, value] of Object.entries(request.requiredLabels ?? {})) {
+    const found = Object.hasOwn(node.labels, label) ? node.labels[label] : undefined;
+    if (found === value) continue;
+    const has = found === undefined ? 'no such label' : `${label}=${found}`;
+    return `has ${has}, ${label}=${value} is required`;
+  }
   if (!node.self && !node.actorTypes.includes(request.type)) {
     const known = node.actorTypes.join(', ') || 'none';
     return `was started without a module for actor type ${request.type} (it has: ${known})`;
   }
-  const refusal = checkFree(request.resources, node.free);
+  const refusal = missingResource(request.resources, node.free);
   return refusal && `has ${refusal}`;
 }
 
-/** What is missing, or undefined when `wanted` fits into `free`. */
-export function checkFree(wanted: Resources, free: Resources): string | undefined {
-  const { cpu = 0, memoryBytes = 0 } = wanted;
-  if (cpu > (free.cpu ?? 0)) return `${free.cpu ?? 0} cpu free, ${cpu} wanted`;
-  if (memoryBytes > (free.memoryBytes ?? 0)) {
-    return `${free.memoryBytes ?? 0} bytes of memory free, ${memoryBytes} wanted`;
-  }
-  return undefined;
-}
-
-export function freeResources(total: Resources, used: readonly Resources[]): Resources {
-  let { cpu = 0, memoryBytes = 0 } = total;
-  for (const part of used) {
-    cpu -= part.cpu ?? 0;
-    memoryBytes -= part.memoryBytes ?? 0;
-  }
-  return { cpu, memoryBytes };
+/** How many of the labels the node has. */
+function labelsHad(labels: Labels, node: NodeInfo): number {
+  return Object.entries(labels).filter(([label, value]) => node.labels[label] === value).length;
 }

@@ -1,15 +1,15 @@
-import type { Resources } from '../wire/wire.ts';
+import { type ActorAddress, addressOf } from '../calls/handle.ts';
+import { checkResources, type Resources } from '../wire/resources.ts';
+import type { PlacementRules, PlacementStrategy } from './placement.ts';
 
 export interface SpawnOptions {
   /** Unique in the namespace. Default: the last word of the type and a number. */
   readonly name?: string;
   /** Default `process`; on the memory bus `inline`, which is all it can. */
   readonly isolation?: 'process' | 'inline';
-  /** The node that has to take the actor. */
-  readonly nodeId?: string;
-  /** `pack` (default) prefers this node, `spread` the one with fewest actors of this system. */
-  readonly placement?: 'spread' | 'pack';
-  /** What the actor takes of its node's resources, as a reservation. */
+  /** Which node takes the actor. Default `pack`; a word is short for `{ strategy: word }`. */
+  readonly placement?: PlacementStrategy | PlacementRules;
+  /** What the actor takes of its node's resources, as a reservation; it is not held to it. */
   readonly resources?: Resources;
   /** How often it is restarted within a minute; one death more is final. Default 3. */
   readonly maxRestarts?: number;
@@ -17,6 +17,11 @@ export interface SpawnOptions {
   readonly restartBackoffMs?: number;
   /** Calls that may wait; more are refused. Default 1024. */
   readonly mailboxMessagesMax?: number;
+  /**
+   * Calls that run at once, of methods that are in no concurrency group. They begin in the order of
+   * each caller and end in any. Default 1.
+   */
+  readonly maxConcurrency?: number;
   /** Priority of the actor's process, -20 (urgent) to 19 (background). */
   readonly niceness?: number;
   /** Added to the environment of the actor's process, which is then never a warm one. */
@@ -29,30 +34,36 @@ export interface SpawnOptions {
 export interface SpawnPlan extends SpawnOptions {
   readonly name: string;
   readonly isolation: 'process' | 'inline';
-  readonly placement: 'spread' | 'pack';
+  readonly placement: PlacementPlan;
   readonly resources: Resources;
   readonly maxRestarts: number;
   readonly restartBackoffMs: number;
   readonly mailboxMessagesMax: number;
+  readonly maxConcurrency: number;
+}
+
+export interface PlacementPlan extends Omit<PlacementRules, 'beside'> {
+  readonly strategy: PlacementStrategy;
+  readonly beside?: ActorAddress;
 }
 
 const defaults = {
-  placement: 'pack',
   resources: {},
   maxRestarts: 3,
   restartBackoffMs: 100,
   mailboxMessagesMax: 1024,
+  maxConcurrency: 1,
 } as const;
 
 const optionNames: readonly (keyof SpawnOptions)[] = [
   'name',
   'isolation',
-  'nodeId',
   'placement',
   'resources',
   'maxRestarts',
   'restartBackoffMs',
   'mailboxMessagesMax',
+  'maxConcurrency',
   'niceness',
   'environment',
   'resume',
@@ -64,15 +75,17 @@ export function planSpawn(
   name: string,
   isolation: 'process' | 'inline',
 ): SpawnPlan {
-  for (const key of Object.keys(options)) {
-    if (!optionNames.includes(key as keyof SpawnOptions)) {
-      throw new TypeError(`there is no spawn option ${key}; valid are: ${optionNames.join(', ')}`);
-    }
+  checkNames('spawn option', options, optionNames);
+  const placement = planPlacement(options.placement ?? 'pack');
+  const plan: SpawnPlan = { isolation, ...defaults, ...options, placement, name };
+  if (plan.isolation !== 'process' && plan.isolation !== 'inline') {
+    throw new TypeError(`isolation must be process or inline, got ${String(plan.isolation)}`);
   }
-  const plan: SpawnPlan = { isolation, ...defaults, ...options, name };
+  checkResources(plan.resources);
   const { maxRestarts, restartBackoffMs, mailboxMessagesMax, niceness } = plan;
   checkInteger('maxRestarts', maxRestarts, 0, 1_000_000);
   checkInteger('mailboxMessagesMax', mailboxMessagesMax, 1, 1_000_000);
+  checkInteger('maxConcurrency', plan.maxConcurrency, 1, 10_000);
   if (niceness !== undefined) checkInteger('niceness', niceness, -20, 19);
   if (!(restartBackoffMs > 0 && restartBackoffMs <= 60_000)) {
     throw new RangeError(`restartBackoffMs must be over 0, at most 60000, got ${restartBackoffMs}`);
@@ -86,6 +99,34 @@ export function planSpawn(
     );
   }
   return plan;
+}
+
+const ruleNames: readonly (keyof PlacementRules)[] = [
+  'strategy',
+  'nodeId',
+  'beside',
+  'requiredLabels',
+  'preferredLabels',
+];
+
+function planPlacement(placement: PlacementStrategy | PlacementRules): PlacementPlan {
+  const rules = typeof placement === 'string' ? { strategy: placement } : placement;
+  checkNames('placement rule', rules, ruleNames);
+  const { strategy = 'pack', beside, ...rest } = rules;
+  if (strategy !== 'pack' && strategy !== 'spread') {
+    throw new TypeError(
+      `placement must be 'pack', 'spread' or an object of ${ruleNames.join(', ')}; ` +
+        `got ${JSON.stringify(strategy)}`,
+    );
+  }
+  return { ...rest, strategy, ...(beside !== undefined && { beside: addressOf(beside) }) };
+}
+
+function checkNames(what: string, options: object, names: readonly string[]): void {
+  for (const key of Object.keys(options)) {
+    if (names.includes(key)) continue;
+    throw new TypeError(`there is no ${what} ${key}; valid are: ${names.join(', ')}`);
+  }
 }
 
 function checkInteger(option: string, value: number, min: number, max: number): void {

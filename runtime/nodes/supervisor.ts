@@ -18,6 +18,7 @@ import { OwnedActor } from './owned-actor.ts';
 import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions } from './spawn-options.ts';
 
+const LOCATE_TIMEOUT_MS = 15_000;
 const PING_TIMEOUT_MS = 2_000;
 /** One that is silent may be busy, or dead without the server having noticed yet. */
 const PING_ATTEMPTS = 3;
@@ -32,7 +33,7 @@ export interface ActorEvent {
   readonly cause?: DeathCause;
 }
 
-export interface SupervisorOptions extends Omit<LauncherOptions, 'actorsOn'> {
+export interface SupervisorOptions extends Omit<LauncherOptions, 'actorsOn' | 'whereIs'> {
   readonly caller: Caller;
   readonly isolation: 'process' | 'inline';
   /** Others may use the same namespace: names have to be asked for. */
@@ -53,7 +54,11 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#launcher = new Launcher({ ...options, actorsOn: (nodeId) => this.actorsOn(nodeId) });
+    this.#launcher = new Launcher({
+      ...options,
+      actorsOn: (nodeId) => this.actorsOn(nodeId),
+      whereIs: (address) => this.#whereIs(address),
+    });
   }
 
   /**
@@ -99,7 +104,16 @@ export class Supervisor {
     const owner = this.#options.endpoint.nodeId;
     const message = `node ${owner} owns no actor ${name}`;
     const cause: DeathCause = { kind: 'error', message, lastOutput: [] };
-    return { kind: 'state', owner, name, version: 1, status: 'dead', epoch: 0, cause };
+    return {
+      kind: 'state',
+      owner,
+      name,
+      version: 1,
+      status: 'dead',
+      epoch: 0,
+      nodeId: owner,
+      cause,
+    };
   }
 
   /** The state for callers in this process; undefined for actors of other owners. */
@@ -190,6 +204,20 @@ export class Supervisor {
   #nextName(type: string): string {
     this.#lastNumber += 1;
     return `${type.split('/').at(-1)}-${this.#lastNumber}`;
+  }
+
+  async #whereIs(address: ActorAddress): Promise<string> {
+    const state = this.locateHere(address) ?? (await this.#askOwner(address));
+    if (state.status !== 'dead') return state.nodeId;
+    const cause = state.cause?.message ?? 'for an unknown cause';
+    throw new PlacementError(`actor ${address.name} that it must be beside is dead: ${cause}`);
+  }
+
+  async #askOwner({ name, owner }: ActorAddress): Promise<StateMessage> {
+    const { endpoint } = this.#options;
+    const subject = subjects.node(endpoint.namespace, owner);
+    const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
+    return requestControl(endpoint, subject, 'state', parcel, { timeoutMs: LOCATE_TIMEOUT_MS });
   }
 
   async #checkNameFree(name: string): Promise<void> {

@@ -1,8 +1,9 @@
 import * as v from 'valibot';
 import { DamagedDataError, type DeathCause } from '../../errors.ts';
 import type { BusKind } from '../bus/bus.ts';
+import { type Resources, resourcesSchema } from '../wire/resources.ts';
 import { type RuntimeEvent, runtimeEventSchema } from '../wire/runtime-event.ts';
-import type { ActorStatus, Resources } from '../wire/wire.ts';
+import type { ActorStatus } from '../wire/wire.ts';
 import { deathCauseSchema } from '../wire/wire-error.ts';
 
 /** Actors that one node tells of: so many that live on it, and so many that it owns. */
@@ -111,7 +112,6 @@ function parse<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown)
 
 const texts = v.record(v.string(), v.string());
 const optionalNumber = v.exactOptional(v.number());
-const resources = v.object({ cpu: optionalNumber, memoryBytes: optionalNumber });
 const nodeName = { nodeId: v.string(), nodeName: v.string() };
 
 const actorFiguresSchema: v.GenericSchema<unknown, ActorFigures> = v.object({
@@ -156,8 +156,8 @@ const nodeInspectionSchema: v.GenericSchema<unknown, NodeInspection> = v.object(
   protocol: v.number(),
   bus: v.picklist(['memory', 'local', 'nats']),
   labels: texts,
-  resources,
-  free: resources,
+  resources: resourcesSchema,
+  free: resourcesSchema,
   actorTypes: v.array(v.string()),
   uptimeMs: v.number(),
   rssBytes: v.number(),

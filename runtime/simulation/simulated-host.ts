@@ -3,7 +3,7 @@ import type { SimulatedConnection, SimulatedNetwork, Traffic } from '../bus/simu
 import type { Clock } from '../clock.ts';
 import type { ProcessOrder } from '../nodes/actor-child.ts';
 import { createSystem, type System } from '../system.ts';
-import type { Resources } from '../wire/wire.ts';
+import type { Resources } from '../wire/resources.ts';
 import type { Random } from './random.ts';
 import { type ClockSkew, createSimulatedClock } from './simulated-clock.ts';
 import { SimulatedDisk } from './simulated-disk.ts';

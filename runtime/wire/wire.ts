@@ -3,6 +3,7 @@ import { DamagedDataError, type DeathCause } from '../../errors.ts';
 import type { ChunkReference } from './chunks.ts';
 import { chunkReferenceSchema, fromCompact, toCompact } from './compact-wire.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
+import { type Resources, resourcesSchema } from './resources.ts';
 import { type RuntimeEvent, runtimeEventSchema } from './runtime-event.ts';
 import { deathCauseSchema, type WireError, wireErrorSchema } from './wire-error.ts';
 
@@ -114,6 +115,8 @@ export interface StateMessage {
   readonly version: number;
   readonly status: ActorStatus;
   readonly epoch: number;
+  /** Where it lives, or lived last. */
+  readonly nodeId: string;
   readonly cause?: DeathCause;
 }
 export interface LocateMessage {
@@ -131,6 +134,8 @@ export interface StartMessage extends Carried {
   readonly epoch: number;
   readonly isolation: 'process' | 'inline';
   readonly mailboxMessagesMax: number;
+  /** Absent: one call at a time. */
+  readonly maxConcurrency?: number;
   readonly resources: Resources;
   readonly niceness?: number;
   readonly environment?: Readonly<Record<string, string>>;
@@ -140,10 +145,6 @@ export interface StartValue {
   readonly options?: unknown;
   /** A frame's bytes: what `checkpoint` returned in an earlier life. */
   readonly state?: Uint8Array;
-}
-export interface Resources {
-  readonly cpu?: number;
-  readonly memoryBytes?: number;
 }
 export interface StartedMessage {
   readonly kind: 'started';
@@ -305,10 +306,6 @@ const carried = {
 const toActor = { to: v.string(), from: v.string() };
 const toCaller = { of: v.string(), seq: count };
 const error = v.exactOptional(wireErrorSchema);
-const resources = v.object({
-  cpu: v.exactOptional(v.number()),
-  memoryBytes: v.exactOptional(v.number()),
-});
 const texts = v.record(v.string(), v.string());
 const registerEntry = { key: v.string(), value: v.exactOptional(v.unknown()), revision: count };
 
@@ -341,6 +338,7 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     version: count,
     status: v.picklist(['running', 'restarting', 'dead']),
     epoch: count,
+    nodeId: v.string(),
     cause: v.exactOptional(deathCauseSchema),
   }),
   v.object({ kind: v.literal('locate'), name: v.string() }),
@@ -353,7 +351,8 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     epoch: count,
     isolation: v.picklist(['process', 'inline']),
     mailboxMessagesMax: count,
-    resources,
+    maxConcurrency: v.exactOptional(count),
+    resources: resourcesSchema,
     niceness: v.exactOptional(v.number()),
     environment: v.exactOptional(texts),
     ...carried,
@@ -380,8 +379,8 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     nodeName: v.string(),
     pid: count,
     labels: texts,
-    resources,
-    free: resources,
+    resources: resourcesSchema,
+    free: resourcesSchema,
     actorTypes: v.array(v.string()),
     actors: count,
     leaving: v.boolean(),

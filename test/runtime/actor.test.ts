@@ -20,5 +20,7 @@ test('a definition that could not work is refused where it is written', (t) => {
   refuse({ type: 'a b' }, /letters, digits/);
   refuse({ module: './here.ts' }, /must be a URL/);
   refuse({ methods: { run: 'sometimes' } }, /must be declared "call"/);
+  refuse({ methods: { run: { kind: 'call', group: 'io' } } }, /group io: .*\(none\)/);
+  refuse({ concurrencyGroups: { io: 0 } }, /limit from 1 to/);
   refuse({ methods: Object.fromEntries([['then', 'call']]) }, /awaitable/);
 });

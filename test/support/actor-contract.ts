@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { DeadlineError, MailboxFullError, RemoteError, UnknownMethodError } from '../../errors.ts';
 import { type Handle, type System, withCallOptions } from '../../runtime/index.ts';
+import { gate } from './gate-actor.ts';
 import { type Counter, type CounterOptions, counter } from './test-actors.ts';
 
 /** Registers what calls and streams must do, wherever the actor lives. */
@@ -156,6 +157,44 @@ export function registerActorContract(name: string, open: () => Promise<System>)
     const stream = withCallOptions(actor, { timeoutMs: 50 }).silent()[Symbol.asyncIterator]();
     await t.throwsAsync(stream.next(), { instanceOf: DeadlineError });
     t.deepEqual(await stream.next(), { done: true, value: undefined });
+  });
+
+  test(`${name}: groups run beside each other, each within its limit`, async (t) => {
+    const actor = await system.spawn(gate, undefined);
+    const held = ['a', 'b', 'c'].map((call) => actor.holdPair(call));
+    const outside = actor.hold('outside');
+    // `began` is of a group of its own, and came after all of these.
+    t.deepEqual(await actor.began(), ['a', 'b', 'outside']);
+    await actor.release('b');
+    t.is(await held[1], 'b');
+    t.deepEqual(await actor.began(), ['a', 'b', 'outside', 'c']);
+    for (const call of ['a', 'c', 'outside']) t.true(await actor.release(call));
+    t.deepEqual(await Promise.all([...held, outside]), ['a', 'b', 'c', 'outside']);
+    await system.stop(actor);
+  });
+
+  test(`${name}: with maxConcurrency calls begin in order and end in any`, async (t) => {
+    const actor = await system.spawn(gate, undefined, { maxConcurrency: 3 });
+    const held = ['a', 'b', 'c', 'd'].map((call) => actor.hold(call));
+    t.deepEqual(await actor.began(), ['a', 'b', 'c']);
+    await actor.release('c');
+    t.is(await held[2], 'c');
+    t.deepEqual(await actor.began(), ['a', 'b', 'c', 'd']);
+    for (const call of ['d', 'a', 'b']) await actor.release(call);
+    t.deepEqual(await Promise.all(held), ['a', 'b', 'c', 'd']);
+    await system.stop(actor);
+  });
+
+  test(`${name}: an actor can be placed beside another, and not beside a dead one`, async (t) => {
+    const first = await system.spawn(gate, undefined, { name: 'first-gate' });
+    const placement = { beside: first };
+    const second = await system.spawn(gate, undefined, { placement });
+    await system.stop(first);
+    await t.throwsAsync(system.spawn(gate, undefined, { placement }), {
+      code: 'PLACEMENT',
+      message: /first-gate that it must be beside is dead/,
+    });
+    await system.stop(second);
   });
 
   test(`${name}: what create throws rejects the spawn`, async (t) => {

@@ -71,7 +71,7 @@ async function run(role: NodeRole): Promise<void> {
 async function own(system: System, nodes: number, print: (value: unknown) => void): Promise<void> {
   const known = await system.waitForNodes(nodes, { timeoutMs: 10_000 });
   const other = known.find(({ self }) => !self);
-  const where = other ? { nodeId: other.nodeId } : {};
+  const where = other ? { placement: { nodeId: other.nodeId } } : {};
   const handle = await system.spawn(counter, {}, { name: 'owned', ...where });
   print({ ...(await handle.describe()), pids: await childPids() });
 }

@@ -65,7 +65,7 @@ test('an actor placed on another node is called, supervised and stopped from her
     const actor = await system.spawn(
       counter,
       { start: 1 },
-      { nodeId: far.nodeId, restartBackoffMs: 10 },
+      { placement: { nodeId: far.nodeId }, restartBackoffMs: 10 },
     );
     t.is(await actor.addAndSave(1), 2);
     const { nodeId, pid } = await actor.describe();
@@ -97,7 +97,7 @@ test('spread places actors on both nodes', async (t) => {
 test('a node takes only types of its own modules, and says so', async (t) => {
   await withNodes(
     async ({ system, far }) => {
-      await t.throwsAsync(system.spawn(counter, {}, { nodeId: far.nodeId }), {
+      await t.throwsAsync(system.spawn(counter, {}, { placement: { nodeId: far.nodeId } }), {
         instanceOf: PlacementError,
         message: /node far .* without a module for actor type test\/counter/,
       });
@@ -137,7 +137,11 @@ test('the actors of a killed node go on elsewhere, from their checkpoints', asyn
 
 test('a node that was cut off and returns gives up what was replaced', async (t) => {
   await withNodes(async ({ system, far, next }) => {
-    const actor = await system.spawn(counter, {}, { nodeId: far.nodeId, maxRestarts: 0 });
+    const actor = await system.spawn(
+      counter,
+      {},
+      { placement: { nodeId: far.nodeId }, maxRestarts: 0 },
+    );
     const { pid } = await actor.describe();
     far.send('SIGSTOP');
     t.is((await next('died')).cause?.kind, 'node-lost');
@@ -168,7 +172,7 @@ test('ten seconds without the server kill nothing, and calls of that time are an
     await withNodes(
       async ({ system, far, events }) => {
         const near = await system.spawn(counter, {});
-        const remote = await system.spawn(counter, {}, { nodeId: far.nodeId });
+        const remote = await system.spawn(counter, {}, { placement: { nodeId: far.nodeId } });
         const stream = remote.count(1000)[Symbol.asyncIterator]();
         await stream.next();
         const waiting = remote.wait();
@@ -204,7 +208,11 @@ test('hosts on different servers of a cluster work together, and outlive one ser
   try {
     await using far = await startNodeProcess({ ...common, bus: bus(1) });
     await system.waitForNodes(2, JOIN);
-    const remote = await system.spawn(counter, {}, { nodeId: far.nodeId, name: 'remote' });
+    const remote = await system.spawn(
+      counter,
+      {},
+      { placement: { nodeId: far.nodeId }, name: 'remote' },
+    );
     const large = new Float32Array(1_000_000).fill(3);
     t.deepEqual(await remote.echo(large), large);
     const deaths: ActorEvent[] = [];

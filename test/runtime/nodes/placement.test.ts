@@ -4,6 +4,7 @@ import {
   type PlacementRequest,
   rankNodes,
 } from '../../../runtime/nodes/placement.ts';
+import { freeResources, missingResource } from '../../../runtime/wire/resources.ts';
 
 function node(nodeId: string, changes: Partial<NodeInfo> = {}): NodeInfo {
   const resources = { cpu: 4, memoryBytes: 1000 };
@@ -14,7 +15,7 @@ function node(nodeId: string, changes: Partial<NodeInfo> = {}): NodeInfo {
 const here = node('here', { self: true, actorTypes: [] });
 const [one, two] = [node('one'), node('two')];
 const nobody = (): number => 0;
-const request: PlacementRequest = { type: 'a/b', placement: 'pack', resources: {} };
+const request: PlacementRequest = { type: 'a/b', strategy: 'pack', resources: {} };
 
 function ids(nodes: readonly NodeInfo[]): readonly string[] {
   return nodes.map(({ nodeId }) => nodeId);
@@ -27,7 +28,7 @@ test('pack begins here, then goes where most actors are', (t) => {
 });
 
 test('spread goes where fewest actors are, and here among equals', (t) => {
-  const spread = { ...request, placement: 'spread' } as const;
+  const spread = { ...request, strategy: 'spread' } as const;
   t.deepEqual(ids(rankNodes(spread, [two, one, here], nobody).nodes), ['here', 'one', 'two']);
   const counts: Record<string, number> = { here: 1, one: 1 };
   const ranked = rankNodes(spread, [here, one, two], (id) => counts[id] ?? 0);
@@ -51,4 +52,35 @@ test('a node without room or without the type is passed over, in plain words', (
   t.deepEqual(ids(ranked.nodes), ['two']);
   t.regex(ranked.reasons[0]!, /1 cpu free, 2 wanted/);
   t.regex(ranked.reasons[1]!, /without a module for actor type a\/b \(it has: c\/d\)/);
+});
+
+test('gpu and custom resources count, and what rounding leaves of them', (t) => {
+  const resources = { gpu: 1, custom: { camera: 2 } };
+  const seen = node('seen', { resources, free: resources });
+  const wanted = (resources: object) => rankNodes({ ...request, resources }, [seen, one], nobody);
+  t.deepEqual(ids(wanted({ gpu: 0.5, custom: { camera: 2 } }).nodes), ['seen']);
+  t.regex(wanted({ custom: { camera: 3 } }).reasons[0]!, /2 camera free, 3 wanted/);
+  t.regex(wanted({ custom: { toString: 1 } }).reasons[0]!, /0 toString free, 1 wanted/);
+  const tenth = { cpu: 0.1 };
+  const left = freeResources(
+    { cpu: 1 },
+    Array.from({ length: 9 }, () => tenth),
+  );
+  t.is(missingResource(tenth, left), undefined);
+});
+
+test('an actor that must be beside another goes where that one lives', (t) => {
+  const beside = { actor: 'data', nodeId: 'two' };
+  const ranked = rankNodes({ ...request, beside }, [here, one, two], nobody);
+  t.deepEqual(ids(ranked.nodes), ['two']);
+  t.regex(ranked.reasons[0]!, /is not where actor data lives/);
+});
+
+test('required labels exclude, preferred ones come first', (t) => {
+  const attic = node('attic', { labels: { zone: 'attic', disk: 'ssd' } });
+  const cellar = node('cellar', { labels: { zone: 'cellar', disk: 'ssd' } });
+  const rules = { requiredLabels: { disk: 'ssd' }, preferredLabels: { zone: 'cellar' } };
+  const ranked = rankNodes({ ...request, ...rules }, [here, attic, cellar], nobody);
+  t.deepEqual(ids(ranked.nodes), ['cellar', 'attic']);
+  t.regex(ranked.reasons.join(), /here \(here\) has no such label, disk=ssd is required/);
 });

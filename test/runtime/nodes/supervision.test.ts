@@ -242,7 +242,24 @@ test('spawn options are checked before anything starts', async (t) => {
       message: /no spawn option maxRestart; valid are: name, /,
     });
     await t.throwsAsync(spawn({ niceness: 30 }), { instanceOf: RangeError });
-    await t.throwsAsync(spawn({ nodeId: 'elsewhere' }), {
+    await t.throwsAsync(spawn({ placement: 'anywhere' }), {
+      instanceOf: TypeError,
+      message: /'pack', 'spread' or an object of strategy, nodeId, beside, /,
+    });
+    await t.throwsAsync(spawn({ placement: { node: 'n1' } }), {
+      instanceOf: TypeError,
+      message: /no placement rule node; valid are: strategy, nodeId, /,
+    });
+    await t.throwsAsync(spawn({ resources: { gpus: 1 } }), {
+      instanceOf: TypeError,
+      message: /no resource gpus; valid are: cpu, gpu, memoryBytes, .*custom/,
+    });
+    await t.throwsAsync(spawn({ resources: { cpu: -1 } }), { instanceOf: RangeError });
+    await t.throwsAsync(spawn({ resources: { custom: { camera: 1 } } }), {
+      code: 'PLACEMENT',
+      message: /0 camera free, 1 wanted/,
+    });
+    await t.throwsAsync(spawn({ placement: { nodeId: 'elsewhere' } }), {
       code: 'PLACEMENT',
       message: /no node elsewhere is known/,
     });

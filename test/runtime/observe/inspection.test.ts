@@ -94,7 +94,11 @@ test('an observer of a server finds all nodes, hears what happens and lists sile
     });
     await system.waitForNodes(2, JOIN);
     const started = nextEvent(observer, 'actor-started');
-    const actor = await system.spawn(counter, {}, { name: 'remote', nodeId: far.nodeId });
+    const actor = await system.spawn(
+      counter,
+      {},
+      { name: 'remote', placement: { nodeId: far.nodeId } },
+    );
     await actor.add(1);
     t.like(await started, { actor: 'remote', node: far.nodeId, nodeName: 'near' });
     const { nodes, silent } = await observer.inspect();

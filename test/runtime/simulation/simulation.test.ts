@@ -18,7 +18,7 @@ async function eventfulRun(seed: number): Promise<readonly string[]> {
   const b = await simulation.startHost({ name: 'b', actors });
   await simulation.run(a.system.waitForNodes(2, { timeoutMs: 60_000 }));
   const near = await simulation.run(a.system.spawn(counter, {}));
-  const far = await simulation.run(a.system.spawn(counter, {}, { nodeId: 'b' }));
+  const far = await simulation.run(a.system.spawn(counter, {}, { placement: { nodeId: 'b' } }));
   simulation.after(500, () => a.crashActor());
   simulation.after(900, () => b.crash());
   for (let call = 0; call < 30; call += 1) {
@@ -43,7 +43,7 @@ async function startTwo(simulation: Simulation) {
   const a = await simulation.startHost({ name: 'a', actors });
   const b = await simulation.startHost({ name: 'b', actors });
   await simulation.run(a.system.waitForNodes(2, { timeoutMs: 10_000 }));
-  const far = await simulation.run(a.system.spawn(counter, {}, { nodeId: 'b' }));
+  const far = await simulation.run(a.system.spawn(counter, {}, { placement: { nodeId: 'b' } }));
   return { a, b, far };
 }
 

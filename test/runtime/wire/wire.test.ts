@@ -21,7 +21,16 @@ const samples: readonly WireMessage[] = [
   { kind: 'probe', ...toActor, floor: 1, next: 4 },
   { kind: 'progress', of: 'a@n#1', missing: [1], forgotten: [] },
   { kind: 'ping' },
-  { kind: 'state', owner: 'n', name: 'a', version: 1, status: 'dead', epoch: 1, cause },
+  {
+    kind: 'state',
+    owner: 'n',
+    name: 'a',
+    version: 1,
+    status: 'dead',
+    epoch: 1,
+    nodeId: 'n',
+    cause,
+  },
   { kind: 'exited', incarnation: 'a@n#1', cause },
   {
     kind: 'heartbeat',
@@ -59,7 +68,7 @@ test('what is no message is refused as damaged, never taken apart further', (t) 
     [9, 'of', 1],
     { kind: 'nothing' },
     { kind: 'cancel', to: 'a' },
-    { kind: 'state', owner: 'n', name: 'a', version: 1, status: 'asleep', epoch: 1 },
+    { kind: 'state', owner: 'n', name: 'a', version: 1, status: 'asleep', epoch: 1, nodeId: 'n' },
   ];
   for (const value of foreign) {
     t.throws(() => decodeMessage(encodeFrame(value)), { instanceOf: DamagedDataError });
