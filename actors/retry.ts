@@ -1,4 +1,4 @@
-import { CodistillError, DeadlineError } from '../errors.ts';
+import { CodistillError, DeadlineError, RemoteError } from '../errors.ts';
 import { type Clock, delay } from '../runtime/index.ts';
 
 /** How long an actor bears the failures of others before it gives up. */
@@ -12,7 +12,7 @@ export interface RetryOptions extends Patience {
   /** What is tried, for the error: `read training data`. */
   readonly what: string;
   readonly signal: AbortSignal;
-  /** Which failures are borne; the others are thrown at once. All, unless given. */
+  /** Which failures are borne, the others are thrown at once; all but what an actor itself threw, unless given. */
   readonly isPassing?: (error: unknown) => boolean;
 }
 
@@ -24,7 +24,7 @@ const PAUSE_MS_MAX = 2_000;
  * @throws DeadlineError with the last failure as its cause, or the signal's reason.
  */
 export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { clock, patienceMs, signal, what } = options;
+  const { clock, patienceMs, signal, what, isPassing = isNoAnswer } = options;
   const startMs = clock.now();
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
     signal.throwIfAborted();
@@ -32,7 +32,7 @@ export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions)
       return await attempt();
     } catch (error) {
       signal.throwIfAborted();
-      if (options.isPassing?.(error) === false) throw error;
+      if (!isPassing(error)) throw error;
       if (clock.now() - startMs >= patienceMs) {
         const reason = messageOf(error);
         throw new DeadlineError(
@@ -43,6 +43,11 @@ export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions)
       await delay(clock, pauseMs, signal);
     }
   }
+}
+
+/** What a method threw (of a full disk, say) it throws again: waiting would only hide it. */
+function isNoAnswer(error: unknown): boolean {
+  return !(error instanceof RemoteError);
 }
 
 export function messageOf(error: unknown): string {

@@ -28,10 +28,7 @@ export class TeacherFeed {
     this.#snapshot = withCallOptions(options.snapshot, { signal: options.signal });
     this.#patience = options.patience;
     this.#signal = options.signal;
-    this.#watch().catch((error: unknown) => {
-      this.#failure = { error };
-      this.#wake();
-    });
+    this.#watch().catch((error: unknown) => this.giveUp(error));
   }
 
   /** The newest version that has arrived; −1 before the first. */
@@ -42,6 +39,12 @@ export class TeacherFeed {
   /** Whether weights are on their way to this process. */
   get fetching(): boolean {
     return this.#fetching;
+  }
+
+  /** Ends the wait for a version, now and later: it throws `error`. */
+  giveUp(error: unknown): void {
+    this.#failure = { error };
+    this.#wake();
   }
 
   /** Begins to fetch exactly `version`, waiting until it arrives. */

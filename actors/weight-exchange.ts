@@ -53,7 +53,14 @@ export class WeightExchange {
     const { snapshot, encoder, patience, signal, resumed } = options;
     this.#options = options;
     const totals = resumed.published;
-    this.#publisher = new WeightPublisher({ snapshot, encoder, patience, signal, totals });
+    this.#publisher = new WeightPublisher({
+      snapshot,
+      encoder,
+      patience,
+      signal,
+      totals,
+      onFailure: (error) => this.#fail(error),
+    });
     this.#feeds = options.teachers.map(
       (teacher) => new TeacherFeed({ snapshot: teacher, patience, signal }),
     );
@@ -102,6 +109,7 @@ export class WeightExchange {
   /** What is due before the step numbered `step` (the first is 0). */
   async beforeStep(step: number, weights: () => Weights): Promise<void> {
     if (this.#feeds.length === 0) return;
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#options.mode === 'scheduled') await this.#beforeScheduledStep(step, weights);
     else await this.#beforeFreshestStep(step, weights);
   }
@@ -133,7 +141,6 @@ export class WeightExchange {
       if (!this.#publisher.busy) await this.#publisher.publish(weights(), step);
       this.#exchangedAt = step;
     }
-    if (this.#failure !== undefined) throw this.#failure.error;
     for (const [teacher, feed] of this.#feeds.entries()) {
       const staged = this.#staged[teacher];
       if (staged !== undefined) {
@@ -143,6 +150,12 @@ export class WeightExchange {
       }
       this.#stageNewer(teacher, feed);
     }
+  }
+
+  /** A replica that can't publish must not wait for peers: they may wait for what it has not published. */
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    for (const feed of this.#feeds) feed.giveUp(error);
   }
 
   /** Fetches in the background; at most one version at a time of each teacher. */
@@ -156,9 +169,7 @@ export class WeightExchange {
         (newer) => {
           this.#staged[teacher] = newer;
         },
-        (error: unknown) => {
-          this.#failure = { error };
-        },
+        (error: unknown) => this.#fail(error),
       )
       .finally(() => {
         this.#fetching[teacher] = false;

@@ -30,6 +30,7 @@ export class WeightPublisher {
   readonly #encoder: DeltaEncoder;
   readonly #patience: Patience;
   readonly #signal: AbortSignal;
+  readonly #onFailure: (error: unknown) => void;
   #history: readonly VersionedWeights[];
   #sending: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -41,17 +42,18 @@ export class WeightPublisher {
     readonly patience: Patience;
     readonly signal: AbortSignal;
     readonly totals: PublishedTotals;
+    /** Hears at once that no version arrives any more; `settled` throws it as well. */
+    readonly onFailure: (error: unknown) => void;
   }) {
     this.#snapshot = withCallOptions(options.snapshot, { signal: options.signal });
     this.#encoder = options.encoder;
     this.#patience = options.patience;
     this.#signal = options.signal;
     this.#totals = options.totals;
+    this.#onFailure = options.onFailure;
     const { base } = options.encoder;
     this.#history = base === undefined ? [] : [base];
-    this.#watch().catch((error: unknown) => {
-      this.#failure = { error };
-    });
+    this.#watch().catch((error: unknown) => this.#fail(error));
   }
 
   get totals(): PublishedTotals {
@@ -89,13 +91,16 @@ export class WeightPublisher {
   #send(deliver: () => Promise<void>): void {
     const sending = (this.#sending ?? Promise.resolve())
       .then(deliver)
-      .catch((error: unknown) => {
-        this.#failure = { error };
-      })
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         if (this.#sending === sending) this.#sending = undefined;
       });
     this.#sending = sending;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    this.#onFailure(error);
   }
 
   async #deliver(delta: WeightDelta): Promise<void> {

@@ -4,7 +4,7 @@ import { createRandomGenerator } from '../../training/index.ts';
 import { type ActorctlProcess, type JsonEvent, startActorctl } from '../cli/actorctl-process.ts';
 
 /** A model and text so small that a whole run of `lm-codistill` takes seconds. */
-const smallOptions = {
+export const smallOptions = {
   steps: 100,
   batch: 16,
   time: 16,
