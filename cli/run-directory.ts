@@ -5,6 +5,7 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
@@ -189,14 +190,19 @@ function parseRecord(path: string, text: string): RunRecord {
 /** A crash or a full disk leaves the old file or the new one, never a part. */
 export function writeAtomically(path: string, text: string): void {
   const draft = `${path}.${process.pid}.tmp`;
-  const file = openSync(draft, 'w');
   try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(draft, 'w');
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
-  renameSync(draft, path);
 }
 
 function describeRuns(parent: string): string {

@@ -73,7 +73,8 @@ async function saveState(directory: string, actor: string, bytes: Uint8Array): P
   try {
     const file = await open(temporary, 'w');
     try {
-      await file.writev([header(bytes), bytes]);
+      // Unlike `writev`, this goes on where the system stopped: a disk that fills up cuts a write short first.
+      for (const part of [header(bytes), bytes]) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { DamagedDataError } from '../../../errors.ts';
 import {
@@ -111,5 +113,25 @@ test('a save that fails leaves the last state and nothing else', async (t) => {
     const store = createFileCheckpointStore(join(blocked, 'inside'));
     await t.throwsAsync(store.save('a', state('x')), { code: 'ENOTDIR' });
     t.deepEqual(await readdir(directory), ['file']);
+  });
+});
+
+test('a state that finds room for a part only is refused, and the one before stays', async (t) => {
+  await withDirectory(async (directory) => {
+    const module = new URL('../../../runtime/nodes/checkpoint-store.ts', import.meta.url).href;
+    const script = `
+      const { createFileCheckpointStore } = await import(${JSON.stringify(module)});
+      const store = createFileCheckpointStore(${JSON.stringify(directory)});
+      await store.save('a', new TextEncoder().encode('before'));
+      await store.save('a', new Uint8Array(1_000_000)).then(
+        () => console.log('saved'),
+        ({ code }) => console.log(code),
+      );`;
+    // A limit on file sizes (32 or 64 KB) does what a full disk does: first it cuts a write short.
+    const limited = `ulimit -f 64; exec "$0" --input-type=module --eval "$1"`;
+    const shell = promisify(execFile)('sh', ['-c', limited, process.execPath, script]);
+    t.is((await shell).stdout.trim(), 'EFBIG');
+    t.is(text(await createFileCheckpointStore(directory).load('a')), 'before');
+    t.is((await readdir(directory)).length, 1);
   });
 });
