@@ -6,6 +6,7 @@ import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
 import { Inspector } from '../observe/inspector.ts';
+import { MicroService } from '../observe/micro-service.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
 import type { Register } from '../registry/register.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
@@ -68,6 +69,7 @@ export class HostNode {
   readonly membership: Membership;
   readonly node: Node;
   readonly inspector: Inspector;
+  readonly #microService: MicroService | undefined;
   readonly #events: RuntimeEvents;
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
@@ -141,6 +143,9 @@ export class HostNode {
       membership,
       events: this.#events,
     });
+    if (bus.kind === 'nats') {
+      this.#microService = new MicroService(endpoint, this.inspector);
+    }
   }
 
   /** Lets own actors and those of other owners save their state; then ends the own ones. */
@@ -160,6 +165,7 @@ export class HostNode {
     this.caller.close();
     this.#serving.unsubscribe();
     this.inspector.close();
+    this.#microService?.close();
     this.endpoint.link.close();
   }
 

@@ -61,8 +61,8 @@ export interface PastEvent {
   readonly event: RuntimeEvent;
 }
 
-/** All that a node tells of itself. Ages instead of times: clocks of hosts differ. */
-export interface NodeInspection {
+/** What a node is and knows of others. */
+export interface NodeDescription {
   readonly nodeId: string;
   readonly nodeName: string;
   readonly pid: number;
@@ -79,6 +79,10 @@ export interface NodeInspection {
   readonly peers: readonly NodeName[];
   /** Nodes of another protocol version, in words. */
   readonly refusals: readonly string[];
+}
+
+/** All that a node tells of itself. Ages instead of times: clocks of hosts differ. */
+export interface NodeInspection extends NodeDescription {
   readonly hosted: readonly HostedFacts[];
   readonly owned: readonly OwnedFacts[];
   /** Actors beyond `INSPECTED_ACTORS_MAX`. */
@@ -154,7 +158,7 @@ const nodeInspectionSchema: v.GenericSchema<unknown, NodeInspection> = v.object(
   ...nodeName,
   pid: v.number(),
   protocol: v.number(),
-  bus: v.picklist(['memory', 'local', 'nats']),
+  bus: v.picklist(['memory', 'local', 'nats', 'simulated']),
   labels: texts,
   resources: resourcesSchema,
   free: resourcesSchema,

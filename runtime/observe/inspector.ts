@@ -11,6 +11,7 @@ import {
   type ActorFigures,
   type HostedFacts,
   INSPECTED_ACTORS_MAX,
+  type NodeDescription,
   type NodeInspection,
   type OwnedFacts,
   parseActorFigures,
@@ -55,11 +56,25 @@ export class Inspector {
 
   /** With `eventsMax` past events at most. Takes half a second when an actor is busy. */
   async inspect(eventsMax: number): Promise<NodeInspection> {
-    const { endpoint, node, supervisor, membership, events } = this.#options;
-    const [self, ...others] = membership.nodes();
-    const { nodeId, nodeName, pid, labels, resources, free, actorTypes } = self!;
+    const { node, supervisor, events } = this.#options;
     const hosted = node.hosted.slice(0, INSPECTED_ACTORS_MAX);
     const owned = listTold(supervisor.owned);
+    return {
+      ...this.describe(),
+      hosted: await Promise.all(hosted.map((actor) => this.#inspectHosted(actor))),
+      owned: owned.slice(0, INSPECTED_ACTORS_MAX).map((actor) => this.#describeOwned(actor)),
+      omittedActors:
+        Math.max(0, node.hosted.length - INSPECTED_ACTORS_MAX) +
+        Math.max(0, owned.length - INSPECTED_ACTORS_MAX),
+      events: events.last(eventsMax),
+    };
+  }
+
+  /** The node without its actors: nobody has to be asked. */
+  describe(): NodeDescription {
+    const { endpoint, membership } = this.#options;
+    const [self, ...others] = membership.nodes();
+    const { nodeId, nodeName, pid, labels, resources, free, actorTypes } = self!;
     return {
       nodeId,
       nodeName,
@@ -74,12 +89,6 @@ export class Inspector {
       ...processFigures(),
       peers: others.map((other) => ({ nodeId: other.nodeId, nodeName: other.nodeName })),
       refusals: membership.refusals,
-      hosted: await Promise.all(hosted.map((actor) => this.#inspectHosted(actor))),
-      owned: owned.slice(0, INSPECTED_ACTORS_MAX).map((actor) => this.#describeOwned(actor)),
-      omittedActors:
-        Math.max(0, node.hosted.length - INSPECTED_ACTORS_MAX) +
-        Math.max(0, owned.length - INSPECTED_ACTORS_MAX),
-      events: events.last(eventsMax),
     };
   }
 
