@@ -117,6 +117,23 @@ export class GraphBuilder {
     return this.add('Concat', parts, { shape, dtype: first.dtype }, { axis });
   }
 
+  /** Adds elements of `filler` before and after each axis. */
+  pad(x: Value, before: readonly number[], after: readonly number[], filler: number): Value {
+    if ([...before, ...after].every((each) => each === 0)) return x;
+    const shape = x.shape.map((size, axis) => before[axis]! + size + after[axis]!);
+    const attributes = { pads: [...before, ...after], mode: 'constant' };
+    const inputs = [x, this.splat(filler, x.dtype)];
+    return this.add('Pad', inputs, { shape, dtype: x.dtype }, attributes);
+  }
+
+  /** Turns `axes` around: their last element comes first. */
+  reverse(x: Value, axes: readonly number[]): Value {
+    const starts = axes.map((axis) => x.shape[axis]! - 1);
+    const ends = axes.map(() => Number.MIN_SAFE_INTEGER);
+    const steps = axes.map(() => -1);
+    return axes.length === 0 ? x : this.add('Slice', [x], x, { starts, ends, axes, steps });
+  }
+
   /** Reduces `axes` (not negative); `keepDims` leaves them with size 1. */
   reduce(operator: string, x: Value, axes: readonly number[], keepDims: boolean): Value {
     const shape = keepDims

@@ -2,12 +2,17 @@ import * as tf from '@tensorflow/tfjs-core';
 import { CannotCompileError } from '../errors.ts';
 import type { Value } from './graph.ts';
 import { GraphBuilder } from './graph-builder.ts';
+import { convolutionKernels } from './kernels/convolution.ts';
 import { creationKernels } from './kernels/creation.ts';
+import { depthwiseKernels } from './kernels/depthwise.ts';
 import { elementwiseKernels } from './kernels/elementwise.ts';
+import { imageKernels } from './kernels/image.ts';
 import { indexingKernels } from './kernels/indexing.ts';
 import type { KernelTable } from './kernels/kernel.ts';
 import { layoutKernels } from './kernels/layout.ts';
 import { matrixKernels } from './kernels/matrix.ts';
+import { normalisationKernels } from './kernels/normalisation.ts';
+import { poolingKernels } from './kernels/pooling.ts';
 import { reductionKernels } from './kernels/reduction.ts';
 import type { DType, TensorData } from './tensor-spec.ts';
 
@@ -15,11 +20,16 @@ export const traceBackendName = 'codistill-trace';
 
 /** Every tfjs kernel that can be compiled. */
 export const traceKernels: KernelTable = {
+  ...convolutionKernels,
   ...creationKernels,
+  ...depthwiseKernels,
   ...elementwiseKernels,
+  ...imageKernels,
   ...indexingKernels,
   ...layoutKernels,
   ...matrixKernels,
+  ...normalisationKernels,
+  ...poolingKernels,
   ...reductionKernels,
 };
 

@@ -1,6 +1,7 @@
 import type { CastAttrs, ClipByValueAttrs, LeakyReluAttrs, StepAttrs } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
+import { prelu } from './activation.ts';
 import { type Kernel, type KernelTable, kernel, listKernel } from './kernel.ts';
 
 /** Operators with one operand whose meaning is the same in tfjs and ONNX, for float32. */
@@ -84,9 +85,6 @@ const float = (operator: string): Kernel =>
     if (x.dtype !== 'float32' && ['Ceil', 'Floor', 'Round'].includes(operator)) return x;
     return graph.unary(operator, graph.cast(x, 'float32'));
   });
-
-const isZeroOrLess = (graph: GraphBuilder, x: Value) =>
-  graph.binary('LessOrEqual', x, graph.splat(0, x.dtype), 'bool');
 
 export const elementwiseKernels: KernelTable = {
   ...mapTable(FLOAT_OPERATORS, float),
@@ -188,10 +186,7 @@ export const elementwiseKernels: KernelTable = {
     graph.unary('LeakyRelu', graph.cast(x, 'float32'), { alpha }),
   ),
 
-  Prelu: kernel<'x' | 'alpha'>((graph, { x, alpha }) => {
-    const scaled = graph.binary('Mul', x, alpha);
-    return graph.add('Where', [isZeroOrLess(graph, x), scaled, x], scaled);
-  }),
+  Prelu: kernel<'x' | 'alpha'>((graph, { x, alpha }) => prelu(graph, x, alpha)),
 
   /** The gradient of elu from its result y: 1 where y is positive, else y + 1. */
   EluGrad: kernel<'dy' | 'y'>((graph, { dy, y }) => {

@@ -25,12 +25,38 @@ function scatter(
   return graph.add('ScatterND', inputs, base, { reduction });
 }
 
+/** A gather whose first `batchDims` axes are the same in `x` and `indices`. */
+function gatherInBatches(
+  graph: GraphBuilder,
+  x: Value,
+  indices: Value,
+  axis: number,
+  batchDims: number,
+): Value {
+  // ONNX looks places up right after the batches: what lies between goes behind, and comes back.
+  const axes = x.shape.map((_, index) => index);
+  const between = axes.slice(batchDims, axis);
+  const order = [...axes.slice(0, batchDims), axis, ...between, ...axes.slice(axis + 1)];
+  const moved = graph.transpose(x, order);
+  const places = graph.reshape(graph.cast(indices, 'int64'), [...indices.shape, 1]);
+  const shape = [...indices.shape, ...moved.shape.slice(batchDims + 1)];
+  const attributes = { batch_dims: batchDims };
+  const found = graph.add('GatherND', [moved, places], { shape, dtype: x.dtype }, attributes);
+  const outputs = shape.map((_, index) => index);
+  const back = [
+    ...outputs.slice(0, batchDims),
+    ...outputs.slice(indices.shape.length, indices.shape.length + between.length),
+    ...outputs.slice(batchDims, indices.shape.length),
+    ...outputs.slice(indices.shape.length + between.length),
+  ];
+  return graph.transpose(found, back);
+}
+
 export const indexingKernels: KernelTable = {
   GatherV2: kernel<'x' | 'indices', GatherV2Attrs>((graph, { x, indices }, attributes) => {
     const [axis = 0] = resolveAxes(attributes.axis, x.shape.length);
-    if ((attributes.batchDims ?? 0) !== 0) {
-      throw new TypeError('tf.gather with batchDims can’t be compiled; use tf.gatherND.');
-    }
+    const batchDims = attributes.batchDims ?? 0;
+    if (batchDims > 0) return gatherInBatches(graph, x, indices, axis, batchDims);
     const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
     const places = graph.cast(indices, 'int32');
     return graph.add('Gather', [x, places], { shape, dtype: x.dtype }, { axis });

@@ -1,6 +1,8 @@
 import {
+  type BatchToSpaceNDAttrs,
   backend_util,
   type ConcatAttrs,
+  type DepthToSpaceAttrs,
   type ExpandDimsAttrs,
   type MirrorPadAttrs,
   type PackAttrs,
@@ -8,6 +10,7 @@ import {
   type ReshapeAttrs,
   type ReverseAttrs,
   type SliceAttrs,
+  type SpaceToBatchNDAttrs,
   type SplitVAttrs,
   type StridedSliceAttrs,
   slice_util,
@@ -45,6 +48,13 @@ function slice(
 ): Value {
   const axes = x.shape.map((_, axis) => axis);
   return graph.add('Slice', [x], { shape, dtype: x.dtype }, { ...range, axes });
+}
+
+/** `length` elements of one axis, from `start` on. */
+function cut(graph: GraphBuilder, x: Value, axis: number, start: number, length: number): Value {
+  const output = { shape: x.shape.with(axis, length), dtype: x.dtype };
+  const range = { starts: [start], ends: [start + length], axes: [axis], steps: [1] };
+  return graph.add('Slice', [x], output, range);
 }
 
 export const layoutKernels: KernelTable = {
@@ -120,32 +130,89 @@ export const layoutKernels: KernelTable = {
     return graph.reshape(slice(graph, x, range, info.finalShapeSparse), info.finalShape);
   }),
 
-  Reverse: kernel<'x', ReverseAttrs>((graph, { x }, { dims }) => {
-    const reversed = resolveAxes(dims, x.shape.length);
-    const steps = x.shape.map((_, axis) => (reversed.includes(axis) ? -1 : 1));
-    const starts = steps.map((step, axis) => (step < 0 ? x.shape[axis]! - 1 : 0));
-    const ends = steps.map((step, axis) => (step < 0 ? Number.MIN_SAFE_INTEGER : x.shape[axis]!));
-    return slice(graph, x, { starts, ends, steps }, x.shape);
-  }),
+  Reverse: kernel<'x', ReverseAttrs>((graph, { x }, { dims }) =>
+    graph.reverse(x, resolveAxes(dims, x.shape.length)),
+  ),
 
   PadV2: kernel<'x', PadV2Attrs>((graph, { x }, { paddings, constantValue }) => {
-    const shape = x.shape.map((size, axis) => paddings[axis]![0] + size + paddings[axis]![1]);
-    const pads = [...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)];
-    const filler = graph.splat(constantValue, x.dtype);
-    return graph.add('Pad', [x, filler], { shape, dtype: x.dtype }, { pads, mode: 'constant' });
+    const [before, after] = [paddings.map(([each]) => each), paddings.map(([, each]) => each)];
+    return graph.pad(x, before, after, constantValue);
   }),
 
-  MirrorPad: kernel<'x', MirrorPadAttrs>((graph, { x }, { paddings, mode }) => {
-    if (mode !== 'reflect') {
-      throw new TypeError(`Padding with mode '${mode}' can't be compiled; use 'reflect'.`);
-    }
-    const shape = x.shape.map((size, axis) => paddings[axis]![0] + size + paddings[axis]![1]);
-    const pads = [...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)];
-    return graph.add('Pad', [x], { shape, dtype: x.dtype }, { pads, mode });
-  }),
+  /** Mirrors with or without the edge itself, axis by axis: what ONNX pads lacks the former. */
+  MirrorPad: kernel<'x', MirrorPadAttrs>((graph, { x }, { paddings, mode }) =>
+    paddings.reduce((padded, [before, after], axis) => {
+      const edge = mode === 'reflect' ? 1 : 0;
+      const size = padded.shape[axis]!;
+      const strip = (start: number, length: number) =>
+        graph.reverse(cut(graph, padded, axis, start, length), [axis]);
+      return graph.concat(
+        [
+          ...(before > 0 ? [strip(edge, before)] : []),
+          padded,
+          ...(after > 0 ? [strip(size - edge - after, after)] : []),
+        ],
+        axis,
+      );
+    }, x),
+  ),
 
+  /** Where only axes of size 1 are repeated it is a broadcast, which mostly costs nothing. */
   Tile: kernel<'x', TileAttrs>((graph, { x }, { reps }) => {
     const shape = x.shape.map((size, axis) => size * reps[axis]!);
+    if (reps.every((times, axis) => times === 1 || x.shape[axis] === 1)) {
+      return graph.expand(x, shape);
+    }
     return graph.add('Tile', [x], { shape, dtype: x.dtype }, { repeats: reps });
+  }),
+
+  DepthToSpace: kernel<'x', DepthToSpaceAttrs>((graph, { x }, { blockSize, dataFormat }) => {
+    if (dataFormat !== 'NHWC') throw new TypeError('depthToSpace can be compiled for NHWC only.');
+    const [batch, height, width, depth] = x.shape as [number, number, number, number];
+    const channels = depth / blockSize ** 2;
+    const blocks = graph.reshape(x, [batch, height, width, blockSize, blockSize, channels]);
+    const shape = [batch, height * blockSize, width * blockSize, channels];
+    return graph.reshape(graph.transpose(blocks, [0, 1, 3, 2, 4, 5]), shape);
+  }),
+
+  SpaceToBatchND: kernel<'x', SpaceToBatchNDAttrs>((graph, { x }, { blockShape, paddings }) => {
+    const rest = x.shape.length - 1 - blockShape.length;
+    const [before, after] = [0, 1].map((side) => [
+      0,
+      ...paddings.map((pads) => pads[side]!),
+      ...Array<number>(rest).fill(0),
+    ]) as [number[], number[]];
+    const padded = graph.pad(x, before, after, 0);
+    const [batch, ...sizes] = padded.shape as [number, ...number[]];
+    const blocks = sizes.flatMap((size, axis) => {
+      const block = blockShape[axis];
+      return block === undefined ? [size] : [size / block, block];
+    });
+    const count = blockShape.length;
+    const within = blockShape.map((_, axis) => 2 * axis + 2);
+    const across = blockShape.map((_, axis) => 2 * axis + 1);
+    const others = Array.from({ length: rest }, (_, index) => 2 * count + 1 + index);
+    const split = graph.reshape(padded, [batch, ...blocks]);
+    const moved = graph.transpose(split, [...within, 0, ...across, ...others]);
+    return graph.reshape(moved, [
+      batch * sizeOf(blockShape),
+      ...sizes.map((size, axis) => size / (blockShape[axis] ?? 1)),
+    ]);
+  }),
+
+  BatchToSpaceND: kernel<'x', BatchToSpaceNDAttrs>((graph, { x }, { blockShape, crops }) => {
+    const [batch, ...sizes] = x.shape as [number, ...number[]];
+    const outer = batch / sizeOf(blockShape);
+    const count = blockShape.length;
+    const split = graph.reshape(x, [...blockShape, outer, ...sizes]);
+    const interleaved = blockShape.flatMap((_, axis) => [count + 1 + axis, axis]);
+    const others = sizes.slice(count).map((_, index) => 2 * count + 1 + index);
+    const moved = graph.transpose(split, [count, ...interleaved, ...others]);
+    const whole = sizes.map((size, axis) => size * (blockShape[axis] ?? 1));
+    const joined = graph.reshape(moved, [outer, ...whole]);
+    return crops.reduce((cropped, [before, after], index) => {
+      const length = cropped.shape[index + 1]! - before! - after!;
+      return cut(graph, cropped, index + 1, before!, length);
+    }, joined);
   }),
 };

@@ -1,8 +1,9 @@
-import type { _FusedMatMulAttrs, BatchMatMulAttrs } from '@tensorflow/tfjs-core';
+import type { _FusedMatMulAttrs, BatchMatMulAttrs, EinsumAttrs } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
 import { broadcastShapes, type GraphBuilder } from '../graph-builder.ts';
 import { sizeOf } from '../tensor-spec.ts';
-import { type KernelTable, kernel } from './kernel.ts';
+import { activate } from './activation.ts';
+import { type KernelTable, kernel, listKernel } from './kernel.ts';
 
 /** `[…, rows, inner] · […, inner, columns]`; the leading dimensions broadcast. */
 function matMul(
@@ -34,37 +35,24 @@ export const matrixKernels: KernelTable = {
     matMul(graph, a, b, attributes.transposeA, attributes.transposeB),
   ),
 
-  /** `tf.fused.matMul`, which tfjs layers use; activations with weights of their own aren't covered. */
-  _FusedMatMul: kernel<'a' | 'b' | 'bias', _FusedMatMulAttrs>(
-    (graph, { a, b, bias }, attributes) => {
+  /** `tf.fused.matMul`, which the dense layers of tfjs use. */
+  _FusedMatMul: kernel<'a' | 'b' | 'bias' | 'preluActivationWeights', _FusedMatMulAttrs>(
+    (graph, { a, b, bias, preluActivationWeights }, attributes) => {
       const product = matMul(graph, a, b, attributes.transposeA, attributes.transposeB);
       const sum = bias === undefined ? product : graph.binary('Add', product, bias);
-      const { activation } = attributes;
-      switch (activation) {
-        case undefined:
-        case null:
-        case 'linear':
-          return sum;
-        case 'relu':
-          return graph.binary('Max', sum, graph.splat(0, 'float32'));
-        case 'relu6':
-          return graph.binary(
-            'Min',
-            graph.binary('Max', sum, graph.splat(0, 'float32')),
-            graph.splat(6, 'float32'),
-          );
-        case 'sigmoid':
-          return graph.unary('Sigmoid', sum);
-        case 'elu':
-          return graph.unary('Elu', sum);
-        case 'leakyrelu':
-          return graph.unary('LeakyRelu', sum, { alpha: attributes.leakyreluAlpha ?? 0.2 });
-        default:
-          throw new TypeError(
-            `A fused product with activation '${activation}' can't be compiled; ` +
-              'call the activation as an operation of its own.',
-          );
-      }
+      return activate(graph, sum, attributes, preluActivationWeights);
     },
   ),
+
+  Einsum: listKernel<EinsumAttrs>((graph, inputs, { equation }) => {
+    const [operands, result] = equation.replaceAll(' ', '').split('->') as [string, string];
+    const sizes = new Map<string, number>();
+    for (const [index, labels] of operands.split(',').entries()) {
+      for (const [axis, label] of [...labels].entries()) {
+        sizes.set(label, inputs[index]!.shape[axis]!);
+      }
+    }
+    const shape = [...result].map((label) => sizes.get(label)!);
+    return graph.add('Einsum', inputs, { shape, dtype: 'float32' }, { equation });
+  }),
 };

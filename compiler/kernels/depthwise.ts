@@ -1,0 +1,114 @@
+import type {
+  DepthwiseConv2dNativeAttrs,
+  DepthwiseConv2dNativeBackpropFilterAttrs,
+  DepthwiseConv2dNativeBackpropInputAttrs,
+  FusedDepthwiseConv2DAttrs,
+} from '@tensorflow/tfjs-core';
+import type { Value } from '../graph.ts';
+import type { GraphBuilder } from '../graph-builder.ts';
+import { activate } from './activation.ts';
+import {
+  backwardWindows,
+  conv2dWindows,
+  transposedAttributes,
+  turnAround,
+  windowLast,
+  withFormat,
+} from './convolution.ts';
+import { type KernelTable, kernel } from './kernel.ts';
+import {
+  channelsFirst,
+  channelsLast,
+  viewsThrough,
+  type Windows,
+  windowAttributes,
+} from './windows.ts';
+
+/** A filter [window…, channels, multiplier] as ONNX has it: [channels·multiplier, 1, window…]. */
+function groupedFilter(graph: GraphBuilder, filter: Value, windows: Windows): Value {
+  const [channels, multiplier] = filter.shape.slice(-2) as [number, number];
+  const last = windowLast(graph, filter, windows);
+  return graph.reshape(last, [channels * multiplier, 1, ...windows.sizes]);
+}
+
+function convolve(graph: GraphBuilder, x: Value, filter: Value, windows: Windows): Value {
+  const [channels, multiplier] = filter.shape.slice(-2) as [number, number];
+  const shape = [x.shape[0]!, channels * multiplier, ...windows.outSizes];
+  const operands = [channelsFirst(graph, x), groupedFilter(graph, filter, windows)];
+  const attributes = { ...windowAttributes(windows), group: channels };
+  return channelsLast(graph, graph.add('Conv', operands, { shape, dtype: x.dtype }, attributes));
+}
+
+function inputGradient(graph: GraphBuilder, dy: Value, filter: Value, windows: Windows): Value {
+  const [channels, multiplier] = filter.shape.slice(-2) as [number, number];
+  const output = { shape: [dy.shape[0]!, channels, ...windows.inSizes], dtype: dy.dtype };
+  const gradient = channelsFirst(graph, dy);
+  const backward = multiplier === 1 ? backwardWindows(windows) : undefined;
+  if (backward !== undefined) {
+    const turned = groupedFilter(graph, turnAround(graph, filter, windows), windows);
+    const attributes = { ...windowAttributes(backward), group: channels };
+    return channelsLast(graph, graph.add('Conv', [gradient, turned], output, attributes));
+  }
+  const operands = [gradient, groupedFilter(graph, filter, windows)];
+  const attributes = { ...transposedAttributes(windows), group: channels };
+  return channelsLast(graph, graph.add('ConvTranspose', operands, output, attributes));
+}
+
+/** For each place of the window, what it saw times the gradient of what came of it, added up. */
+function filterGradient(
+  graph: GraphBuilder,
+  x: Value,
+  dy: Value,
+  windows: Windows,
+  filterShape: readonly number[],
+): Value {
+  const [channels, multiplier] = filterShape.slice(-2) as [number, number];
+  const outer = dy.shape.slice(0, -1);
+  const gradients = graph.reshape(dy, [...outer, channels, multiplier]);
+  const summed = outer.map((_, axis) => axis);
+  const places = viewsThrough(graph, x, windows).map((view) => {
+    const seen = graph.reshape(view, [...outer, channels, 1]);
+    const sum = graph.reduce('ReduceSum', graph.binary('Mul', seen, gradients), summed, false);
+    return graph.reshape(sum, [1, channels, multiplier]);
+  });
+  return graph.reshape(graph.concat(places, 0), filterShape);
+}
+
+export const depthwiseKernels: KernelTable = {
+  DepthwiseConv2dNative: kernel<'x' | 'filter', DepthwiseConv2dNativeAttrs>(
+    (graph, { x, filter }, attributes) => {
+      const windows = conv2dWindows(x.shape, filter.shape, attributes, true);
+      return withFormat(graph, attributes.dataFormat, [x], (image) =>
+        convolve(graph, image, filter, windows),
+      );
+    },
+  ),
+
+  FusedDepthwiseConv2D: kernel<
+    'x' | 'filter' | 'bias' | 'preluActivationWeights',
+    FusedDepthwiseConv2DAttrs
+  >((graph, { x, filter, bias, preluActivationWeights }, attributes) => {
+    const windows = conv2dWindows(x.shape, filter.shape, attributes, true);
+    return withFormat(graph, attributes.dataFormat, [x], (image) => {
+      const sum = convolve(graph, image, filter, windows);
+      const biased = bias === undefined ? sum : graph.binary('Add', sum, bias);
+      return activate(graph, biased, attributes, preluActivationWeights);
+    });
+  }),
+
+  DepthwiseConv2dNativeBackpropInput: kernel<
+    'dy' | 'filter',
+    DepthwiseConv2dNativeBackpropInputAttrs
+  >((graph, { dy, filter }, attributes) => {
+    const windows = conv2dWindows(attributes.inputShape, filter.shape, attributes, true);
+    return inputGradient(graph, dy, filter, windows);
+  }),
+
+  DepthwiseConv2dNativeBackpropFilter: kernel<'x' | 'dy', DepthwiseConv2dNativeBackpropFilterAttrs>(
+    (graph, { x, dy }, attributes) => {
+      const { filterShape } = attributes;
+      const windows = conv2dWindows(x.shape, filterShape, attributes, true);
+      return filterGradient(graph, x, dy, windows, filterShape);
+    },
+  ),
+};

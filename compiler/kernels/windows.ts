@@ -1,0 +1,96 @@
+import type { backend_util } from '@tensorflow/tfjs-core';
+import type { Value } from '../graph.ts';
+import type { GraphBuilder } from '../graph-builder.ts';
+
+/**
+ * How a window moves over the spatial axes of a tensor: what a convolution or a pooling looks at.
+ * Each list has one number per spatial axis, two or three.
+ */
+export interface Windows {
+  readonly inSizes: readonly number[];
+  readonly outSizes: readonly number[];
+  readonly sizes: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  /** Padding before the first element. */
+  readonly before: readonly number[];
+  /** Padding after the last element as far as a window reaches; negative where some are not read. */
+  readonly after: readonly number[];
+}
+
+type Info2D = backend_util.Conv2DInfo;
+type Info3D = backend_util.Conv3DInfo;
+
+/** From what tfjs works out of attributes and shapes. */
+export function windowsOf(info: Info2D | Info3D): Windows {
+  const depth = 'inDepth' in info;
+  const pick = (of3D: ((info: Info3D) => number) | undefined, ...of: number[]) =>
+    depth && of3D !== undefined ? [of3D(info), ...of] : of;
+  const inSizes = pick((i) => i.inDepth, info.inHeight, info.inWidth);
+  const outSizes = pick((i) => i.outDepth, info.outHeight, info.outWidth);
+  const strides = pick((i) => i.strideDepth, info.strideHeight, info.strideWidth);
+  const dilations = pick((i) => i.dilationDepth, info.dilationHeight, info.dilationWidth);
+  const sizes = pick((i) => i.filterDepth, info.filterHeight, info.filterWidth);
+  const before = pick((i) => i.padInfo.front, info.padInfo.top, info.padInfo.left);
+  const after = inSizes.map((size, axis) => {
+    const reach = (outSizes[axis]! - 1) * strides[axis]! + dilations[axis]! * (sizes[axis]! - 1);
+    return reach + 1 - size - before[axis]!;
+  });
+  return { inSizes, outSizes, sizes, strides, dilations, before, after };
+}
+
+/** A window of one element that reads every element once: no window at all. */
+export function isPointwise({ sizes, strides, before, after }: Windows): boolean {
+  const all = (list: readonly number[], value: number) => list.every((each) => each === value);
+  return all(sizes, 1) && all(strides, 1) && all(before, 0) && all(after, 0);
+}
+
+/** ONNX's attributes of convolutions and poolings. */
+export function windowAttributes({ sizes, strides, dilations, before, after }: Windows) {
+  return { kernel_shape: sizes, strides, dilations, pads: [...before, ...after.map(notNegative)] };
+}
+
+/**
+ * What each place of the window sees: for every place, in row-major order, the elements of `x`
+ * [batch, …in, channels] that it meets, [batch, …out, channels]; zeros where it hangs over the edge.
+ */
+export function viewsThrough(graph: GraphBuilder, x: Value, windows: Windows): readonly Value[] {
+  const { inSizes, outSizes, strides, dilations, before } = windows;
+  const padding = [before, windows.after.map(notNegative)].map((pads) => [0, ...pads, 0]);
+  const padded = graph.pad(x, padding[0]!, padding[1]!, 0);
+  const axes = inSizes.map((_, axis) => axis + 1);
+  const shape = [x.shape[0]!, ...outSizes, x.shape.at(-1)!];
+  return placesOf(windows).map((place) => {
+    const starts = place.map((offset, axis) => offset * dilations[axis]!);
+    const ends = starts.map((start, axis) => start + strides[axis]! * (outSizes[axis]! - 1) + 1);
+    const attributes = { starts, ends, axes, steps: strides };
+    return graph.add('Slice', [padded], { shape, dtype: x.dtype }, attributes);
+  });
+}
+
+function placesOf({ sizes }: Windows): readonly (readonly number[])[] {
+  return sizes.reduce<readonly (readonly number[])[]>(
+    (places, size) =>
+      places.flatMap((place) => Array.from({ length: size }, (_, offset) => [...place, offset])),
+    [[]],
+  );
+}
+
+/** [batch, …spatial, channels] to [batch, channels, …spatial], as ONNX wants images. */
+export function channelsFirst(graph: GraphBuilder, x: Value): Value {
+  const last = x.shape.length - 1;
+  return graph.transpose(x, [0, last, ...spatialAxes(x.shape.length)]);
+}
+
+/** [batch, channels, …spatial] to [batch, …spatial, channels], as tfjs has them. */
+export function channelsLast(graph: GraphBuilder, x: Value): Value {
+  return graph.transpose(x, [0, ...spatialAxes(x.shape.length).map((axis) => axis + 1), 1]);
+}
+
+function spatialAxes(rank: number): readonly number[] {
+  return Array.from({ length: rank - 2 }, (_, index) => index + 1);
+}
+
+export function notNegative(value: number): number {
+  return Math.max(0, value);
+}
