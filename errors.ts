@@ -46,7 +46,7 @@ export class UserInputError extends CodistillError {
 
 /** Why an actor is gone, for programs; `message` says it in one sentence. */
 export interface DeathCause {
-  readonly kind: 'exit' | 'signal' | 'error' | 'node-lost' | 'stopped';
+  readonly kind: 'exit' | 'signal' | 'error' | 'node-lost' | 'fenced' | 'stopped';
   readonly exitCode?: number;
   readonly signal?: string;
   readonly message: string;

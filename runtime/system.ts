@@ -84,6 +84,14 @@ export interface System {
     options: Options,
     spawnOptions?: SpawnOptions,
   ): Promise<Handle<Actor>>;
+  /**
+   * The actor that has this name, of whatever system of the namespace; undefined when there is none.
+   * @throws TypeError for an actor of another type, DeadlineError when the register is away.
+   */
+  get<Options, Actor>(
+    definition: ActorDefinition<Options, Actor>,
+    name: string,
+  ): Promise<Handle<Actor> | undefined>;
   /** This node first. */
   nodes(): readonly NodeInfo[];
   /** @throws DeadlineError naming those that are there, or the signal's reason. */
@@ -149,6 +157,10 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       log,
     });
     await connection.bus.flush();
+    await host.open().catch(async (error: unknown) => {
+      await host.close(0);
+      throw error;
+    });
     return createFacade(host, connection, listeners);
   } catch (error) {
     await connection.close();
@@ -190,6 +202,14 @@ function createFacade(
       spawnOptions: SpawnOptions = {},
     ) {
       return createHandle<Actor>(await supervisor.spawn(definition, options, spawnOptions), caller);
+    },
+    async get<Options, Actor>(definition: ActorDefinition<Options, Actor>, name: string) {
+      const address = await host.names.find(name);
+      if (address === undefined) return undefined;
+      if (address.type === definition.type) return createHandle<Actor>(address, caller);
+      throw new TypeError(
+        `actor ${name} is of type ${address.type}, not of ${definition.type}: ask for it as that`,
+      );
     },
     nodes: () => membership.nodes(),
     waitForNodes: (count, options) => membership.waitFor(count, options),

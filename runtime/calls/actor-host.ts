@@ -19,6 +19,7 @@ import { CallServer } from './call-server.ts';
 import { requestControl } from './control.ts';
 import { type Endpoint, encodeCarrying } from './endpoint.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';
+import { type Lease, leasedBus } from './lease.ts';
 import { Mailboxes } from './mailboxes.ts';
 
 /** A large state over a slow link takes its time. */
@@ -35,6 +36,8 @@ export interface ActorHostOptions {
   readonly options: unknown;
   /** A frame's bytes, as saved by an incarnation before. */
   readonly state: Uint8Array | undefined;
+  /** While it has lapsed no call begins and no answer goes out. */
+  readonly lease: Lease;
 }
 
 /** Runs one incarnation of an actor from its creation to its stop. */
@@ -130,8 +133,10 @@ export class ActorHost {
     if (state !== undefined) {
       await this.#instance.restore?.(unpackHandles(decodeFrame(state), path) as never);
     }
+    const { lease } = this.#options;
     this.#calls = new CallServer({
-      endpoint,
+      endpoint: { ...endpoint, bus: leasedBus(endpoint.bus, lease) },
+      lease,
       path,
       incarnation: this.incarnation,
       name: start.name,

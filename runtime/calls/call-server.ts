@@ -15,6 +15,7 @@ import { toWireError } from '../wire/wire-error.ts';
 import type { CallCounters } from './call-counters.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';
+import type { Lease } from './lease.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { ServedCall } from './served-call.ts';
@@ -30,6 +31,7 @@ const OFFER_MS_MAX = 300_000;
 
 export interface CallServerOptions {
   readonly endpoint: Endpoint;
+  readonly lease: Lease;
   /** What handles inside arguments call through. */
   readonly path: CallPath;
   readonly incarnation: string;
@@ -141,6 +143,8 @@ export class CallServer {
       call.state = 'done';
       return;
     }
+    const { lease } = this.#options;
+    if (!lease.held) return lease.whenHeld().then(() => this.#run(call));
     call.state = 'running';
     const { message } = call;
     if (message.chunks === undefined) return this.#invoke(call, message.value);

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DeathCause } from '../../errors.ts';
 import { type Clock, delay } from '../clock.ts';
-import type { BusAccess, ProcessBoot } from './process-boot.ts';
+import { type BusAccess, encodeLeaseTick, type ProcessBoot } from './process-boot.ts';
 
 const OUTPUT_LINES_MAX = 20;
 const LINE_CHARACTERS_MAX = 500;
@@ -26,6 +26,8 @@ export interface ActorProcess {
   /** Rejects when the process ends before it is ready. */
   readonly ready: Promise<void>;
   noteReady(): void;
+  /** Its actor may act for so long from now; see `Lease`. */
+  renewLease(remainingMs: number): void;
   /** @param niceness -20 to 19; raising a priority above normal needs rights that are often absent. */
   setNiceness(niceness: number): void;
   /** Ends the process at once; `exited` follows. */
@@ -98,6 +100,12 @@ export class ActorChild implements ActorProcess {
 
   noteReady(): void {
     this.#ready.resolve();
+  }
+
+  renewLease(remainingMs: number): void {
+    // One of a process that doesn't read them is as good as any: none is to pile up.
+    if (!this.#alive || this.#process.stdin.writableNeedDrain) return;
+    this.#process.stdin.write(`${encodeLeaseTick(remainingMs)}\n`);
   }
 
   setNiceness(niceness: number): void {

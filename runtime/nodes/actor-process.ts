@@ -5,11 +5,12 @@ import { systemClock } from '../clock.ts';
 import { processFigures } from '../observe/process-figures.ts';
 import { ActorRunner } from './actor-runner.ts';
 import { findDefinition } from './definition-lookup.ts';
-import { connectBus, type ProcessBoot, parseProcessBoot } from './process-boot.ts';
+import { connectBus, type ProcessBoot, parseProcessBoot, readLeaseTick } from './process-boot.ts';
 
 // Ctrl-C reaches every process of the terminal; ours are drained and stopped by their node.
 process.on('SIGINT', () => {});
 
+const lines = createInterface({ input: process.stdin });
 const boot = await readBoot();
 const bus = await connectBus(boot.bus, `actor-process-${boot.processId}`);
 bus.onStatus((status) => {
@@ -30,12 +31,12 @@ const runner = new ActorRunner({
   processFigures,
   leave: () => process.exit(0),
 });
+lines.on('line', (line) => runner.renewLease(readLeaseTick(line)));
 await runner.run();
 
 /** The end of standard input means that the node is gone, even by `kill -9`. */
 function readBoot(): Promise<ProcessBoot> {
   return new Promise((resolve, reject) => {
-    const lines = createInterface({ input: process.stdin });
     lines.once('line', (line) => {
       try {
         resolve(parseProcessBoot(line));

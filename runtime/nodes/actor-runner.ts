@@ -4,6 +4,7 @@ import { ActorHost } from '../calls/actor-host.ts';
 import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried } from '../calls/endpoint.ts';
+import { Lease, leasedBus } from '../calls/lease.ts';
 import type { ProcessFigures } from '../observe/process-figures.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import {
@@ -40,12 +41,15 @@ interface Started {
 export class ActorRunner {
   readonly #options: ActorRunnerOptions;
   readonly #caller: Caller;
+  readonly #lease: Lease;
   #host: ActorHost | undefined;
   #started: Started | undefined;
 
   constructor(options: ActorRunnerOptions) {
     this.#options = options;
-    this.#caller = new Caller(options.endpoint);
+    const { endpoint } = options;
+    this.#lease = new Lease(endpoint.clock);
+    this.#caller = new Caller({ ...endpoint, bus: leasedBus(endpoint.bus, this.#lease) });
   }
 
   /** The name of the actor that was ordered. */
@@ -69,6 +73,11 @@ export class ActorRunner {
       { bytes: encodeMessage({ kind: 'ready', processId }) },
       { timeoutMs: READY_TIMEOUT_MS },
     );
+  }
+
+  /** The node's word that the actor may act for so long. */
+  renewLease(remainingMs: number): void {
+    this.#lease.renew(remainingMs);
   }
 
   #startOnce(start: StartMessage): Promise<WireMessage> {
@@ -99,7 +108,17 @@ export class ActorRunner {
     const value = await openCarried(endpoint.bus, start, { timeoutMs: FETCH_TIMEOUT_MS });
     const { options, state } = parseStartValue(value);
     const path = this.#caller;
-    const host = await ActorHost.start({ endpoint, path, definition, start, options, state });
+    const lease = this.#lease;
+    if (start.lessor !== undefined) lease.limit();
+    const host = await ActorHost.start({
+      endpoint,
+      path,
+      definition,
+      start,
+      options,
+      state,
+      lease,
+    });
     this.#host = host;
     void this.#leave(host);
     return { kind: 'started', pid };

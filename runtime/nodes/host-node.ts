@@ -19,9 +19,12 @@ import {
 } from '../wire/wire.ts';
 import type { StartProcess } from './actor-child.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import { Leases } from './leases.ts';
 import { Membership } from './membership.ts';
+import { Names } from './names.ts';
 import { Node, START_TIMEOUT_MS } from './node.ts';
 import { ProcessPool } from './process-pool.ts';
+import { Registration } from './registration.ts';
 import { type ActorEvent, Supervisor } from './supervisor.ts';
 
 /** Tries to tell an owner of an actor's end for so long; its node may be reconnecting. */
@@ -68,8 +71,11 @@ export class HostNode {
   readonly supervisor: Supervisor;
   readonly membership: Membership;
   readonly node: Node;
+  readonly names: Names;
   readonly inspector: Inspector;
   readonly #microService: MicroService | undefined;
+  readonly #registration: Registration;
+  readonly #leases: Leases;
   readonly #events: RuntimeEvents;
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
@@ -91,8 +97,22 @@ export class HostNode {
       path: this.caller,
       pool: this.#pool,
       resources: options.resources,
+      onLessor: (lessor) => this.#leases.request(lessor),
       onExit: (start, cause) => this.#noteExit(start, cause),
       log: warn,
+    });
+    this.#registration = this.#createRegistration(warn);
+    this.names = new Names({
+      endpoint,
+      register: options.register,
+      registration: this.#registration,
+      onLost: (name, why) => this.supervisor.noteNameLost(name, why),
+    });
+    this.#leases = new Leases({
+      endpoint,
+      lessors: () => this.node.lessors,
+      renew: (lessor, remainingMs) => this.node.renewLeases(lessor, remainingMs),
+      ownRemainingMs: () => this.#registration.remainingMs,
     });
     this.supervisor = new Supervisor({
       endpoint,
@@ -101,6 +121,8 @@ export class HostNode {
       checkpoints: options.checkpoints,
       isolation: this.#pool ? 'process' : 'inline',
       shared,
+      names: this.names,
+      outstandingMs: (nodeId) => this.#leases.outstandingMs(nodeId),
       nodes: () => this.membership.nodes(),
       refusals: () => this.membership.refusals,
       emit: (event) => {
@@ -148,6 +170,11 @@ export class HostNode {
     }
   }
 
+  /** Enters the node in the register. @throws DeadlineError when that is away. */
+  open(): Promise<void> {
+    return this.#registration.enter();
+  }
+
   /** Lets own actors and those of other owners save their state; then ends the own ones. */
   async drain(timeoutMs: number): Promise<void> {
     // A fifth is left for the stop.
@@ -159,6 +186,9 @@ export class HostNode {
   /** Ends own actors, then those of other owners, then the processes; bounded by `graceMs` each. */
   async close(graceMs: number): Promise<void> {
     await this.supervisor.close(graceMs);
+    this.#leases.close();
+    await this.names.close();
+    await this.#registration.close();
     this.membership.close();
     await this.node.close();
     await this.#pool?.close(graceMs);
@@ -167,6 +197,24 @@ export class HostNode {
     this.inspector.close();
     this.#microService?.close();
     this.endpoint.link.close();
+  }
+
+  #createRegistration(warn: (message: string) => void): Registration {
+    const { register, clock, nodeId, nodeName, shared } = this.#options;
+    return new Registration({
+      register,
+      clock,
+      nodeId,
+      nodeName,
+      shared,
+      reclaim: (epoch) => this.names.reclaim(epoch),
+      onReplaced: () => {
+        warn(`another process has entered as node ${nodeId}; this one ends its actors`);
+        void this.supervisor.close(0);
+        this.membership.close();
+      },
+      log: warn,
+    });
   }
 
   #noteBusTrouble(): void {
@@ -223,6 +271,8 @@ export class HostNode {
       case 'ready':
         this.#pool?.noteReady(message.processId);
         break;
+      case 'lease':
+        return { kind: 'leased', remainingMs: this.#leases.grant(message.nodeId) };
       case 'kill':
         this.node.kill(message.incarnation);
         break;

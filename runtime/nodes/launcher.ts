@@ -7,6 +7,7 @@ import {
 import { requestControl } from '../calls/control.ts';
 import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
 import type { ActorAddress } from '../calls/handle.ts';
+import { delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
@@ -28,6 +29,10 @@ export interface LauncherOptions {
   refusals(): readonly string[];
   /** How many actors of this owner a node has. */
   actorsOn(nodeId: string): number;
+  /** Others may be on the bus: only who is granted a lease there may act. */
+  readonly shared: boolean;
+  /** How long a node that isn't reached may still let our actors act. */
+  outstandingMs(nodeId: string): number;
   /** The node on which an actor of any owner lives. @throws PlacementError when it is dead. */
   whereIs(actor: ActorAddress): Promise<string>;
 }
@@ -70,7 +75,12 @@ export class Launcher {
         if (error instanceof PlacementError || error instanceof UnknownActorTypeError) continue;
         // It may have started all the same, unheard: that life must not go on beside the next.
         this.fence(node.nodeId, actor.incarnation);
-        void this.kill(node.nodeId, actor.incarnation);
+        await this.kill(node.nodeId, actor.incarnation);
+        await delay(
+          this.#options.endpoint.clock,
+          this.#options.outstandingMs(node.nodeId),
+          actor.ending.signal,
+        );
         actor.epoch += 1;
       }
     }
@@ -88,7 +98,9 @@ export class Launcher {
   }
 
   #startOn(node: NodeInfo, actor: OwnedActor, value: StartValue): Promise<number> {
-    const { plan, address, epoch } = actor;
+    const { plan, address, epoch, named } = actor;
+    // Nobody else starts a nameless actor that is here: it needs nobody's word.
+    const leased = this.#options.shared && (named || !node.self);
     const start: StartMessage = {
       kind: 'start',
       owner: address.owner,
@@ -101,6 +113,7 @@ export class Launcher {
       maxConcurrency: plan.maxConcurrency,
       ...(plan.niceness !== undefined && { niceness: plan.niceness }),
       ...(plan.environment && { environment: plan.environment }),
+      ...(leased && { lessor: this.#options.endpoint.nodeId }),
     };
     if (node.self) return this.#options.node.start(start, actor.definition, value);
     return this.#startRemotely(node.nodeId, start, value, actor.life.signal);

@@ -4,6 +4,7 @@ import { ActorHost } from '../calls/actor-host.ts';
 import { requestControl } from '../calls/control.ts';
 import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
 import type { CallPath } from '../calls/handle.ts';
+import { Lease } from '../calls/lease.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import { freeResources, missingResource, type Resources } from '../wire/resources.ts';
 import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
@@ -19,6 +20,8 @@ export interface NodeOptions {
   /** Absent where actors can only live inline. */
   readonly pool: ProcessPool | undefined;
   readonly resources: Resources;
+  /** An actor comes that may act only with this lessor's word. */
+  onLessor(lessor: string): void;
   /** An actor that was started is gone. */
   onExit(start: StartMessage, cause: DeathCause): void;
   log(message: string): void;
@@ -30,6 +33,8 @@ export interface HostedActor {
   readonly started: Promise<number>;
   child: ActorProcess | undefined;
   host: ActorHost | undefined;
+  /** Of an inline actor; one in a process has its own there. */
+  readonly lease: Lease;
   /** It is meant to end: by its owner's wish, or because the owner is gone. */
   stopping: boolean;
 }
@@ -74,6 +79,7 @@ export class Node {
       started: promise,
       child: undefined,
       host: undefined,
+      lease: new Lease(this.#options.endpoint.clock),
       stopping: false,
     };
     this.#actors.set(incarnation, actor);
@@ -83,6 +89,20 @@ export class Node {
       reject(error);
     });
     return promise;
+  }
+
+  /** Those whose word is needed by actors here. */
+  get lessors(): ReadonlySet<string> {
+    return new Set(this.hosted.flatMap(({ start }) => start.lessor ?? []));
+  }
+
+  /** The actors under this lessor may act for so long from now. */
+  renewLeases(lessor: string, remainingMs: number): void {
+    for (const { start, child, lease } of this.#actors.values()) {
+      if (start.lessor !== lessor) continue;
+      if (start.isolation === 'inline') lease.renew(remainingMs);
+      else child?.renewLease(remainingMs);
+    }
   }
 
   /** Ends the actor at once. Nothing happens if it is gone already. */
@@ -136,8 +156,13 @@ export class Node {
     { options, state }: StartValue,
   ): Promise<number> {
     const { endpoint, path } = this.#options;
-    const { start } = actor;
-    const host = await ActorHost.start({ endpoint, path, definition, start, options, state });
+    const { start, lease } = actor;
+    if (start.lessor !== undefined) {
+      lease.limit();
+      this.#options.onLessor(start.lessor);
+    }
+    const begin = { endpoint, path, definition, start, options, state, lease };
+    const host = await ActorHost.start(begin);
     actor.host = host;
     void host.ended.then(() => this.#endInline(host, actor));
     return process.pid;
@@ -159,6 +184,7 @@ export class Node {
     const child = await pool.take(definition.module, start.environment);
     if (start.niceness !== undefined) this.#setNiceness(child, start.niceness, start.name);
     actor.child = child;
+    if (start.lessor !== undefined) this.#options.onLessor(start.lessor);
     const died = child.exited.then((cause) => {
       throw new Error(`actor ${start.name} could not start: ${cause.message}`);
     });

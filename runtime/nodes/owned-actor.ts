@@ -25,6 +25,12 @@ export class OwnedActor {
   /** The store holds a state that a next life goes on from. */
   hasCheckpoint: boolean;
   cause: DeathCause | undefined;
+  /** Its name was asked for and is in the register; others find it by that. */
+  readonly named: boolean;
+  /** While its name is being claimed: who turns out to have it, if not this actor. */
+  holder: Promise<ActorAddress | undefined> | undefined;
+  /** An earlier life may act until then, on the owner's clock. */
+  actsUntil = 0;
   /** Since it was spawned. */
   restarts = 0;
   /** When it got its present status, on the owner's clock. */
@@ -44,11 +50,13 @@ export class OwnedActor {
     plan: SpawnPlan,
     address: ActorAddress,
     options: unknown,
+    named: boolean,
   ) {
     this.definition = definition;
     this.plan = plan;
     this.address = address;
     this.options = options;
+    this.named = named;
     this.hasCheckpoint = plan.resume === true;
   }
 

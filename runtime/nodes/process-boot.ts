@@ -32,6 +32,25 @@ export function parseProcessBoot(line: string): ProcessBoot {
   );
 }
 
+/**
+ * A later line: until when the actor may act, on the clock that all processes of a host share. A
+ * duration would begin anew when a paused process reads it.
+ */
+export function encodeLeaseTick(remainingMs: number): string {
+  return JSON.stringify({ leaseUntilMs: hostNow() + remainingMs });
+}
+
+/** How long the actor may still act; negative for a line that was read too late. */
+export function readLeaseTick(line: string): number {
+  return v.parse(leaseTickSchema, JSON.parse(line)).leaseUntilMs - hostNow();
+}
+
+function hostNow(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+const leaseTickSchema = v.object({ leaseUntilMs: v.number() });
+
 /** @throws BusUnavailableError */
 export function connectBus(access: BusAccess, name: string): Promise<Bus> {
   const timeoutMs = CONNECT_TIMEOUT_MS;

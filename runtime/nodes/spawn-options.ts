@@ -3,8 +3,13 @@ import { checkResources, type Resources } from '../wire/resources.ts';
 import type { PlacementRules, PlacementStrategy } from './placement.ts';
 
 export interface SpawnOptions {
-  /** Unique in the namespace. Default: the last word of the type and a number. */
+  /**
+   * Unique in the namespace, and what others find the actor by. Default: the last word of the type
+   * and a number, with the node's id where other nodes can be.
+   */
   readonly name?: string;
+  /** If an actor of this name and type lives already, its handle is what spawning gives. */
+  readonly getIfExists?: boolean;
   /** Default `process`; on the memory bus `inline`, which is all it can. */
   readonly isolation?: 'process' | 'inline';
   /** Which node takes the actor. Default `pack`; a word is short for `{ strategy: word }`. */
@@ -57,6 +62,7 @@ const defaults = {
 
 const optionNames: readonly (keyof SpawnOptions)[] = [
   'name',
+  'getIfExists',
   'isolation',
   'placement',
   'resources',
@@ -92,6 +98,9 @@ export function planSpawn(
   }
   if (name.length === 0 || name.length > 128) {
     throw new RangeError(`an actor's name must have 1 to 128 characters, got ${name.length}`);
+  }
+  if (options.getIfExists && options.name === undefined) {
+    throw new TypeError('getIfExists needs a name: nothing else says which actor is meant');
   }
   if (plan.isolation === 'inline' && (plan.environment || niceness !== undefined)) {
     throw new TypeError(

@@ -1,8 +1,6 @@
 import {
   DamagedDataError,
-  DeadlineError,
   type DeathCause,
-  NameTakenError,
   NoResponderError,
   PlacementError,
 } from '../../errors.ts';
@@ -12,16 +10,14 @@ import { requestControl } from '../calls/control.ts';
 import { type ActorAddress, packHandles } from '../calls/handle.ts';
 import { delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
-import { decodeMessage, encodeMessage, type StateMessage, type WireMessage } from '../wire/wire.ts';
+import { encodeMessage, type StateMessage } from '../wire/wire.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
+import { type Names, nameTaken } from './names.ts';
 import { OwnedActor } from './owned-actor.ts';
 import type { NodeInfo } from './placement.ts';
-import { planSpawn, type SpawnOptions } from './spawn-options.ts';
+import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
 
 const LOCATE_TIMEOUT_MS = 15_000;
-const PING_TIMEOUT_MS = 2_000;
-/** One that is silent may be busy, or dead without the server having noticed yet. */
-const PING_ATTEMPTS = 3;
 
 export interface ActorEvent {
   readonly event: 'started' | 'restarted' | 'died';
@@ -36,8 +32,7 @@ export interface ActorEvent {
 export interface SupervisorOptions extends Omit<LauncherOptions, 'actorsOn' | 'whereIs'> {
   readonly caller: Caller;
   readonly isolation: 'process' | 'inline';
-  /** Others may use the same namespace: names have to be asked for. */
-  readonly shared: boolean;
+  readonly names: Names;
   emit(event: ActorEvent): void;
   /** No node can take the actor; `message` has each one's reason. */
   onRefused(address: ActorAddress, message: string): void;
@@ -72,29 +67,44 @@ export class Supervisor {
   ): Promise<ActorAddress> {
     const { endpoint, isolation } = this.#options;
     const name = spawnOptions.name ?? this.#nextName(definition.type);
+    const named = spawnOptions.name !== undefined;
     const plan = planSpawn(spawnOptions, name, isolation);
-    const living = this.#actors.get(name);
-    if (living !== undefined && living.status !== 'dead') {
-      throw new NameTakenError(`this system already has an actor ${name} (${living.address.type})`);
-    }
     const methods = definition.methods as ActorAddress['methods'];
     const address = { name, type: definition.type, owner: endpoint.nodeId, methods };
+    const known = this.#actors.get(name);
+    if (known !== undefined && known.status !== 'dead') {
+      return this.#share((await known.holder) ?? known.address, plan, definition.type);
+    }
     const unknown = definition as unknown as AnyActorDefinition;
-    const actor = new OwnedActor(unknown, plan, address, packHandles(options));
-    if (living !== undefined) actor.follow(living);
+    const actor = new OwnedActor(unknown, plan, address, packHandles(options), named);
+    if (known !== undefined) actor.follow(known);
     this.#actors.set(name, actor);
     try {
-      await this.#checkNameFree(name);
+      if (named) actor.holder = this.#options.names.claim(address);
+      const holder = await actor.holder;
+      if (holder !== undefined) {
+        if (known === undefined) this.#actors.delete(name);
+        else this.#actors.set(name, known);
+        return this.#share(holder, plan, definition.type);
+      }
       await this.#launcher.launch(actor);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       if (error instanceof PlacementError) this.#options.onRefused(address, message);
-      this.#announce(actor, 'dead', { kind: 'error', message, lastOutput: [] });
+      if (this.#actors.get(name) === actor) {
+        this.#announce(actor, 'dead', { kind: 'error', message, lastOutput: [] });
+      }
       throw error;
     }
     this.#announce(actor, 'running');
     this.#emit(actor, 'started');
     return address;
+  }
+
+  /** The name is an actor's already: its address, if that is what is wanted. */
+  #share(address: ActorAddress, { name, getIfExists }: SpawnPlan, type: string): ActorAddress {
+    if (getIfExists && address.type === type) return address;
+    throw nameTaken(name, this.#options.endpoint.namespace, address);
   }
 
   /** The state of an actor, as told to callers. */
@@ -159,11 +169,13 @@ export class Supervisor {
   }
 
   noteNodeLost(node: NodeInfo, why: string): void {
+    const { endpoint, outstandingMs } = this.#options;
     const message = `its node ${node.nodeName} (${node.nodeId}) ${why}`;
     const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
     for (const actor of this.#actors.values()) {
       if (actor.nodeId !== node.nodeId || actor.status === 'dead') continue;
       this.#launcher.fence(node.nodeId, actor.incarnation);
+      actor.actsUntil = endpoint.clock.now() + outstandingMs(node.nodeId);
       if (actor.status === 'running') this.#noteDeath(actor, cause);
       else actor.life.abort(new NoResponderError(message));
     }
@@ -171,6 +183,16 @@ export class Supervisor {
 
   noteNodeReturned(nodeId: string): void {
     this.#launcher.noteNodeReturned(nodeId);
+  }
+
+  /** The name belongs to another actor now: ours must not act any more. */
+  noteNameLost(name: string, why: string): void {
+    const actor = this.#actors.get(name);
+    if (actor === undefined || actor.status === 'dead') return;
+    actor.stopping = true;
+    void this.#launcher.kill(actor.nodeId, actor.incarnation);
+    this.#announce(actor, 'dead', { kind: 'fenced', message: why, lastOutput: [] });
+    this.#emit(actor, 'died');
   }
 
   async stop(name: string, timeoutMs: number): Promise<void> {
@@ -203,7 +225,9 @@ export class Supervisor {
 
   #nextName(type: string): string {
     this.#lastNumber += 1;
-    return `${type.split('/').at(-1)}-${this.#lastNumber}`;
+    const { shared, endpoint } = this.#options;
+    const name = `${type.split('/').at(-1)}-${this.#lastNumber}`;
+    return shared ? `${name}-${endpoint.nodeId}` : name;
   }
 
   async #whereIs(address: ActorAddress): Promise<string> {
@@ -218,37 +242,6 @@ export class Supervisor {
     const subject = subjects.node(endpoint.namespace, owner);
     const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
     return requestControl(endpoint, subject, 'state', parcel, { timeoutMs: LOCATE_TIMEOUT_MS });
-  }
-
-  async #checkNameFree(name: string): Promise<void> {
-    if (!this.#options.shared) return;
-    const { namespace } = this.#options.endpoint;
-    const pong = await this.#ask(subjects.actor(namespace, name), { kind: 'ping' });
-    if (pong === 'nobody') return;
-    if (pong !== 'silent' && pong.kind === 'pong') {
-      // An actor whose owner is gone ends soon, and nobody's calls are meant for it any more.
-      const state = await this.#ask(subjects.node(namespace, pong.owner), { kind: 'locate', name });
-      if (state === 'nobody') return;
-    }
-    throw new NameTakenError(
-      `namespace ${namespace} already has an actor ${name}, of another system; ` +
-        'choose another name or another namespace',
-    );
-  }
-
-  async #ask(subject: string, question: WireMessage): Promise<WireMessage | 'nobody' | 'silent'> {
-    const { bus } = this.#options.endpoint;
-    for (let attempt = 0; attempt < PING_ATTEMPTS; attempt += 1) {
-      try {
-        const timeoutMs = PING_TIMEOUT_MS;
-        const { data } = await bus.request(subject, encodeMessage(question), { timeoutMs });
-        return decodeMessage(data);
-      } catch (error) {
-        if (error instanceof NoResponderError) return 'nobody';
-        if (!(error instanceof DeadlineError)) throw error;
-      }
-    }
-    return 'silent';
   }
 
   #noteDeath(actor: OwnedActor, cause: DeathCause): void {
@@ -272,7 +265,9 @@ export class Supervisor {
 
   async #restart(actor: OwnedActor, delayMs: number): Promise<void> {
     try {
-      await delay(this.#options.endpoint.clock, delayMs, actor.ending.signal);
+      const { clock } = this.#options.endpoint;
+      const waitMs = Math.max(delayMs, actor.actsUntil - clock.now());
+      await delay(clock, waitMs, actor.ending.signal);
     } catch {
       // Stopped while it waited.
       return;
@@ -336,6 +331,7 @@ export class Supervisor {
     caller.apply(actor.state);
     const subject = subjects.actorState(endpoint.namespace, actor.address.name);
     if (endpoint.link.usable) endpoint.bus.publish(subject, encodeMessage(actor.state));
+    if (status === 'dead' && actor.named) void this.#options.names.free(actor.address.name);
   }
 
   #emit(actor: OwnedActor, event: ActorEvent['event']): void {

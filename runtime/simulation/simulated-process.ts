@@ -11,6 +11,7 @@ import { Lifeline, type VirtualTime } from './virtual-time.ts';
 const START_MS = { least: 20, most: 200 } as const;
 /** From a process's end to the moment when its parent hears of it. */
 const EXIT_NOTICE_MS = 2;
+const PIPE_MS = 1;
 
 export interface SimulatedProcessOptions {
   readonly time: VirtualTime;
@@ -72,6 +73,17 @@ export class SimulatedProcess implements ActorProcess {
 
   noteReady(): void {
     this.#ready.resolve();
+  }
+
+  renewLease(remainingMs: number): void {
+    const sentAt = this.#options.time.nowMs;
+    const { time } = this.#options;
+    // Through a pipe: it is read later than it was written, and counts from the writing.
+    time.schedule(
+      PIPE_MS,
+      () => this.#runner?.renewLease(remainingMs - (time.nowMs - sentAt)),
+      this.lifeline,
+    );
   }
 
   setNiceness(): void {}

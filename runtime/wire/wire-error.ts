@@ -81,7 +81,7 @@ const knownErrors: ReadonlyMap<string, new (message: string) => CodistillError> 
 );
 
 export const deathCauseSchema: v.GenericSchema<unknown, DeathCause> = v.object({
-  kind: v.picklist(['exit', 'signal', 'error', 'node-lost', 'stopped']),
+  kind: v.picklist(['exit', 'signal', 'error', 'node-lost', 'fenced', 'stopped']),
   exitCode: v.exactOptional(v.number()),
   signal: v.exactOptional(v.string()),
   message: v.string(),

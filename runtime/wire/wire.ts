@@ -139,6 +139,8 @@ export interface StartMessage extends Carried {
   readonly resources: Resources;
   readonly niceness?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** The node whose word the actor needs to act, again and again; absent where nobody else starts it. */
+  readonly lessor?: string;
 }
 export interface StartValue {
   /** For the actor's `create`; handles inside are plain data. */
@@ -149,6 +151,16 @@ export interface StartValue {
 export interface StartedMessage {
   readonly kind: 'started';
   readonly pid: number;
+}
+/** A node to the supervisor of actors there: may they go on acting? */
+export interface LeaseMessage {
+  readonly kind: 'lease';
+  readonly nodeId: string;
+}
+/** For so long from when the node asked. */
+export interface LeasedMessage {
+  readonly kind: 'leased';
+  readonly remainingMs: number;
 }
 export interface KillMessage {
   readonly kind: 'kill';
@@ -256,6 +268,8 @@ export type WireMessage =
   | LocateMessage
   | StartMessage
   | StartedMessage
+  | LeaseMessage
+  | LeasedMessage
   | KillMessage
   | ExitedMessage
   | CheckpointMessage
@@ -355,9 +369,12 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     resources: resourcesSchema,
     niceness: v.exactOptional(v.number()),
     environment: v.exactOptional(texts),
+    lessor: v.exactOptional(v.string()),
     ...carried,
   }),
   v.object({ kind: v.literal('started'), pid: count }),
+  v.object({ kind: v.literal('lease'), nodeId: v.string() }),
+  v.object({ kind: v.literal('leased'), remainingMs: v.number() }),
   v.object({ kind: v.literal('kill'), incarnation: v.string() }),
   v.object({ kind: v.literal('exited'), incarnation: v.string(), cause: deathCauseSchema }),
   v.object({

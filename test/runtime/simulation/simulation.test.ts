@@ -51,7 +51,7 @@ test('a crashed process is made again, a crashed host is noticed after five seco
   const simulation = createSimulation({ seed: 1 });
   const { a, b, far } = await startTwo(simulation);
   await simulation.run(far.addAndSave(7));
-  t.true(b.crashActor('counter-1'));
+  t.true(b.crashActor('counter-1-a'));
   t.is(await simulation.run(far.read()), 7);
   const crashedAt = simulation.nowMs;
   b.crash(60_000);

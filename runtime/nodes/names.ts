@@ -1,0 +1,172 @@
+import * as v from 'valibot';
+import { DeadlineError, NameTakenError, NoResponderError } from '../../errors.ts';
+import { requestControl } from '../calls/control.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
+import type { ActorAddress } from '../calls/handle.ts';
+import { delay } from '../clock.ts';
+import { type Register, type RegisterEntry, registerKey } from '../registry/register.ts';
+import { subjects } from '../wire/address.ts';
+import { encodeMessage } from '../wire/wire.ts';
+import { awaitGone, type Registration } from './registration.ts';
+
+const WAIT = { timeoutMs: 8_000 };
+/** A node that doesn't say in that time whether it has an actor is looked up in the register. */
+const ASK_MS = 3_000;
+const CLOSE_MS = 1_000;
+
+/** A name in the register: which actor has it and which incarnation of which node keeps it. */
+export interface NameRecord {
+  readonly address: ActorAddress;
+  /** The node that supervises the actor, and its epoch: an older one is fenced off. */
+  readonly node: string;
+  readonly nodeEpoch: number;
+}
+
+const addressSchema = v.object({
+  name: v.string(),
+  type: v.string(),
+  owner: v.string(),
+  methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
+});
+const recordSchema = v.object({
+  address: addressSchema,
+  node: v.string(),
+  nodeEpoch: v.number(),
+});
+
+export interface NamesOptions {
+  readonly endpoint: Endpoint;
+  readonly register: Register;
+  readonly registration: Registration;
+  /** An actor's name is another's now: it must not act any more. */
+  onLost(name: string, why: string): void;
+}
+
+/** The names of actors: each has one actor at most in the namespace, proved by compare-and-set. */
+export class Names {
+  readonly #options: NamesOptions;
+  /** Of this node's own names, the revision that proves it. */
+  readonly #revisions = new Map<string, number>();
+  readonly #freeing = new Set<Promise<unknown>>();
+
+  constructor(options: NamesOptions) {
+    this.#options = options;
+  }
+
+  /** Who has the name; nobody knows whether it still lives. */
+  async find(name: string): Promise<ActorAddress | undefined> {
+    const entry = await this.#options.register.get(nameKey(name), WAIT);
+    return entry && parseRecord(entry)?.address;
+  }
+
+  /**
+   * Takes the name for an actor of this node. A living one's address comes back instead; the name of
+   * one whose node is gone is taken from it, which may have to wait until that can't act any more.
+   * @throws DeadlineError when the register is away.
+   */
+  async claim(address: ActorAddress): Promise<ActorAddress | undefined> {
+    const { register, registration, endpoint } = this.#options;
+    await registration.hold();
+    const { name } = address;
+    const key = nameKey(name);
+    let entry: RegisterEntry | undefined;
+    for (;;) {
+      const record = { address, node: endpoint.nodeId, nodeEpoch: registration.epoch };
+      const revision =
+        entry === undefined
+          ? await register.create(key, record, WAIT)
+          : await register.update(key, record, entry.revision, WAIT);
+      if (revision !== undefined) {
+        this.#revisions.set(name, revision);
+        return undefined;
+      }
+      entry = await register.get(key, WAIT);
+      const before = entry && parseRecord(entry);
+      if (before !== undefined && (await this.#isKept(before))) return before.address;
+    }
+  }
+
+  /** The actor is dead for good. What can't be freed now counts as free, since nobody has it. */
+  async free(name: string): Promise<void> {
+    const revision = this.#revisions.get(name);
+    if (revision === undefined) return;
+    this.#revisions.delete(name);
+    const freeing = this.#options.register
+      .delete(nameKey(name), revision, WAIT)
+      .catch(() => false)
+      .finally(() => this.#freeing.delete(freeing));
+    this.#freeing.add(freeing);
+    await freeing;
+  }
+
+  /** Resolves when all names of dead actors are free, or the register took too long. */
+  async close(): Promise<void> {
+    const enough = new AbortController();
+    const late = delay(this.#options.endpoint.clock, CLOSE_MS, enough.signal).catch(() => {});
+    await Promise.race([Promise.all(this.#freeing), late]);
+    enough.abort();
+  }
+
+  /** Writes this node's new epoch into its names; those that others took meanwhile are lost. */
+  async reclaim(epoch: number): Promise<void> {
+    const { register, endpoint, onLost } = this.#options;
+    for (const [name, revision] of [...this.#revisions]) {
+      const key = nameKey(name);
+      const entry = await register.get(key, WAIT);
+      const record = entry && parseRecord(entry);
+      const mine = record !== undefined && entry?.revision === revision;
+      const next = { ...record, node: endpoint.nodeId, nodeEpoch: epoch };
+      const written = mine ? await register.update(key, next, revision, WAIT) : undefined;
+      if (!this.#revisions.has(name)) continue;
+      if (written !== undefined) {
+        this.#revisions.set(name, written);
+        continue;
+      }
+      this.#revisions.delete(name);
+      onLost(name, 'its node was silent for too long, and the name was taken by another');
+    }
+  }
+
+  /** Whether the one in the register has the name rightly. */
+  async #isKept({ address, node, nodeEpoch }: NameRecord): Promise<boolean> {
+    const { endpoint, register } = this.#options;
+    // Our own: left by a write that nobody heard the answer of, or by an earlier incarnation.
+    if (node === endpoint.nodeId) return this.#revisions.has(address.name);
+    const status = await this.#ask(address);
+    if (status === 'dead') return false;
+    if (status !== 'unknown') return true;
+    return !(await awaitGone({ register, clock: endpoint.clock }, node, nodeEpoch));
+  }
+
+  async #ask({
+    name,
+    owner,
+  }: ActorAddress): Promise<'running' | 'restarting' | 'dead' | 'unknown'> {
+    const { endpoint } = this.#options;
+    const subject = subjects.node(endpoint.namespace, owner);
+    const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
+    try {
+      const options = { timeoutMs: ASK_MS };
+      return (await requestControl(endpoint, subject, 'state', parcel, options)).status;
+    } catch (error) {
+      if (error instanceof NoResponderError || error instanceof DeadlineError) return 'unknown';
+      throw error;
+    }
+  }
+}
+
+export function nameTaken(name: string, namespace: string, { type, owner }: ActorAddress) {
+  return new NameTakenError(
+    `namespace ${namespace} already has an actor ${name} (${type}, of node ${owner}); choose another ` +
+      'name or another namespace, or spawn with getIfExists: true to share it',
+  );
+}
+
+function nameKey(name: string): string {
+  return registerKey('names', name);
+}
+
+function parseRecord({ value }: RegisterEntry): NameRecord | undefined {
+  const parsed = v.safeParse(recordSchema, value);
+  return parsed.success ? parsed.output : undefined;
+}

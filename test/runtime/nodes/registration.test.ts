@@ -1,0 +1,120 @@
+import test from 'ava';
+import { awaitGone, Registration } from '../../../runtime/nodes/registration.ts';
+import { createMemoryRegister } from '../../../runtime/registry/memory-register.ts';
+import type { Register } from '../../../runtime/registry/register.ts';
+import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
+
+interface Registered {
+  readonly registration: Registration;
+  readonly reclaimed: number[];
+  replaced: boolean;
+}
+
+async function enter(
+  register: Register,
+  clock: ManualClock,
+  nodeId = 'a',
+  shared = true,
+): Promise<Registered> {
+  const reclaimed: number[] = [];
+  const registration = new Registration({
+    register,
+    clock,
+    nodeId,
+    nodeName: nodeId,
+    shared,
+    reclaim: async (epoch) => void reclaimed.push(epoch),
+    onReplaced: () => {
+      entered.replaced = true;
+    },
+    log: () => {},
+  });
+  const entered = { registration, reclaimed, replaced: false };
+  await registration.enter();
+  return entered;
+}
+
+/** A register that is away when it is told so. */
+function withOutage(register: Register): Register & { away: boolean } {
+  return Object.assign(Object.create(register) as Register, {
+    away: false,
+    get(this: { away: boolean }, ...args: Parameters<Register['get']>) {
+      return this.away ? Promise.reject(new Error('away')) : register.get(...args);
+    },
+    create: register.create.bind(register),
+    update(this: { away: boolean }, ...args: Parameters<Register['update']>) {
+      return this.away ? Promise.reject(new Error('away')) : register.update(...args);
+    },
+    delete: register.delete.bind(register),
+  });
+}
+
+test('a node that beats is never gone, one that stops is after its lease', async (t) => {
+  const [register, clock] = [createMemoryRegister(), createManualClock()];
+  const { registration } = await enter(register, clock);
+  await registration.hold();
+  const looks = { register, clock };
+  const early = awaitGone(looks, 'a', registration.epoch);
+  await clock.advance(30_000);
+  t.false(await early);
+  t.true(registration.remainingMs > 0);
+});
+
+test('a node cut off from the register has lost its lease before anybody fences it', async (t) => {
+  const held = createMemoryRegister();
+  const [register, clock] = [withOutage(held), createManualClock()];
+  const { registration, reclaimed } = await enter(register, clock);
+  await registration.hold();
+  const first = registration.epoch;
+  register.away = true;
+  let gone = false;
+  void awaitGone({ register: held, clock }, 'a', first).then((is) => {
+    gone = is;
+  });
+  let actedUntil = 0;
+  while (!gone) {
+    if (registration.remainingMs > 0) actedUntil = clock.now();
+    await clock.advance(100);
+  }
+  t.true(actedUntil < clock.now() - 500, `acted until ${actedUntil}, fenced at ${clock.now()}`);
+  register.away = false;
+  await clock.advance(5_000);
+  t.deepEqual(reclaimed, [registration.epoch]);
+  t.true(registration.epoch > first, 'it comes back under a later epoch');
+  t.true(registration.remainingMs > 0);
+});
+
+test('an outage that hits everybody costs nobody anything', async (t) => {
+  const [register, clock] = [withOutage(createMemoryRegister()), createManualClock()];
+  const { registration, reclaimed } = await enter(register, clock);
+  await registration.hold();
+  register.away = true;
+  await clock.advance(30_000);
+  t.true(registration.remainingMs <= 0);
+  register.away = false;
+  const gone = awaitGone({ register, clock }, 'a', registration.epoch);
+  await clock.advance(15_000);
+  t.false(await gone);
+  t.deepEqual(reclaimed, []);
+  t.true(registration.remainingMs > 0);
+});
+
+test('a later incarnation of a node replaces the earlier one', async (t) => {
+  const [register, clock] = [createMemoryRegister(), createManualClock()];
+  const first = await enter(register, clock);
+  await first.registration.hold();
+  const second = await enter(register, clock);
+  t.true(second.registration.epoch > first.registration.epoch);
+  t.true(await awaitGone({ register, clock }, 'a', first.registration.epoch));
+  await clock.advance(5_000);
+  t.true(first.replaced);
+  t.true(first.registration.remainingMs <= 0);
+});
+
+test('a node that leaves is gone at once', async (t) => {
+  const [register, clock] = [createMemoryRegister(), createManualClock()];
+  const { registration } = await enter(register, clock);
+  await registration.hold();
+  await registration.close();
+  t.true(await awaitGone({ register, clock }, 'a', registration.epoch));
+});
