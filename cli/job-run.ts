@@ -186,7 +186,10 @@ async function finish(
     return exitCodes.interrupted;
   }
   output.error(cause);
-  output.message(`To go on from the last checkpoint: ${resume}`);
+  const from = directory.hasCheckpoints
+    ? 'To go on from the last checkpoint'
+    : 'Nothing was computed yet. To begin again with the same options';
+  output.message(`${from}: ${resume}`);
   return exitCodeFor(cause);
 }
 

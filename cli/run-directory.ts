@@ -68,6 +68,8 @@ export interface RunDirectory extends Disposable {
   readonly path: string;
   readonly record: RunRecord;
   readonly checkpoints: string;
+  /** Whether there is a state to go on from. */
+  readonly hasCheckpoints: boolean;
   readonly events: string;
   readonly report: string;
   /** Replaces `run.json` atomically. */
@@ -135,6 +137,9 @@ function lockDirectory(path: string, opened: RunRecord): RunDirectory {
       return record;
     },
     checkpoints: join(path, 'checkpoints'),
+    get hasCheckpoints() {
+      return readdirSync(join(path, 'checkpoints')).some((name) => name.endsWith('.checkpoint'));
+    },
     events: join(path, 'events.jsonl'),
     report: join(path, 'report.html'),
     update(change) {

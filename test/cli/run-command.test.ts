@@ -106,7 +106,7 @@ test('a job that fails gives exit code 1, its message, and how to go on', async 
   t.is(exitCode, 1);
   const last = parseEvents(stdout).at(-1);
   t.deepEqual(last, { type: 'error', code: 'FAILED', message: 'the job broke' });
-  t.regex(stderr, /actorctl resume/);
+  t.regex(stderr, /begin again with the same options: actorctl resume/);
   t.regex(await readFile(join(await onlyRun(folder.path), 'run.json'), 'utf8'), /"failed"/);
 });
 
