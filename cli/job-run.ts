@@ -4,8 +4,10 @@ import {
   createSystem,
   type Job,
   type JobEvent,
+  type MetricsOptions,
   type NatsOptions,
   type System,
+  startMetricsServer,
 } from '../runtime/index.ts';
 import { type EventLog, openEventLog, readEventLog } from './event-log.ts';
 import { recogniseEvent } from './event-shapes.ts';
@@ -16,10 +18,12 @@ import {
   watchBus,
   watchInterruptions,
 } from './interruption.ts';
+import { tellMetrics } from './metrics-option.ts';
 import type { CommandEnvironment, Output } from './output.ts';
 import { writeReport } from './report.ts';
 import { RunCurves } from './run-curves.ts';
 import type { RunDirectory } from './run-directory.ts';
+import { registerTrainingMetrics, type TrainingMetrics } from './training-metrics.ts';
 
 /** All that one session of a run needs; a resumed run is a second session in the same directory. */
 export interface JobRun {
@@ -34,6 +38,8 @@ export interface JobRun {
   readonly waitNodes: number;
   /** How long the bus may stay away in mid-run. */
   readonly busTimeoutMs: number;
+  /** Where to serve metrics, if at all. */
+  readonly metrics: MetricsOptions | undefined;
   readonly output: Output;
   readonly environment: CommandEnvironment;
 }
@@ -42,6 +48,7 @@ export interface JobRun {
 interface Session {
   readonly curves: RunCurves;
   readonly log: EventLog;
+  metrics?: TrainingMetrics;
   result?: JobEvent;
 }
 
@@ -57,7 +64,8 @@ const waitNodesMs = 120_000;
 export async function runJob(run: JobRun): Promise<ExitCode> {
   const { directory, output, environment } = run;
   const curves = new RunCurves();
-  if (run.resumed) for await (const event of readEventLog(directory.events)) addTo(curves, event);
+  if (run.resumed)
+    for await (const event of readEventLog(directory.events)) take({ curves }, event);
   using log = openEventLog(directory.events, (error) =>
     output.message(`warning: ${directory.events} can't be written (${error.message}).`),
   );
@@ -99,6 +107,11 @@ async function runInSystem(run: JobRun, session: Session, watch: InterruptionWat
     const { socketPath } = system;
     if (socketPath !== undefined)
       directory.update({ bus: { ...directory.record.bus, socketPath } });
+    await using metrics = run.metrics && (await startMetricsServer(system, run.metrics));
+    if (metrics) {
+      session.metrics = await registerTrainingMetrics(metrics.registry);
+      tellMetrics(run.output, metrics);
+    }
     const { signal } = watch;
     if (run.waitNodes > 1) {
       await system.waitForNodes(run.waitNodes, { timeoutMs: waitNodesMs, signal });
@@ -145,13 +158,16 @@ function send(run: JobRun, session: Session, event: JobEvent): void {
     return;
   }
   session.log.append(stamped);
-  addTo(session.curves, stamped);
+  take(session, stamped);
   run.output.event(stamped);
 }
 
-function addTo(curves: RunCurves, event: JobEvent): void {
+/** What the curves and the metrics are made of. */
+function take({ curves, metrics }: Pick<Session, 'curves' | 'metrics'>, event: JobEvent): void {
   const known = recogniseEvent(event);
-  if (known !== undefined) curves.add(known);
+  if (known === undefined) return;
+  curves.add(known);
+  metrics?.(known);
 }
 
 async function finish(
@@ -171,7 +187,7 @@ async function finish(
   const last = result && { ...result, run: directory.path, report: directory.report };
   if (last !== undefined) {
     session.log.append(last);
-    addTo(session.curves, last);
+    take(session, last);
   }
   await recordOutcome(run, session, { state, result: last });
   if (last !== undefined) output.event(last);

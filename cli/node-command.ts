@@ -2,15 +2,16 @@ import { availableParallelism, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { actorModules } from '../actors/index.ts';
 import { BusUnavailableError, UserInputError } from '../errors.ts';
-import { createSystem, type Resources, type System } from '../runtime/index.ts';
+import { createSystem, type Resources, type System, startMetricsServer } from '../runtime/index.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { Interruption, type InterruptionWatch, watchInterruptions } from './interruption.ts';
 import { moduleUrl, offerPackage } from './job-module.ts';
+import { type MetricsFlags, tellMetrics } from './metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import { parseLabels, parseResources } from './node-offer.ts';
 import type { CommandContext } from './program.ts';
 
-export interface NodeFlags extends NatsFlags {
+export interface NodeFlags extends NatsFlags, MetricsFlags {
   readonly name?: string;
   readonly namespace?: string;
   readonly module?: readonly string[];
@@ -44,6 +45,7 @@ export async function nodeCommand(flags: NodeFlags, context: CommandContext): Pr
     ...(flags.labels && { labels: parseLabels(flags.labels) }),
   });
   followNode(system, watch, context);
+  await using metrics = flags.metricsPort && (await startMetricsServer(system, flags.metricsPort));
   const server = describeServers(nats);
   const { nodeId } = system;
   output.message(`Joined ${server} as ${flags.name ?? nodeId}; Ctrl-C leaves.`, {
@@ -52,6 +54,7 @@ export async function nodeCommand(flags: NodeFlags, context: CommandContext): Pr
     node: nodeId,
     server,
   });
+  if (metrics) tellMetrics(output, metrics);
   const reason = await aborted(watch.signal);
   await system.drain({ timeoutMs: drainMs });
   if (!(reason instanceof Interruption)) throw reason;

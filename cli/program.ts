@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import { UserInputError } from '../errors.ts';
 import type { CompletionShell } from './completion.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
+import { addMetricsOption } from './metrics-option.ts';
 import { addNatsOptions, type NatsFlags } from './nats-address.ts';
 import type { NodeFlags } from './node-command.ts';
 import { addObservationCommands } from './observation-program.ts';
@@ -89,7 +90,8 @@ function addNode(program: Command, context: CommandContext, done: (code: ExitCod
   addNatsOptions(command, {
     text: "the server, several of a cluster with commas; or actorctl up's connection file",
     required: true,
-  })
+  });
+  addMetricsOption(command)
     .option('--name <name>', 'how this node is called')
     .option('--namespace <name>', 'only jobs of this name')
     .option('--module <files...>', 'modules of actors, besides those of codistill')
@@ -148,7 +150,7 @@ Examples:
 
 function addBusOptions(command: Command): Command {
   const text = 'run over this nats-server, with all nodes that joined there';
-  return addNatsOptions(command, { text })
+  return addMetricsOption(addNatsOptions(command, { text }))
     .option('--wait-nodes <n>', 'start when n nodes are there, this one included', atLeastOne, 1)
     .option('--bus-timeout <seconds>', 'give up when the bus is away for longer', atLeastOne, 60)
     .option('--json', 'one JSON object per line and event on stdout');

@@ -3,11 +3,12 @@ import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { reloadJob } from './job-module.ts';
 import { checkJobOptions } from './job-options.ts';
 import { runJob } from './job-run.ts';
+import type { MetricsFlags } from './metrics-option.ts';
 import { type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
 import { openRunDirectory, type RunRecord } from './run-directory.ts';
 
-export interface ResumeFlags extends NatsFlags {
+export interface ResumeFlags extends NatsFlags, MetricsFlags {
   readonly waitNodes: number;
   /** Seconds. */
   readonly busTimeout: number;
@@ -43,6 +44,7 @@ export async function resumeCommand(
     namespace: record.bus.namespace,
     waitNodes: flags.waitNodes,
     busTimeoutMs: flags.busTimeout * 1000,
+    metrics: flags.metricsPort,
     output,
     environment,
   });

@@ -4,12 +4,13 @@ import type { ExitCode } from './exit-codes.ts';
 import { type LoadedJob, loadJob } from './job-module.ts';
 import { type Assignment, parseAssignment, parseJobOptions } from './job-options.ts';
 import { runJob } from './job-run.ts';
+import type { MetricsFlags } from './metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import { packageVersion } from './package-info.ts';
 import type { CommandContext } from './program.ts';
 import { createRunDirectory, type RunRecord } from './run-directory.ts';
 
-export interface RunFlags extends NatsFlags {
+export interface RunFlags extends NatsFlags, MetricsFlags {
   readonly data?: readonly string[];
   readonly steps?: string;
   readonly replicas?: string;
@@ -57,6 +58,7 @@ export async function runCommand(
     namespace: flags.namespace,
     waitNodes: flags.waitNodes,
     busTimeoutMs: flags.busTimeout * 1000,
+    metrics: flags.metricsPort,
     output,
     environment,
   });

@@ -61,6 +61,11 @@ export type {
   PastEvent,
 } from './observe/inspection.ts';
 export {
+  type MetricsOptions,
+  type MetricsServer,
+  startMetricsServer,
+} from './observe/metrics-server.ts';
+export {
   createObserver,
   type Inspection,
   type InspectOptions,

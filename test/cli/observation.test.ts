@@ -51,6 +51,20 @@ test('a run on this machine is looked at without a server', async (t) => {
   t.is(others.length, 0);
 });
 
+test('a run serves its metrics where it is told to', async (t) => {
+  await using folder = await makeFolder();
+  await using run = await startObserved(folder.path, '--metrics-port', '0');
+  const line = await run.waitForLine((line) => line.includes('"type":"metrics"'));
+  const page = await fetch(JSON.parse(line).url);
+  t.regex(
+    await page.text(),
+    /^codistill_actor_calls_total\{actor="steady",.*outcome="done".*\} 4$/m,
+  );
+  const wrong = await actorctl(['run', observedJob, '--metrics-port', 'many'], folder.path);
+  t.is(wrong.exitCode, 2);
+  t.regex(wrong.stderr, /It is a port, as 9464, or host:port/);
+});
+
 test('what is wrong with a look is said: no run, an ended one, a killed one, a wrong filter', async (t) => {
   await using folder = await makeFolder();
   const none = await actorctl(['actors'], folder.path);
