@@ -1,9 +1,11 @@
 export type { AdamConfig } from './adam.ts';
+export { type ClassificationStepConfig, createClassificationStep } from './classification-step.ts';
 export {
   type CodistillationObjective,
   type CodistillationObjectiveInputs,
   codistillationObjective,
 } from './codistillation-objective.ts';
+export { criteoNetwork, type DenseNetworkConfig, denseNetwork } from './dense-network.ts';
 export { createEvaluationStep, type EvaluationStepConfig } from './evaluation-step.ts';
 export { initialiseParameters } from './initialisation.ts';
 export { forward, type LanguageModelOutput, timeMajor } from './language-model.ts';
@@ -14,6 +16,15 @@ export {
   recurrentStateShapes,
 } from './language-model-config.ts';
 export { type LearningRateSchedule, learningRateAt } from './learning-rate-schedule.ts';
+export type { Network, NetworkMode, NetworkOutput } from './network.ts';
+export { type OptimizerConfig, optimizerSlots } from './optimizer.ts';
 export { createRandomGenerator, type RandomGenerator } from './random.ts';
+export {
+  type ResidualNetworkConfig,
+  residualNetwork,
+  resNet18,
+  resNet50,
+} from './residual-network.ts';
 export type { Step } from './step-state.ts';
 export { createTrainingStep, type TrainingStepConfig } from './training-step.ts';
+export { smallTransformer, type TransformerConfig, transformer } from './transformer.ts';

@@ -66,11 +66,15 @@ export function feedsFor(graph: Graph): Record<string, Float32Array> {
   );
 }
 
-/** The largest difference of two lists, relative to the largest number in them. */
-export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** The largest difference of two lists, relative to the largest number in them, or to `scaleMin`. */
+export function largestDifference(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  scaleMin = 1e-6,
+): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
   let difference = 0;
-  let scale = 1e-6;
+  let scale = Math.max(1e-6, scaleMin);
   for (let i = 0; i < expected.length; i++) {
     const [a, b] = [actual[i]!, expected[i]!];
     if (Object.is(a, b)) continue;
