@@ -2,7 +2,13 @@ import { availableParallelism, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { actorModules } from '../actors/index.ts';
 import { BusUnavailableError, UserInputError } from '../errors.ts';
-import { createSystem, type Resources, type System, startMetricsServer } from '../runtime/index.ts';
+import {
+  createSystem,
+  type NatsOptions,
+  type Resources,
+  type System,
+  startMetricsServer,
+} from '../runtime/index.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { Interruption, type InterruptionWatch, watchInterruptions } from './interruption.ts';
 import { moduleUrl, offerPackage } from './job-module.ts';
@@ -11,7 +17,9 @@ import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.
 import { parseLabels, parseResources } from './node-offer.ts';
 import type { CommandContext } from './program.ts';
 
-export interface NodeFlags extends NatsFlags, MetricsFlags {
+export interface NodeFlags extends NatsFlags, NodeOptions {}
+
+export interface NodeOptions extends MetricsFlags {
   readonly name?: string;
   readonly namespace?: string;
   readonly module?: readonly string[];
@@ -26,16 +34,32 @@ const drainMs = 5000;
  * and leaves. It instantiates only actors of the built-in modules and of those given here.
  */
 export async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<ExitCode> {
-  const { output, environment } = context;
   const nats = parseNatsFlags(flags);
   if (nats === undefined) throw new UserInputError('A node needs a server to join: give --nats.');
-  const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
-  const modules = await listModules(flags.module ?? [], environment.cwd);
-  using watch = watchInterruptions({
+  using watch = watchNode(context);
+  return await serveNode({ nats, flags, watch, context });
+}
+
+/** Its first Ctrl-C lets a node leave, its second ends the process. */
+export function watchNode({ output, environment }: CommandContext): InterruptionWatch {
+  return watchInterruptions({
     stdout: environment.stdout,
     onFirst: () => output.message('Leaving: the actors here finish. Again ends them at once.'),
     onSecond: () => process.exit(exitCodes.interrupted),
   });
+}
+
+/** A node from joining to leaving. @throws what ended it, unless it was asked to. */
+export async function serveNode(options: {
+  readonly nats: NatsOptions;
+  readonly flags: NodeOptions;
+  readonly watch: InterruptionWatch;
+  readonly context: CommandContext;
+}): Promise<ExitCode> {
+  const { nats, flags, watch, context } = options;
+  const { output, environment } = context;
+  const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
+  const modules = await listModules(flags.module ?? [], environment.cwd);
   await using system = await createSystem({
     bus: { nats },
     modules,

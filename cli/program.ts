@@ -10,6 +10,7 @@ import type { CommandEnvironment, Output } from './output.ts';
 import { nodeVersionAdvice, packageVersion } from './package-info.ts';
 import type { ResumeFlags } from './resume-command.ts';
 import type { RunFlags } from './run-command.ts';
+import type { UpFlags } from './up-command.ts';
 
 export interface CommandContext {
   readonly output: Output;
@@ -32,6 +33,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addRun(program, context, done);
   addResume(program, context, done);
   addNode(program, context, done);
+  addUp(program, context, done);
   addObservationCommands(program, context, done);
   addDoctor(program, context, done);
   addCompletion(program, context);
@@ -91,13 +93,7 @@ function addNode(program: Command, context: CommandContext, done: (code: ExitCod
     text: "the server, several of a cluster with commas; or actorctl up's connection file",
     required: true,
   });
-  addMetricsOption(command)
-    .option('--name <name>', 'how this node is called')
-    .option('--namespace <name>', 'only jobs of this name')
-    .option('--module <files...>', 'modules of actors, besides those of codistill')
-    .option('--resources <name=amount...>', 'what actors may reserve, as cpu=4 gpu=1 memory=8GB')
-    .option('--labels <name=value...>', 'what placement rules can ask for, as zone=attic')
-    .option('--json', 'one JSON object per line and event on stdout')
+  addNodeOptions(command)
     .addHelpText(
       'after',
       `
@@ -108,6 +104,49 @@ Examples:
     .action(async (flags: NodeFlags) => {
       const { nodeCommand } = await import('./node-command.ts');
       done(await nodeCommand(flags, context));
+    });
+}
+
+/** What a node offers, and to whom. */
+function addNodeOptions(command: Command): Command {
+  return addMetricsOption(command)
+    .option('--name <name>', 'how this node is called')
+    .option('--namespace <name>', 'only jobs of this name')
+    .option('--module <files...>', 'modules of actors, besides those of codistill')
+    .option('--resources <name=amount...>', 'what actors may reserve, as cpu=4 gpu=1 memory=8GB')
+    .option('--labels <name=value...>', 'what placement rules can ask for, as zone=attic')
+    .option('--json', 'one JSON object per line and event on stdout');
+}
+
+function addUp(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
+  const command = program
+    .command('up')
+    .description('start a nats-server and a node; with --join, as part of a cluster')
+    .option('--join <hosts>', 'the machine where actorctl up runs; several with commas')
+    .option('--key-file <file>', 'its cluster.key; - reads it from standard input')
+    .option('--listen <address>', 'where others reach this machine (default: nowhere)')
+    .option('--advertise <host>', 'what others are told, where that is another address')
+    .option('--port <n>', 'of clients; servers use n + 2000 and n + 2001 (default 4222)', aPort)
+    .option('--dir <dir>', "the server's data and keys (default ~/.local/share/codistill/server)")
+    .option('--tls', 'encrypt on loopback too; elsewhere that is the default')
+    .option('--no-tls', 'never encrypt')
+    .option(
+      '--insecure',
+      'with --no-tls: allow others in, on a network that is encrypted by itself',
+    );
+  addNodeOptions(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  actorctl up                                    for this machine alone
+  actorctl up --listen 10.0.0.5                  others may join; it prints how
+  actorctl up --join 10.0.0.5 --key-file key     on another machine
+  actorctl up                                    again, as it was`,
+    )
+    .action(async (flags: UpFlags) => {
+      const { upCommand } = await import('./up-command.ts');
+      done(await upCommand(flags, context));
     });
 }
 
@@ -174,6 +213,13 @@ async function showRunHelp(
 async function describeMissingJob(): Promise<string> {
   const { listExamples } = await import('./package-info.ts');
   return `Which job? Give the name of an example (${listExamples().join(', ')}) or the path of a file.`;
+}
+
+function aPort(text: string): number {
+  const value = Number(text);
+  // The servers' own ports lie above it.
+  if (Number.isInteger(value) && value >= 1 && value <= 63_000) return value;
+  throw new InvalidArgumentError('It is a whole number from 1 to 63000.');
 }
 
 function atLeastOne(text: string): number {

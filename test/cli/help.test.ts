@@ -7,7 +7,7 @@ test('every command has help with examples', async (t) => {
   await using folder = await makeFolder();
   const whole = await actorctl(['--help'], folder.path);
   t.is(whole.exitCode, 0);
-  for (const command of ['run', 'resume', 'node', 'doctor']) {
+  for (const command of ['run', 'resume', 'node', 'up', 'doctor']) {
     t.regex(whole.stdout, new RegExp(`^ {2}${command}\\b`, 'm'));
     const { exitCode, stdout } = await actorctl([command, '--help'], folder.path);
     t.is(exitCode, 0);

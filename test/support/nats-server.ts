@@ -1,15 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { findNatsServer } from './nats-server-binary.ts';
+import { fileURLToPath } from 'node:url';
+import { searchNatsServer } from '../../cli/server/nats-server-binary.ts';
+import { launchNatsServer, type NatsServerProcess } from '../../cli/server/nats-server-process.ts';
 
-const START_TIMEOUT_MS = 15_000;
-const STOP_TIMEOUT_MS = 10_000;
-const LOG_LINES_MAX = 200;
+let found: Promise<string> | undefined;
 
 export interface NatsServerOptions {
   /** Where systems keep names and ownership. Default true. */
@@ -59,19 +57,19 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     port: ports.client,
     routeUrl: options.cluster ? `nats://127.0.0.1:${ports.route}` : undefined,
     get pid() {
-      return running.child.pid!;
+      return running.pid;
     },
-    log: () => running.lines.join('\n'),
+    log: () => running.log(),
     stop() {
-      stopped ??= end(running.child, 'SIGTERM').then(() => rm(folder, { recursive: true }));
+      stopped ??= running.stop().then(() => rm(folder, { recursive: true }));
       return stopped;
     },
-    kill: () => end(running.child, 'SIGKILL'),
+    kill: () => running.kill(),
     async start() {
       running = await launch(binary, folder, options, ports);
     },
-    pause: () => void running.child.kill('SIGSTOP'),
-    resume: () => void running.child.kill('SIGCONT'),
+    pause: () => running.signal('SIGSTOP'),
+    resume: () => running.signal('SIGCONT'),
     [Symbol.asyncDispose]: () => server.stop(),
   };
   return server;
@@ -117,25 +115,19 @@ async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
-const children = new Set<ChildProcess>();
-
-/** A test process that ends early must not leave its servers behind. */
-function killChildren(): void {
-  for (const child of children) child.kill('SIGKILL');
-}
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly lines: string[];
-  readonly ports: { readonly client: number; readonly route: number };
+/** With the repository's cache first, so that a checkout brings its own. */
+export function findNatsServer(): Promise<string> {
+  const cache = fileURLToPath(new URL('../../.cache/nats-server/', import.meta.url));
+  found ??= searchNatsServer({ cache });
+  return found;
 }
 
 async function launch(
   binary: string,
   folder: string,
   { jetstream = true, config = [], cluster, name }: NatsServerOptions,
-  wanted: Running['ports'],
-): Promise<Running> {
+  wanted: NatsServerProcess['ports'],
+): Promise<NatsServerProcess> {
   const text = [
     `listen: "127.0.0.1:${wanted.client}"`,
     ...(name ? [`server_name: ${name}`] : []),
@@ -148,64 +140,7 @@ async function launch(
       : []),
     ...config,
   ].join('\n');
-  await writeFile(join(folder, 'server.conf'), `${text}\n`);
-  const child = spawn(binary, ['-c', join(folder, 'server.conf')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  if (children.size === 0) process.once('exit', killChildren);
-  children.add(child);
-  child.once('exit', () => {
-    children.delete(child);
-    if (children.size === 0) process.off('exit', killChildren);
-  });
-  const lines: string[] = [];
-  const ports = await readPorts(child, lines, cluster !== undefined);
-  return { child, lines, ports };
-}
-
-/** The server tells its ports, and then that it is ready, on standard error. */
-async function readPorts(
-  child: ChildProcess,
-  lines: string[],
-  clustered: boolean,
-): Promise<Running['ports']> {
-  let client = -1;
-  let route = -1;
-  let ready = false;
-  return new Promise((resolve, reject) => {
-    const fail = (what: string): void => {
-      clearTimeout(timer);
-      child.kill('SIGKILL');
-      reject(new Error(`nats-server ${what}. It wrote:\n${lines.join('\n')}`));
-    };
-    const timer = setTimeout(
-      () => fail(`was not ready in ${START_TIMEOUT_MS} ms`),
-      START_TIMEOUT_MS,
-    );
-    child.once('error', (error) => fail(`did not start: ${error.message}`));
-    const ended = (code: number | null): void => fail(`ended with ${code} before it was ready`);
-    child.once('exit', ended);
-    createInterface({ input: child.stderr! }).on('line', (line) => {
-      lines.push(line);
-      if (lines.length > LOG_LINES_MAX) lines.shift();
-      client = Number(/for client connections on \S+:(\d+)/.exec(line)?.[1] ?? client);
-      route = Number(/for route connections on \S+:(\d+)/.exec(line)?.[1] ?? route);
-      ready ||= line.includes('Server is ready');
-      if (!ready || client < 0 || (clustered && route < 0)) return;
-      clearTimeout(timer);
-      child.off('exit', ended);
-      resolve({ client, route });
-    });
-  });
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill(signal);
-  // A paused server hears SIGTERM only when it goes on.
-  child.kill('SIGCONT');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  await exited;
-  clearTimeout(timer);
+  const configFile = join(folder, 'server.conf');
+  await writeFile(configFile, `${text}\n`);
+  return await launchNatsServer({ binary, configFile, clustered: cluster !== undefined });
 }

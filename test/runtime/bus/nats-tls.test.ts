@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { createAuthority } from '../../../cli/certificates.ts';
+import { createAuthority } from '../../../cli/server/certificates.ts';
 import { BusUnavailableError } from '../../../errors.ts';
 import { connectNatsBus, type NatsOptions } from '../../../runtime/index.ts';
 import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';

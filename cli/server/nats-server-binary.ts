@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { BusUnavailableError, UserInputError } from '../../errors.ts';
 
 const run = promisify(execFile);
 const FETCH_TIMEOUT_MS = 120_000;
@@ -16,66 +16,77 @@ const DEBIAN_MIRROR = 'http://deb.debian.org/debian/';
 
 export interface NatsServerSearch {
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** Where a fetched binary is kept. */
+  /** Looked into before the user's cache; where a fetched binary is kept. Default: the user's cache. */
   readonly cache?: string;
+  /** Called before something is fetched, which takes a while. */
+  onFetch?(what: string): void;
 }
 
-let found: Promise<string> | undefined;
+/** Older ones lack what the runtime needs: a time to live per key, `sync_interval: always`. */
+const VERSION_MIN = [2, 11] as const;
 
 /**
- * The path of a nats-server that runs here. Looks, in this order, at the environment variable
- * CODISTILL_NATS_SERVER, in PATH and in the cache (`.cache/` of this repository, then the user's);
- * else fetches it into the repository's cache, without root: from a Debian package, which is only
- * unpacked, or from the project's releases (CODISTILL_NATS_RELEASES names a mirror of these).
+ * The path of a nats-server of version 2.11 or later that runs here. Looks, in this order, at the environment
+ * variable CODISTILL_NATS_SERVER, in PATH and in the caches; else fetches it into the cache, without root: from a
+ * Debian package, which is only unpacked, or from the project's releases (CODISTILL_NATS_RELEASES names a mirror
+ * of these).
  *
- * @throws Error saying what was tried and what to do.
+ * @throws UserInputError for a variable that names no such server, BusUnavailableError saying what was tried.
  */
-export function findNatsServer(): Promise<string> {
-  found ??= searchNatsServer();
-  return found;
-}
-
-/** As findNatsServer, with other surroundings and without remembering the answer. */
 export async function searchNatsServer({
   environment = process.env,
-  cache = fileURLToPath(new URL('../../.cache/nats-server/', import.meta.url)),
+  cache,
+  onFetch,
 }: NatsServerSearch = {}): Promise<string> {
   const named = environment.CODISTILL_NATS_SERVER;
   if (named) {
-    await runsHere(named).catch((cause: unknown) => {
-      throw new Error(`CODISTILL_NATS_SERVER is ${named}, which does not run: ${reason(cause)}`);
+    await assertUsable(named).catch((cause: unknown) => {
+      const text = `CODISTILL_NATS_SERVER is ${named}, which does not run: ${reason(cause)}`;
+      throw new UserInputError(text, { cause });
     });
     return named;
   }
-  const userCache = environment.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const userCache = join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'codistill');
+  const caches = cache === undefined ? [userCache] : [cache, userCache];
   const folders = (environment.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
-  for (const folder of [...folders, cache, join(userCache, 'codistill')]) {
+  const tried = [`PATH, ${caches.join(' and ')} hold none`];
+  for (const folder of [...folders, ...caches]) {
     const path = join(folder, NAME);
-    if (await runsHere(path).catch(() => false)) return path;
+    try {
+      await assertUsable(path);
+      return path;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        tried.push(`${path}: ${reason(error)}`);
+    }
   }
-  const tried = [`PATH, ${cache} and ${userCache} hold none`];
   const releases = environment.CODISTILL_NATS_RELEASES || RELEASES_URL;
   const env = { ...environment };
   const sources = [
     (folder: string) => fetchFromDebian(folder, env),
     (folder: string) => fetchRelease(releases, folder, env),
   ];
+  onFetch?.(`no nats-server here; fetching one into ${caches[0]}`);
   for (const fetchInto of sources) {
     try {
-      return await fetchToCache(cache, fetchInto);
+      return await fetchToCache(caches[0]!, fetchInto);
     } catch (error) {
       tried.push(reason(error));
     }
   }
-  throw new Error(
-    `The NATS tests need a nats-server and found none:\n- ${tried.join('\n- ')}\nInstall one ` +
+  throw new BusUnavailableError(
+    `A nats-server is needed, and there is none:\n- ${tried.join('\n- ')}\nInstall one ` +
       '(https://nats.io/download) or set CODISTILL_NATS_SERVER to the path of its binary.',
   );
 }
 
-async function runsHere(path: string): Promise<true> {
-  await run(path, ['--version'], { timeout: 10_000 });
-  return true;
+/** @throws when it doesn't run, or is too old. */
+async function assertUsable(path: string): Promise<void> {
+  const { stdout } = await run(path, ['--version'], { timeout: 10_000 });
+  const [, major = '0', minor = '0'] = /v(\d+)\.(\d+)/.exec(stdout) ?? [];
+  const [majorMin, minorMin] = VERSION_MIN;
+  if (Number(major) > majorMin || (Number(major) === majorMin && Number(minor) >= minorMin)) return;
+  throw new Error(`it is version ${stdout.trim()}; ${VERSION_MIN.join('.')} or later is needed`);
 }
 
 /**
@@ -89,7 +100,7 @@ async function fetchToCache(
   const folder = await mkdtemp(join(cache, 'fetch-'));
   try {
     const binary = await fetchInto(folder);
-    await runsHere(binary);
+    await assertUsable(binary);
     await rename(binary, join(cache, NAME));
     return join(cache, NAME);
   } finally {

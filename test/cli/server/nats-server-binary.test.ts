@@ -6,9 +6,9 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { searchNatsServer } from './nats-server-binary.ts';
+import { searchNatsServer } from '../../../cli/server/nats-server-binary.ts';
 
-const SCRIPT = '#!/bin/sh\necho nats-server: v2\n';
+const SCRIPT = '#!/bin/sh\necho nats-server: v2.11.3\n';
 
 async function temporaryFolder(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'codistill-test-'));
@@ -16,10 +16,10 @@ async function temporaryFolder(t: ExecutionContext): Promise<string> {
   return folder;
 }
 
-async function writeServer(folder: string): Promise<string> {
+async function writeServer(folder: string, script = SCRIPT): Promise<string> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, 'nats-server');
-  await writeFile(path, SCRIPT);
+  await writeFile(path, script);
   await chmod(path, 0o755);
   return path;
 }
@@ -43,6 +43,19 @@ test('a nats-server is taken from the variable, then PATH, then the caches', asy
   });
 });
 
+test('a server that is too old is passed over, and refused where the variable names it', async (t) => {
+  const folder = await temporaryFolder(t);
+  const old = await writeServer(join(folder, 'path'), '#!/bin/sh\necho nats-server: v2.10.27\n');
+  const cache = join(folder, 'cache');
+  const inCache = await writeServer(cache);
+  const environment = { PATH: join(folder, 'path'), XDG_CACHE_HOME: join(folder, 'user') };
+  t.is(await searchNatsServer({ environment, cache }), inCache);
+  const named = { ...environment, CODISTILL_NATS_SERVER: old };
+  await t.throwsAsync(searchNatsServer({ environment: named, cache }), {
+    message: /v2\.10\.27; 2\.11 or later is needed/,
+  });
+});
+
 /** A system with tar but without apt, and a server of releases; `sum` is what it lists. */
 async function startReleases(t: ExecutionContext, sum?: string) {
   const folder = await temporaryFolder(t);
@@ -53,14 +66,18 @@ async function startReleases(t: ExecutionContext, sum?: string) {
       .trim();
     await symlink(path, join(folder, 'bin', tool));
   }
-  const releases = createServer(async (request, response) => {
-    const file = request.url!.split('/').at(-1)!;
+  let made: Promise<{ readonly archive: Buffer; readonly name: string }> | undefined;
+  const make = async (version: string) => {
     const cpu = process.arch === 'x64' ? 'amd64' : process.arch;
-    const version = request.url!.split('/').at(-2);
     const name = `nats-server-${version}-${process.platform}-${cpu}`;
     await writeServer(join(folder, name));
-    execFileSync('tar', ['-czf', 'archive', '--mtime=@0', name], { cwd: folder });
-    const archive = await readFile(join(folder, 'archive'));
+    execFileSync('tar', ['-czf', 'archive', name], { cwd: folder });
+    return { archive: await readFile(join(folder, 'archive')), name };
+  };
+  const releases = createServer(async (request, response) => {
+    const [version = '', file] = request.url!.split('/').slice(-2);
+    made ??= make(version);
+    const { archive, name } = await made;
     const real = createHash('sha256').update(archive).digest('hex');
     response.end(file === 'SHA256SUMS' ? `${sum ?? real}  ${name}.tar.gz\n` : archive);
   });

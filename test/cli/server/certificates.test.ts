@@ -2,7 +2,7 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import test from 'ava';
-import { createAuthority } from '../../cli/certificates.ts';
+import { createAuthority } from '../../../cli/server/certificates.ts';
 
 const secret = randomBytes(32);
 

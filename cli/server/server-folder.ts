@@ -1,0 +1,111 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { DamagedDataError } from '../../errors.ts';
+import { type ClusterKey, parseClusterKey } from './cluster-key.ts';
+
+/** What a server keeps of its flags, so that the next `actorctl up` needs none. */
+export interface ServerSettings {
+  /** Unique in the cluster: JetStream knows its members by it. */
+  readonly name: string;
+  readonly listen: string;
+  readonly advertise: string;
+  /** Of clients; servers speak to each other on ports of their own, see ServerPorts. */
+  readonly port: number;
+  readonly tls: boolean;
+  /** `host:port` of the servers that it joins; none for the first of a cluster. */
+  readonly join: readonly string[];
+  /** It runs a second server that only votes. */
+  readonly witness: boolean;
+}
+
+const settingsSchema: v.GenericSchema<unknown, ServerSettings> = v.object({
+  name: v.string(),
+  listen: v.string(),
+  advertise: v.string(),
+  port: v.number(),
+  tls: v.boolean(),
+  join: v.array(v.string()),
+  witness: v.boolean(),
+});
+
+/** The files of `actorctl up`; only their owner may read them. */
+export interface ServerFolder {
+  readonly path: string;
+  /** What joins servers to the cluster. */
+  readonly keyFile: string;
+  /** What connects clients: `--nats` takes it. */
+  readonly connectionFile: string;
+  at(name: string): string;
+  /** Undefined before the first start. @throws DamagedDataError */
+  readSettings(): ServerSettings | undefined;
+  readKey(): ClusterKey | undefined;
+  /** Replaces a file atomically, with mode 600. */
+  write(name: string, text: string): string;
+}
+
+/** `$XDG_DATA_HOME/codistill/server`, else below `~/.local/share`. */
+export function defaultServerFolder(
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  const data = environment.XDG_DATA_HOME || join(homedir(), '.local', 'share');
+  return join(data, 'codistill', 'server');
+}
+
+export function openServerFolder(path: string): ServerFolder {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const at = (name: string): string => join(path, name);
+  return {
+    path,
+    keyFile: at('cluster.key'),
+    connectionFile: at('nats.json'),
+    at,
+    readSettings() {
+      const text = readIfThere(at('server.json'));
+      if (text === undefined) return undefined;
+      try {
+        return v.parse(settingsSchema, JSON.parse(text));
+      } catch (cause) {
+        throw new DamagedDataError(`${at('server.json')} is damaged; delete it to start anew.`, {
+          cause,
+        });
+      }
+    },
+    readKey() {
+      const text = readIfThere(at('cluster.key'));
+      return text === undefined ? undefined : parseClusterKey(text);
+    },
+    write: (name, text) => writePrivately(at(name), text),
+  };
+}
+
+function writePrivately(path: string, text: string): string {
+  const draft = `${path}.${process.pid}.tmp`;
+  const file = openSync(draft, 'w', 0o600);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(draft, path);
+  return path;
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,170 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import test from 'ava';
+import { createClusterKey } from '../../cli/server/cluster-key.ts';
+import { freePortRow } from '../support/free-port.ts';
+import { findNatsServer } from '../support/nats-server.ts';
+import { isAlive, waitForProcessEnd } from '../support/process-watch.ts';
+import {
+  type ActorctlOutcome,
+  type ActorctlProcess,
+  actorctl,
+  fixture,
+  makeFolder,
+  parseEvents,
+  startActorctl,
+} from './actorctl-process.ts';
+
+const whereaboutsJob = fixture('whereabouts-job.ts');
+const environment = { CODISTILL_NATS_SERVER: await findNatsServer() };
+
+interface Up extends AsyncDisposable {
+  readonly process: ActorctlProcess;
+  readonly dir: string;
+  /** Of its server and its witness. */
+  readonly pids: readonly number[];
+  /** Ctrl-C, and the wait for the end. */
+  stop(): Promise<ActorctlOutcome>;
+}
+
+async function startUp(
+  dir: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Up> {
+  const all = ['up', '--dir', dir, '--json', '--module', whereaboutsJob, ...args];
+  const process = startActorctl(all, join(dir, '..'), { ...environment, ...variables });
+  await process.waitForLine((line) => line.includes('"joined"'));
+  const names = (await readdir(dir)).filter((name) => name.endsWith('.pid'));
+  const pids = await Promise.all(
+    names.map(async (name) => Number(await readFile(join(dir, name), 'utf8'))),
+  );
+  const stop = async () => {
+    process.child.kill('SIGINT');
+    return await process.ended;
+  };
+  return {
+    process,
+    dir,
+    pids,
+    stop,
+    async [Symbol.asyncDispose]() {
+      await process[Symbol.asyncDispose]();
+      for (const pid of pids) if (isAlive(pid)) globalThis.process.kill(pid, 'SIGKILL');
+    },
+  };
+}
+
+async function freePort(): Promise<string> {
+  return String(await freePortRow());
+}
+
+test('up gives a server and a node that jobs use, shows no secrets and leaves nothing', async (t) => {
+  await using folder = await makeFolder();
+  const dir = join(folder.path, 'server');
+  await using up = await startUp(dir, ['--port', await freePort(), '--name', 'attic']);
+  const connection = JSON.parse(await readFile(join(dir, 'nats.json'), 'utf8'));
+  const key = (await readFile(join(dir, 'cluster.key'), 'utf8')).trim();
+  t.is(up.pids.length, 2);
+  for (const name of ['nats.json', 'cluster.key', 'server.conf', 'witness.conf']) {
+    t.is((await stat(join(dir, name))).mode & 0o777, 0o600, name);
+  }
+
+  const args = ['run', whereaboutsJob, '--wait-nodes', '2', '--json', '--nats'];
+  const job = await actorctl([...args, join(dir, 'nats.json')], folder.path);
+  t.is(job.exitCode, 0, job.stderr + job.stdout);
+  t.true(
+    parseEvents(job.stdout).some(({ type, node }) => type === 'whereabouts' && node === 'attic'),
+  );
+  const refused = await actorctl([...args, connection.servers[0]], folder.path);
+  t.is(refused.exitCode, 69);
+  t.regex(refused.stdout, /refuses these credentials/);
+
+  if (process.platform === 'linux') {
+    for (const pid of [...up.pids, up.process.child.pid]) {
+      const shown = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+      t.false(shown.includes(connection.password) || shown.includes(key));
+    }
+  }
+  const { exitCode, stdout, stderr } = await up.stop();
+  t.is(exitCode, 0, stderr);
+  t.false([stdout, stderr].some((text) => text.includes(connection.password)));
+  t.false([stdout, stderr].some((text) => text.includes(key)));
+  for (const pid of up.pids) t.false(isAlive(pid));
+});
+
+test('a second machine joins by one command, and both come back as they were', async (t) => {
+  await using folder = await makeFolder();
+  const [a, b] = [join(folder.path, 'a'), join(folder.path, 'b')];
+  const port = await freePort();
+  await using first = await startUp(a, ['--port', port, '--name', 'first', '--tls']);
+  const keyFile = join(a, 'cluster.key');
+  const joinArgs = ['--join', `127.0.0.1:${port}`, '--key-file', keyFile, '--tls'];
+  const args = [...joinArgs, '--port', await freePort(), '--name', 'second'];
+  await using second = await startUp(b, args);
+  t.is(second.pids.length, 1);
+  const { servers } = JSON.parse(await readFile(join(b, 'nats.json'), 'utf8'));
+  t.true(servers.every((server: string) => server.startsWith('tls://')));
+
+  const seeNodes = async (connection: string) => {
+    const run = ['run', whereaboutsJob, '--nats', connection, '--wait-nodes', '3', '--json'];
+    const { exitCode, stdout, stderr } = await actorctl(run, folder.path);
+    t.is(exitCode, 0, stderr + stdout);
+    const events = parseEvents(stdout).filter(({ type }) => type === 'whereabouts');
+    return new Set(events.map(({ node }) => node));
+  };
+  const seen = await seeNodes(join(b, 'nats.json'));
+  t.true(seen.has('first') && seen.has('second'), [...seen].join());
+
+  // One is stopped, the other one killed, which leaves its server behind.
+  await first.stop();
+  second.process.child.kill('SIGKILL');
+  await second.process.ended;
+  t.true(isAlive(second.pids[0]!));
+  const again = await Promise.all([
+    startUp(a, ['--name', 'first']),
+    startUp(b, ['--name', 'second']),
+  ]);
+  await waitForProcessEnd(second.pids[0]!);
+  t.is((await seeNodes(join(a, 'nats.json'))).size, 3);
+  for (const up of again) t.is((await up.stop()).exitCode, 0);
+});
+
+test('what can not be is refused before a server starts, with what to do', async (t) => {
+  await using folder = await makeFolder();
+  const up = async (...args: readonly string[]) => {
+    const { exitCode, stderr } = await actorctl(['up', ...args], folder.path, environment);
+    t.is(exitCode, 2, stderr);
+    return stderr;
+  };
+  t.regex(await up('--dir', 'a', '--listen', '0.0.0.0', '--no-tls'), /without TLS .* --insecure/s);
+  t.regex(await up('--dir', 'b', '--join', '127.0.0.1'), /takes the key .*--key-file -/s);
+  await using taken = await takePort();
+  t.regex(
+    await up('--dir', 'c', '--port', taken.port),
+    /Port \d+ of 127\.0\.0\.1 is taken.*--port/,
+  );
+  t.regex(await up('--dir', 'd', '--listen', '192.0.2.1'), /192\.0\.2\.1 is no address of this/);
+});
+
+async function takePort(): Promise<AsyncDisposable & { readonly port: string }> {
+  const port = await freePort();
+  const server = createServer().listen(Number(port), '127.0.0.1');
+  return { port, [Symbol.asyncDispose]: async () => void server.close() };
+}
+
+test('the wrong key is refused by the cluster, and nothing is kept of the attempt', async (t) => {
+  await using folder = await makeFolder();
+  const port = await freePort();
+  await using first = await startUp(join(folder.path, 'a'), ['--port', port]);
+  const args = ['up', '--dir', 'b', '--port', await freePort(), '--join', `127.0.0.1:${port}`];
+  const wrong = createClusterKey().text;
+  const variables = { ...environment, CODISTILL_CLUSTER_KEY: wrong };
+  const { exitCode, stderr } = await actorctl(args, folder.path, variables);
+  t.is(exitCode, 69, stderr);
+  t.regex(stderr, /is the key the right one\?/);
+  t.false(stderr.includes(wrong));
+  t.false((await readdir(join(folder.path, 'b'))).includes('server.json'));
+  t.is((await first.stop()).exitCode, 0);
+});
