@@ -99,7 +99,139 @@ def language_model(sizes, layer_norm):
     return forward, step
 
 
+def supervised(model, optimizer, loss_of, draw):
+    """A step of a model without state: draw a batch, forward, backward, update."""
+
+    def forward(x, y):
+        return loss_of(model(x), y)
+
+    def step(compiled):
+        x, y = draw()
+        start = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        loss = compiled(x, y)
+        loss.backward()
+        optimizer.step()
+        return (time.perf_counter() - start) * 1000, loss.item()
+
+    return forward, step
+
+
+def criteo_dnn(sizes):
+    """Dense layers of 2560, 1024 and 256 ReLU units and one logit (Anil et al. 2018, section 3.4); Adagrad."""
+    F_, B = sizes["F"], sizes["B"]
+    widths = [F_, 2560, 1024, 256]
+    layers = [part for a, b in zip(widths, widths[1:]) for part in (nn.Linear(a, b), nn.ReLU())]
+    model = nn.Sequential(*layers, nn.Linear(256, 1), nn.Flatten(0))
+    optimizer = torch.optim.Adagrad(model.parameters(), lr=0.001)
+    return supervised(
+        model,
+        optimizer,
+        F.binary_cross_entropy_with_logits,
+        lambda: (torch.randn(B, F_), torch.randint(2, (B,)).float()),
+    )
+
+
+class Block(nn.Module):
+    """A residual block (He et al. 2016), basic or bottleneck."""
+
+    def __init__(self, inputs, width, outputs, stride):
+        super().__init__()
+        if outputs == width:
+            kernels = [(inputs, width, 3, stride), (width, width, 3, 1)]
+        else:
+            kernels = [(inputs, width, 1, 1), (width, width, 3, stride), (width, outputs, 1, 1)]
+        parts = []
+        for a, b, size, step in kernels:
+            parts += [nn.Conv2d(a, b, size, step, size // 2, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+        self.body = nn.Sequential(*parts[:-1])
+        self.shortcut = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet(sizes, blocks, expansion):
+    """For small images: a first convolution of 3×3 without pooling; SGD with momentum."""
+    S, B, C = sizes["S"], sizes["B"], sizes["C"]
+    parts = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+    channels = 64
+    for stage, count in enumerate(blocks):
+        width = 64 * 2**stage
+        for index in range(count):
+            parts.append(Block(channels, width, width * expansion, 2 if stage > 0 and index == 0 else 1))
+            channels = width * expansion
+    model = nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, C))
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    return supervised(
+        model,
+        optimizer,
+        F.cross_entropy,
+        lambda: (
+            torch.randn(B, 3, S, S).to(memory_format=torch.channels_last),
+            torch.randint(C, (B,)),
+        ),
+    )
+
+
+class Transformer(nn.Module):
+    """A decoder with layer norm before each part (Radford et al. 2019)."""
+
+    def __init__(self, V, D, heads, layers, T):
+        super().__init__()
+        self.embedding = nn.Embedding(V, D)
+        self.positions = nn.Parameter(torch.zeros(T, D))
+        self.heads = heads
+        self.layers = nn.ModuleList(
+            nn.ModuleDict(
+                {
+                    "norm1": nn.LayerNorm(D),
+                    "qkv": nn.Linear(D, 3 * D),
+                    "out": nn.Linear(D, D),
+                    "norm2": nn.LayerNorm(D),
+                    "up": nn.Linear(D, 4 * D),
+                    "down": nn.Linear(4 * D, D),
+                }
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(D)
+        self.output = nn.Linear(D, V)
+
+    def forward(self, tokens):
+        x = self.embedding(tokens) + self.positions
+        B, T, D = x.shape
+        for layer in self.layers:
+            q, k, v = (
+                part.view(B, T, self.heads, D // self.heads).transpose(1, 2)
+                for part in layer["qkv"](layer["norm1"](x)).chunk(3, 2)
+            )
+            attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + layer["out"](attended.transpose(1, 2).reshape(B, T, D))
+            x = x + layer["down"](F.gelu(layer["up"](layer["norm2"](x)), approximate="tanh"))
+        return self.output(self.norm(x)).flatten(0, 1)
+
+
+def transformer(sizes):
+    V, D, B, T, heads, layers = (sizes[name] for name in ("V", "D", "B", "T", "heads", "layers"))
+    model = Transformer(V, D, heads, layers, T)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return supervised(
+        model,
+        optimizer,
+        F.cross_entropy,
+        lambda: (torch.randint(V, (B, T)), torch.randint(V, (B * T,))),
+    )
+
+
 CASES = {
+    "dnn": criteo_dnn,
+    "resnet-18": lambda sizes: resnet(sizes, [2, 2, 2, 2], 1),
+    "resnet-50": lambda sizes: resnet(sizes, [3, 4, 6, 3], 4),
+    "transformer": transformer,
     "lm": lambda sizes: language_model(sizes, layer_norm=True),
     # For reference: the fused operator, without the layer norm that our model has.
     "lm-plain": lambda sizes: language_model(sizes, layer_norm=False),
