@@ -16,7 +16,11 @@ export function describeError(error: unknown): string {
     if (!messages.some((known) => known.includes(message))) messages.push(message);
     at = at instanceof Error ? at.cause : undefined;
   }
-  return messages.join(' Cause: ');
+  return messages
+    .map((message, index) =>
+      index + 1 < messages.length && !/[.!?:]$/.test(message) ? `${message}.` : message,
+    )
+    .join(' Cause: ');
 }
 
 /** For people: our own errors say all in their message, others are shown with their stack. */

@@ -97,15 +97,18 @@ async function loadState(
 ): Promise<Uint8Array | undefined> {
   const numbers = await stateNumbers(directory, actor);
   const damages: string[] = [];
+  const damaged: string[] = [];
   for (const number of numbers) {
     const name = fileName(actor, number);
     try {
       const state = checkState(await readFile(join(directory, name)), name);
       if (damages.length > 0) warn(`${damages.join('; ')}; going on from ${name}`);
+      await setAside(directory, damaged);
       return state;
     } catch (error) {
       if (!(error instanceof DamagedDataError)) throw error;
       damages.push(error.message);
+      damaged.push(name);
     }
   }
   if (damages.length === 0) return undefined;
@@ -113,6 +116,11 @@ async function loadState(
     `no state of actor ${actor} in ${directory} can be read: ${damages.join('; ')}. ` +
       'Remove these files to start it anew.',
   );
+}
+
+/** Damaged states must not count as ones that are kept, or the next save would leave one good state. */
+async function setAside(directory: string, names: readonly string[]): Promise<void> {
+  for (const name of names) await rename(join(directory, name), join(directory, `${name}.damaged`));
 }
 
 /** The numbers of the actor's states, newest first. */

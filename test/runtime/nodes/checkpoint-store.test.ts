@@ -70,6 +70,24 @@ test('a damaged newest file is passed over for the one before, and reported', as
   });
 });
 
+test('a damaged file is set aside and does not count as one of the two that are kept', async (t) => {
+  await withDirectory(async (directory) => {
+    const store = createFileCheckpointStore(directory, { onWarning: () => {} });
+    await store.save('a', state('older'));
+    await store.save('a', state('newer'));
+    await damage(directory, 'a.2.checkpoint');
+    await store.load('a');
+    await store.save('a', state('newest'));
+    t.deepEqual((await readdir(directory)).sort(), [
+      'a.1.checkpoint',
+      'a.2.checkpoint',
+      'a.2.checkpoint.damaged',
+    ]);
+    await damage(directory, 'a.2.checkpoint');
+    t.is(text(await store.load('a')), 'older');
+  });
+});
+
 test('a state that is cut off or foreign is recognised', async (t) => {
   await withDirectory(async (directory) => {
     const store = createFileCheckpointStore(directory, { onWarning: () => {} });
