@@ -79,6 +79,23 @@ export class UnknownMethodError extends CodistillError {
   readonly code = 'UNKNOWN_METHOD';
 }
 
+export interface InputIssue {
+  readonly message: string;
+  /** Of a method: the index of the argument first, then the way to the value inside it. */
+  readonly path: readonly (string | number)[];
+}
+
+/** Arguments or options that the actor's schemas refuse; `issues` lists what and where, 50 at most. */
+export class InvalidInputError extends CodistillError {
+  readonly code = 'INVALID_INPUT';
+  readonly issues: readonly InputIssue[];
+
+  constructor(message: string, issues: readonly InputIssue[]) {
+    super(message);
+    this.issues = issues;
+  }
+}
+
 /** A node was asked for an actor type that none of its modules exports. */
 export class UnknownActorTypeError extends CodistillError {
   readonly code = 'UNKNOWN_ACTOR_TYPE';

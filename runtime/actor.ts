@@ -1,4 +1,6 @@
+import type { WithoutContext } from './calls/handle.ts';
 import type { Clock } from './clock.ts';
+import type { StandardSchemaV1 } from './standard-schema.ts';
 
 /**
  * How a method may be called. `call`: at most once. `idempotent`: sent again when the actor dies
@@ -76,11 +78,26 @@ export interface MethodDeclaration<Method> {
   readonly kind: MethodKindOf<Method>;
   /** One of the actor's `concurrencyGroups`. Streams run beside all groups and belong to none. */
   readonly group?: string;
+  /**
+   * One schema for each argument, of any Standard Schema library. What doesn't fit is answered by
+   * InvalidInputError before it takes a place in the mailbox; the method gets what the schemas return.
+   */
+  readonly input?: InputSchemas<Method>;
 }
+
+/** Schemas whose input is what callers give and whose output is what the method takes: one type. */
+type InputSchemas<Method> = Method extends (...args: infer Parameters) => unknown
+  ? SchemasOf<Required<WithoutContext<Parameters>>>
+  : never;
+
+type SchemasOf<Arguments extends readonly unknown[]> = {
+  readonly [Index in keyof Arguments]: StandardSchemaV1<Arguments[Index]>;
+};
 
 /** What is declared of a method besides its kind. */
 export interface MethodDetails {
   readonly group?: string;
+  readonly input?: readonly StandardSchemaV1[];
 }
 
 const definitionMark: unique symbol = Symbol.for('codistill.actor-definition');
@@ -94,6 +111,8 @@ export interface ActorDefinition<Options, Actor> {
   readonly details: { readonly [method: string]: MethodDetails | undefined };
   /** How many calls of each group may run at once. */
   readonly concurrencyGroups: Readonly<Record<string, number>>;
+  /** Checks the options before anything is started, and makes of them what `create` gets. */
+  readonly options?: StandardSchemaV1;
   create(context: ActorContext, options: Options): Actor | Promise<Actor>;
 }
 
@@ -110,13 +129,15 @@ export type AnyActorDefinition = ActorDefinition<never, object>;
  * begin in the order made; between groups, and in what order calls of one group end, nothing holds.
  * @throws TypeError when type, module or a method's declaration is not usable.
  */
-export function defineActor<Options, Actor extends object>(declaration: {
+export function defineActor<Options, Actor extends object, Input = Options>(declaration: {
   readonly type: string;
   readonly module: string;
   readonly methods: NoInfer<MethodDeclarations<Actor>>;
   readonly concurrencyGroups?: Readonly<Record<string, number>>;
+  /** A schema of any Standard Schema library: spawn takes its input, `create` gets its output. */
+  readonly options?: StandardSchemaV1<Input, Options>;
   create(context: ActorContext, options: Options): Actor | Promise<Actor>;
-}): ActorDefinition<Options, Actor> {
+}): ActorDefinition<Input, Actor> {
   if (!/^[\w./-]{1,128}$/.test(declaration.type)) {
     throw new TypeError(
       `an actor's type is 1 to 128 letters, digits and ./_-, got "${declaration.type}"`,
@@ -137,7 +158,9 @@ export function defineActor<Options, Actor extends object>(declaration: {
     methods[method] = kind;
     details[method] = more;
   }
-  const { type, module, create } = declaration;
+  const { type, module, options } = declaration;
+  // What `spawn` takes is what `create` takes, once the schema has made one of the other.
+  const create = declaration.create as unknown as ActorDefinition<Input, Actor>['create'];
   return {
     [definitionMark]: true,
     type,
@@ -145,6 +168,7 @@ export function defineActor<Options, Actor extends object>(declaration: {
     methods: methods as MethodKinds<Actor>,
     details,
     concurrencyGroups,
+    ...(options && { options }),
     create,
   };
 }
@@ -169,7 +193,7 @@ function readMethod(
 ): MethodDetails & { readonly kind: MethodKind } {
   if (method === 'then') throw new TypeError('a method "then" would make handles awaitable');
   const details = typeof declared === 'string' ? { kind: declared } : (declared as object);
-  const { kind, group } = details as { kind?: unknown; group?: string };
+  const { kind, group, input } = details as { kind?: unknown } & MethodDetails;
   if (kind !== 'call' && kind !== 'idempotent' && kind !== 'stream') {
     throw new TypeError(
       `method ${method} of actor type ${type} must be declared "call", ` +
@@ -183,7 +207,17 @@ function readMethod(
         `concurrencyGroups (${known}), and not for streams`,
     );
   }
-  return { kind, ...(group !== undefined && { group }) };
+  if (input !== undefined && !(Array.isArray(input) && input.every(isSchema))) {
+    throw new TypeError(
+      `the input of method ${method} of actor type ${type} must be a list of Standard Schemas, ` +
+        'one for each argument',
+    );
+  }
+  return { kind, ...(group !== undefined && { group }), ...(input !== undefined && { input }) };
+}
+
+function isSchema(value: unknown): boolean {
+  return (value as Partial<StandardSchemaV1> | undefined)?.['~standard']?.version === 1;
 }
 
 /** Whether an export of a module is an actor definition. */

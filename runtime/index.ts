@@ -27,12 +27,14 @@ export { createMemoryBus, createMemoryNetwork, type MemoryNetwork } from './bus/
 export type { NatsOptions, NatsTlsOptions } from './bus/nats-options.ts';
 export type { LinkFaults } from './bus/simulated-bus.ts';
 export { CALL_DURATIONS_MS } from './calls/call-counters.ts';
+export type { CallOptions } from './calls/call-options.ts';
 export {
   type ActorAddress,
-  type CallOptions,
   type Handle,
+  type RemoteStream,
   withCallOptions,
 } from './calls/handle.ts';
+export type { ErrorClass, RetryPolicy } from './calls/retry.ts';
 export { type Clock, type ClockTimer, delay, systemClock } from './clock.ts';
 export {
   defineJob,
@@ -82,6 +84,7 @@ export {
   type Simulation,
   type SimulationOptions,
 } from './simulation/simulation.ts';
+export type { StandardSchemaV1 } from './standard-schema.ts';
 export { createSystem, type System, type SystemOptions } from './system.ts';
 export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './wire/chunks.ts';
 export { decodeFrame, encodeFrame } from './wire/frame.ts';

@@ -19,6 +19,7 @@ import { CallServer } from './call-server.ts';
 import { requestControl } from './control.ts';
 import { type Endpoint, encodeCarrying } from './endpoint.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';
+import { checkOptions } from './input-check.ts';
 import { type Lease, leasedBus } from './lease.ts';
 import { Mailboxes } from './mailboxes.ts';
 
@@ -125,7 +126,10 @@ export class ActorHost {
   async #begin(): Promise<void> {
     const { definition, path, options, state, endpoint, start } = this.#options;
     const create = definition.create as (context: ActorContext, options: unknown) => unknown;
-    const instance = await create(this.#createContext(), unpackHandles(options, path));
+    const given = unpackHandles(options, path);
+    const what = `create of actor type ${start.type}`;
+    const checked = definition.options && (await checkOptions(definition.options, given, what));
+    const instance = await create(this.#createContext(), definition.options ? checked : given);
     if (typeof instance !== 'object' || instance === null) {
       throw new TypeError(`create of actor type ${start.type} must return an object`);
     }

@@ -1,12 +1,11 @@
-import { BusClosedError, MailboxFullError, UnknownMethodError } from '../../errors.ts';
-import type { AnyActorDefinition, MethodKind } from '../actor.ts';
+import { BusClosedError, MailboxFullError } from '../../errors.ts';
+import type { AnyActorDefinition } from '../actor.ts';
 import {
   type CallMessage,
   type CancelMessage,
   type Carried,
   type CreditMessage,
   encodeMessage,
-  type ItemMessage,
   type ProbeMessage,
   type ReplyMessage,
   type WireMessage,
@@ -14,12 +13,14 @@ import {
 import { toWireError } from '../wire/wire-error.ts';
 import type { CallCounters } from './call-counters.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
-import { type CallPath, packHandles, unpackHandles } from './handle.ts';
+import { type CallPath, packHandles } from './handle.ts';
+import { KeyedCalls, type KeyedRun } from './keyed-calls.ts';
 import type { Lease } from './lease.ts';
-import type { Mailbox } from './mailbox.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { ServedCall } from './served-call.ts';
+import { type ServedMethod, ServedMethods } from './served-method.ts';
 import { type ReceivedCall, Session } from './session.ts';
+import { createOutlet } from './stream-outlet.ts';
 import { type StreamOutlet, StreamProducer } from './stream-producer.ts';
 
 /** Callers remembered by one actor; beyond, the oldest one without a call in hand is forgotten. */
@@ -28,6 +29,8 @@ const SESSIONS_MAX = 4096;
 const STREAMS_MAX = 256;
 /** How long a large answer is on offer, even to a caller that waits longer. */
 const OFFER_MS_MAX = 300_000;
+
+type Arguments = readonly unknown[];
 
 export interface CallServerOptions {
   readonly endpoint: Endpoint;
@@ -42,28 +45,18 @@ export interface CallServerOptions {
   readonly counters: CallCounters;
 }
 
-interface ServedMethod {
-  readonly kind: MethodKind;
-  readonly mailbox: Mailbox;
-}
-
 /** Takes one actor's calls and streams from its callers, runs them and answers. */
 export class CallServer {
   readonly #options: CallServerOptions;
-  readonly #methods: ReadonlyMap<string, ServedMethod>;
+  readonly #methods: ServedMethods;
+  readonly #keyed = new KeyedCalls();
   readonly #sessions = new Map<string, Session>();
   /** By reader and number of the call: a stream outlives what its session remembers of the call. */
   readonly #streams = new Map<string, StreamProducer>();
 
   constructor(options: CallServerOptions) {
     this.#options = options;
-    const { methods, details } = options.definition;
-    this.#methods = new Map(
-      Object.entries<MethodKind>(methods).map(([method, kind]) => {
-        const { group } = details[method] ?? {};
-        return [method, { kind, mailbox: options.mailboxes.of(group) }];
-      }),
-    );
+    this.#methods = new ServedMethods(options);
   }
 
   receive(message: CallMessage | CancelMessage | CreditMessage | ProbeMessage): void {
@@ -117,56 +110,100 @@ export class CallServer {
   }
 
   #admit(call: ReceivedCall): void {
-    const { method, credit } = call.message;
-    const served = this.#methods.get(method);
-    if (served === undefined || (served.kind === 'stream') !== (credit !== undefined)) {
-      this.#answerError(call, this.#unknownMethod(method, served));
-    } else if (credit !== undefined) {
-      void this.#openStream(call, credit);
-    } else if (!served.mailbox.push(() => this.#run(call))) {
-      this.#answerError(call, fullMailbox(this.#options.name, served.mailbox.waiting));
+    const { method, credit, chunks, key } = call.message;
+    try {
+      const served = this.#methods.find(method, credit !== undefined);
+      // Bad input takes no place in the mailbox. What comes in chunks is checked in its turn.
+      if (served.input !== undefined && chunks === undefined) {
+        call.args = this.#read(call, served, call.message.value);
+        if (call.args instanceof Promise) call.args.catch(() => {});
+      }
+      if (credit !== undefined) void this.#openStream(call, served, credit);
+      else if (key === undefined) this.#queue(call, served);
+      else this.#queueKeyed(call, served, `${method} ${key}`);
+    } catch (error) {
+      this.#answerError(call, error);
     }
   }
 
-  #unknownMethod(method: string, served: ServedMethod | undefined): UnknownMethodError {
-    const { name, definition } = this.#options;
-    const declared = [...this.#methods.keys()].join(', ');
-    const found = served === undefined ? 'not declared' : `declared as ${served.kind}`;
-    return new UnknownMethodError(
-      `${method} of actor ${name} (${definition.type}) is ${found}; declared are: ${declared}`,
-    );
+  #queue(call: ReceivedCall, served: ServedMethod): void {
+    if (served.mailbox.push(() => this.#run(call, served))) return;
+    this.#answerError(call, fullMailbox(this.#options.name, served.mailbox.waiting));
   }
 
-  #run(call: ReceivedCall): Promise<void> | void {
-    // The caller has settled this call already; an answer would reach nobody.
+  /** One run, and one place in the mailbox, for all calls that come with the key. */
+  #queueKeyed(call: ReceivedCall, served: ServedMethod, key: string): void {
+    const running = this.#keyed.run(key);
+    if (running?.join(call)) {
+      call.state = 'running';
+    } else if (running !== undefined) {
+      this.#answerError(call, fullMailbox(this.#options.name, running.calls.length));
+    } else if (this.#keyed.answered(key)) {
+      this.#answer(call, this.#keyed.answer(key));
+    } else {
+      this.#keyed.begin(key, call);
+      this.#queue(call, served);
+    }
+  }
+
+  #run(call: ReceivedCall, served: ServedMethod): Promise<void> | void {
     if (call.cancelled) {
+      const joined = call.keyed?.wanted();
+      if (joined !== undefined) return this.#run(joined, served);
+      // The caller has settled this call already; an answer would reach nobody.
+      if (call.keyed !== undefined) this.#keyed.forget(call.keyed);
       call.state = 'done';
       return;
     }
     const { lease } = this.#options;
-    if (!lease.held) return lease.whenHeld().then(() => this.#run(call));
+    if (!lease.held) return lease.whenHeld().then(() => this.#run(call, served));
     call.state = 'running';
+    try {
+      const args = call.args ?? this.#arguments(call, served);
+      if (!(args instanceof Promise)) return this.#invoke(call, served, args);
+      return args.then(
+        (given) => this.#invoke(call, served, given),
+        (error: unknown) => this.#answerError(call, error),
+      );
+    } catch (error) {
+      this.#answerError(call, error);
+    }
+  }
+
+  /** A promise when they come in chunks, or a schema is asynchronous. */
+  #arguments(call: ReceivedCall, served: ServedMethod): Arguments | Promise<Arguments> {
     const { message } = call;
-    if (message.chunks === undefined) return this.#invoke(call, message.value);
-    const { timeoutMs } = message;
+    if (message.chunks === undefined) return this.#read(call, served, message.value);
     this.#options.counters.receivedBytes += message.chunks.byteLength;
-    return Promise.resolve(openCarried(this.#options.endpoint.bus, message, { timeoutMs })).then(
-      (args) => this.#invoke(call, args),
-      (error: unknown) => this.#answerError(call, error),
-    );
+    const { timeoutMs } = message;
+    const opened = openCarried(this.#options.endpoint.bus, message, { timeoutMs });
+    return Promise.resolve(opened).then((value) => this.#read(call, served, value));
+  }
+
+  #read(call: ReceivedCall, served: ServedMethod, packed: unknown): Arguments | Promise<Arguments> {
+    return served.read(packed, (reference) => {
+      const { timeoutMs } = call.message;
+      const signal = (): AbortSignal | undefined => call.context?.signal;
+      const reader = this.#options.path.openArgument(reference, { timeoutMs, signal });
+      call.adopt(reader);
+      return reader;
+    });
   }
 
   /** Settles without a promise when the method is synchronous: that halves the cost of a small call. */
-  #invoke(call: ReceivedCall, args: unknown): Promise<void> | void {
+  #invoke(call: ReceivedCall, served: ServedMethod, args: Arguments): Promise<void> | void {
     const context = new ServedCall(this.#options.endpoint.clock, call.message.timeoutMs, true);
-    call.onCancel = () => context.abort(new Error('the caller gave up'));
+    call.context = context;
+    const abort = (): void => context.abort(new Error('the caller gave up'));
+    if (call.keyed === undefined) call.onCancel = abort;
+    else call.keyed.onUnwanted = abort;
     try {
-      const result = this.#apply(call.message.method, args, context);
+      const result = served.apply(args, context);
       if (isPromiseLike(result)) return this.#settle(call, result, context);
-      this.#finish(context);
+      this.#finish(call, context);
       this.#answer(call, result);
     } catch (error) {
-      this.#finish(context);
+      this.#finish(call, context);
       this.#answerError(call, error);
     }
   }
@@ -178,36 +215,24 @@ export class CallServer {
   ): Promise<void> {
     try {
       const value = await result;
-      this.#finish(context);
+      this.#finish(call, context);
       this.#answer(call, value);
     } catch (error) {
-      this.#finish(context);
+      this.#finish(call, context);
       this.#answerError(call, error);
     }
   }
 
-  #finish(context: ServedCall): void {
+  #finish(call: ReceivedCall, context: ServedCall): void {
     context.release();
+    call.closeArgumentStreams();
     this.#options.counters.noteDuration(context.elapsedMs);
   }
 
-  #apply(method: string, args: unknown, context: ServedCall): unknown {
-    const { instance, path, name } = this.#options;
-    const given = unpackHandles(args, path);
-    if (!Array.isArray(given)) throw new TypeError(`the arguments of ${method} are no list`);
-    const target: unknown = (instance as Record<string, unknown>)[method];
-    if (typeof target !== 'function') {
-      throw new UnknownMethodError(`actor ${name} declares the method ${method}, but has none`);
-    }
-    // One parameter more than arguments: the last takes the context. See `Explicit` in handle.ts.
-    if (target.length === given.length + 1) given.push(context);
-    return Reflect.apply(target, instance, given);
-  }
-
-  async #openStream(call: ReceivedCall, credit: number): Promise<void> {
+  async #openStream(call: ReceivedCall, served: ServedMethod, credit: number): Promise<void> {
     const { endpoint, name } = this.#options;
-    const { timeoutMs } = call.message;
-    const context = new ServedCall(endpoint.clock, timeoutMs, false);
+    const context = new ServedCall(endpoint.clock, call.message.timeoutMs, false);
+    call.context = context;
     call.state = 'running';
     call.onCancel = () => context.abort(new Error('the reader gave up'));
     try {
@@ -216,8 +241,8 @@ export class CallServer {
           `actor ${name} serves ${STREAMS_MAX} streams at most; all are open`,
         );
       }
-      const args = await openCarried(endpoint.bus, call.message, { timeoutMs });
-      const items = this.#apply(call.message.method, args, context) as AsyncIterable<unknown>;
+      const args = await (call.args ?? this.#arguments(call, served));
+      const items = served.apply(args, context) as AsyncIterable<unknown>;
       // Cancelled while its arguments were fetched: the generator has not begun and needs no end.
       if (call.cancelled) return;
       const key = streamKey(call.message);
@@ -225,45 +250,36 @@ export class CallServer {
       const outlet = this.#outlet(call.message, () => {
         this.#streams.delete(key);
         context.abort(new Error('the reader has left the stream'));
+        call.closeArgumentStreams();
       });
       this.#answer(call, undefined);
       this.#streams.set(key, new StreamProducer({ items, credit, outlet, clock, link }));
     } catch (error) {
+      call.closeArgumentStreams();
       this.#answerError(call, error);
     }
   }
 
   #outlet({ from, seq, timeoutMs }: CallMessage, onClose: () => void): StreamOutlet {
-    const of = this.#options.incarnation;
-    const send = (bytes: Uint8Array): Uint8Array => {
-      this.#publish(from, bytes);
-      return bytes;
-    };
-    return {
-      sendItem: (index, value) => {
-        const build = (carried: Carried): ItemMessage => ({
-          kind: 'item',
-          of,
-          seq,
-          index,
-          ...carried,
-        });
-        return send(this.#encode(value, timeoutMs, build));
-      },
-      sendEnd: (index, error) => {
-        const failure = error === undefined ? {} : { error: toWireError(error) };
-        return send(encodeMessage({ kind: 'end', of, seq, index, ...failure }));
-      },
-      resend: (bytes) => this.#publish(from, bytes),
+    return createOutlet({
+      of: this.#options.incarnation,
+      seq,
+      encode: (value, build) => this.#encode(value, timeoutMs, build),
+      publish: (bytes) => this.#publish(from, bytes),
       onClose,
-    };
+    });
   }
 
   #answer(call: ReceivedCall, value: unknown): void {
+    const { keyed } = call;
     const { seq, timeoutMs } = call.message;
     const of = this.#options.incarnation;
     const build = (carried: Carried): ReplyMessage => ({ kind: 'reply', of, seq, ...carried });
     try {
+      if (keyed !== undefined) {
+        this.#answerKeyed(keyed, value);
+        return;
+      }
       this.#send(call, this.#encode(value, timeoutMs, build));
       this.#options.counters.done += 1;
     } catch (error) {
@@ -272,7 +288,18 @@ export class CallServer {
     }
   }
 
+  #answerKeyed(run: KeyedRun, value: unknown): void {
+    this.#keyed.keep(run, packHandles(value));
+    for (const call of run.disband()) this.#answer(call, value);
+  }
+
   #answerError(call: ReceivedCall, thrown: unknown): void {
+    if (call.keyed !== undefined) {
+      const { keyed } = call;
+      this.#keyed.forget(keyed);
+      for (const joined of keyed.disband()) this.#answerError(joined, thrown);
+      return;
+    }
     const { seq } = call.message;
     const { incarnation: of, counters } = this.#options;
     counters.failed += 1;

@@ -2,25 +2,19 @@ import { BusClosedError, DeadlineError, type DeathCause, NoResponderError } from
 import type { Subscription } from '../bus/bus.ts';
 import { type ClockTimer, repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
+import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import { decodeMessage, encodeMessage, type StateMessage, type WireMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
+import { ArgumentStreams, type ReadOptions } from './argument-streams.ts';
+import { CALL_TIMEOUT_MS, type CallOptions, STREAM_ITEMS } from './call-options.ts';
 import { requestControl } from './control.ts';
 import type { Endpoint } from './endpoint.ts';
-import {
-  type ActorAddress,
-  type CallOptions,
-  type CallPath,
-  packHandles,
-  unknownMethod,
-} from './handle.ts';
+import { type ActorAddress, type CallPath, packArguments, unknownMethod } from './handle.ts';
 import { Peer } from './peer.ts';
+import { withRetries } from './retry.ts';
 import { StreamReader } from './stream-reader.ts';
+import type { StreamReference } from './stream-reference.ts';
 
-export const CALL_TIMEOUT_MS = 30_000;
-const STREAM_ITEMS = 16;
-const STREAM_ITEMS_MAX = 4096;
-/** A longer timer would fire at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 const TICK_MS = 1_000;
 /** An owner that doesn't answer for so long is taken for dead, and its actors with it. */
 const OWNER_SILENT_MS = 15_000;
@@ -38,6 +32,7 @@ export class Caller implements CallPath {
   readonly #endpoint: Endpoint;
   readonly #inbox: string;
   readonly #subscription: Subscription;
+  readonly #streams: ArgumentStreams;
   readonly #known = new Map<string, KnownPeer>();
   /** By the address object of a handle: a call then builds no key. */
   #byAddress = new WeakMap<ActorAddress, Peer>();
@@ -55,6 +50,7 @@ export class Caller implements CallPath {
     this.#endpoint = endpoint;
     this.#stateHere = stateHere;
     this.#inbox = endpoint.bus.createInbox();
+    this.#streams = new ArgumentStreams(endpoint, this, this.#inbox, () => this.#startTicking());
     this.#subscription = endpoint.bus.subscribe(this.#inbox, ({ data }) => this.#receive(data));
     endpoint.bus.onStatus((status) => {
       if (status.type === 'closed') this.close(status.error);
@@ -67,19 +63,45 @@ export class Caller implements CallPath {
     args: readonly unknown[],
     options: CallOptions,
   ): Promise<unknown> {
-    const { timeoutMs = CALL_TIMEOUT_MS, signal } = options;
     const kind = address.methods[method];
     if (kind === undefined) return Promise.reject(unknownMethod(address, method));
-    if (!validTimeout(timeoutMs)) return Promise.reject(timeoutError(timeoutMs));
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
-    return this.#peer(address).call({
-      method,
-      args: packHandles(args) as readonly unknown[],
-      idempotent: kind === 'idempotent',
-      timeoutMs,
-      signal,
-      stream: undefined,
+    const { retry, timeoutMs = CALL_TIMEOUT_MS, signal } = options;
+    if (retry === undefined) return this.#callOnce(address, method, args, timeoutMs, options);
+    if (kind !== 'idempotent') return Promise.reject(notIdempotent(address, method));
+    let frame: Uint8Array;
+    try {
+      // Its caller may change its arrays between the attempts.
+      frame = encodeFrame(packArguments(args, refuseStream));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return withRetries(retry, { clock: this.#endpoint.clock, timeoutMs, signal }, (timeoutMs) => {
+      const args = decodeFrame(frame) as readonly unknown[];
+      return this.#callOnce(address, method, args, timeoutMs, options);
     });
+  }
+
+  #callOnce(
+    address: ActorAddress,
+    method: string,
+    args: readonly unknown[],
+    timeoutMs: number,
+    { signal, idempotencyKey: key }: CallOptions,
+  ): Promise<unknown> {
+    const streams: StreamReference[] = [];
+    let packed: readonly unknown[];
+    try {
+      packed = this.#pack(args, streams);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    // What was read of a stream by one life can't be given to the next.
+    const idempotent = address.methods[method] === 'idempotent' && streams.length === 0;
+    const stream = undefined;
+    const outgoing = { method, args: packed, idempotent, timeoutMs, signal, stream, key };
+    const answer = this.#peer(address).call(outgoing);
+    return streams.length === 0 ? answer : answer.finally(() => this.#withdraw(streams));
   }
 
   stream(
@@ -89,26 +111,29 @@ export class Caller implements CallPath {
     options: CallOptions,
   ): StreamReader {
     const { timeoutMs = CALL_TIMEOUT_MS, signal, streamItemsMax = STREAM_ITEMS } = options;
-    if (!validTimeout(timeoutMs)) throw timeoutError(timeoutMs);
-    if (!(streamItemsMax >= 1 && streamItemsMax <= STREAM_ITEMS_MAX)) {
-      throw new RangeError(
-        `streamItemsMax must be 1 to ${STREAM_ITEMS_MAX}, got ${streamItemsMax}`,
-      );
+    if (options.retry !== undefined || options.idempotencyKey !== undefined) {
+      throw new TypeError(`${method} is a stream; retry and idempotencyKey are for calls`);
     }
-    const packed = packHandles(args) as readonly unknown[];
+    const streams: StreamReference[] = [];
     return new StreamReader({
       name: `stream ${method} of actor ${address.name}`,
       clock: this.#endpoint.clock,
       timeoutMs,
       itemsMax: streamItemsMax,
       signal,
-      open: (reader, signal) => {
-        if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
+      open: async (reader, signal) => {
+        this.#closing.signal.throwIfAborted();
+        const packed = this.#pack(args, streams);
         const stream = { credit: streamItemsMax, reader };
-        const outgoing = { method, args: packed, idempotent: false, timeoutMs, signal, stream };
-        return this.#peer(address).call(outgoing);
+        const rest = { idempotent: false, timeoutMs, signal, stream, key: undefined };
+        await this.#peer(address).call({ method, args: packed, ...rest });
       },
+      onClose: () => this.#withdraw(streams),
     });
+  }
+
+  openArgument(reference: StreamReference, options: ReadOptions): StreamReader {
+    return this.#streams.open(reference, options);
   }
 
   /** News of an actor that this process owns, ahead of its own announcement on the bus. */
@@ -126,8 +151,27 @@ export class Caller implements CallPath {
       stateSubscription.unsubscribe();
       peer.close(error);
     }
+    this.#streams.close(error);
     this.#known.clear();
     this.#byIncarnation.clear();
+  }
+
+  /** Adds to `streams` what is put on offer, which ends with the call. */
+  #pack(args: readonly unknown[], streams: StreamReference[]): readonly unknown[] {
+    try {
+      return packArguments(args, (items) => {
+        const reference = this.#streams.offer(items);
+        streams.push(reference);
+        return reference;
+      });
+    } catch (error) {
+      this.#withdraw(streams);
+      throw error;
+    }
+  }
+
+  #withdraw(streams: readonly StreamReference[]): void {
+    for (const reference of streams) this.#streams.withdraw(reference);
   }
 
   #peer(address: ActorAddress): Peer {
@@ -223,8 +267,13 @@ export class Caller implements CallPath {
 
   #receive(data: Uint8Array): void {
     const message = tryDecode(data);
-    if (message !== undefined && 'of' in message) {
-      this.#byIncarnation.get(message.of)?.receive(message);
+    if (message === undefined) return;
+    if ('of' in message) {
+      const peer = this.#byIncarnation.get(message.of);
+      if (peer !== undefined) peer.receive(message);
+      else if (message.kind === 'item' || message.kind === 'end') this.#streams.receive(message);
+    } else if (message.kind === 'credit' || message.kind === 'cancel') {
+      this.#streams.receive(message);
     }
   }
 
@@ -233,7 +282,8 @@ export class Caller implements CallPath {
   }
 
   #tick(): void {
-    let busy = false;
+    let busy = !this.#streams.quiet;
+    this.#streams.tick();
     for (const { peer } of this.#known.values()) {
       if (peer.quiet) continue;
       busy = true;
@@ -258,12 +308,16 @@ function tryDecode(data: Uint8Array): WireMessage | undefined {
   }
 }
 
-function validTimeout(timeoutMs: number): boolean {
-  return timeoutMs > 0 && timeoutMs <= TIMER_MS_MAX;
+function refuseStream(): never {
+  throw new TypeError(
+    'a stream can be read once only: a call with one among its arguments has no retry',
+  );
 }
 
-function timeoutError(timeoutMs: number): RangeError {
-  return new RangeError(`timeoutMs must be over 0 and at most ${TIMER_MS_MAX}, got ${timeoutMs}`);
+function notIdempotent({ name, type }: ActorAddress, method: string): TypeError {
+  return new TypeError(
+    `${method} of actor ${name} (${type}) can't be called with retry: it is not declared idempotent`,
+  );
 }
 
 function ownerLost({ name, owner }: ActorAddress): DeathCause {

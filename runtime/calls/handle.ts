@@ -1,6 +1,10 @@
 import * as v from 'valibot';
 import { DamagedDataError, UnknownMethodError } from '../../errors.ts';
 import type { ActorLifecycle, CallContext, MethodKind } from '../actor.ts';
+import type { ReadOptions } from './argument-streams.ts';
+import { type CallOptions, checkCallOptions } from './call-options.ts';
+import type { StreamReader } from './stream-reader.ts';
+import { type StreamReference, streamReferenceSchema } from './stream-reference.ts';
 
 /**
  * An actor's methods as seen from anywhere: each call returns a promise, each async generator an
@@ -24,7 +28,7 @@ type RemoteMethod<Method> = Method extends (...args: infer Parameters) => infer 
   : never;
 
 /** The CallContext is the runtime's to give. */
-type WithoutContext<Parameters extends readonly unknown[]> = Parameters extends readonly [
+export type WithoutContext<Parameters extends readonly unknown[]> = Parameters extends readonly [
   ...infer Rest,
   CallContext,
 ]
@@ -48,17 +52,11 @@ type Explicit<Parameters extends readonly unknown[]> = Parameters extends readon
 type RemoteResult<Result> = [Result] extends [never]
   ? Promise<never>
   : [Result] extends [AsyncIterable<infer Item>]
-    ? AsyncIterable<Item>
+    ? RemoteStream<Item>
     : Promise<Awaited<Result>>;
 
-export interface CallOptions {
-  /** For a call from now to its answer, for a stream each wait for an item. Default 30 s. */
-  readonly timeoutMs?: number;
-  /** Aborting rejects the call at once and tells the actor. */
-  readonly signal?: AbortSignal;
-  /** How many items of a stream may be on their way or unread. Default 16. */
-  readonly streamItemsMax?: number;
-}
+/** The items of a stream; leaving it early, by `return` or disposal, ends it at the actor. */
+export interface RemoteStream<Item> extends AsyncIterableIterator<Item>, AsyncDisposable {}
 
 /** All that is needed to reach an actor; what a handle is on the wire. */
 export interface ActorAddress {
@@ -83,6 +81,8 @@ export interface CallPath {
     args: readonly unknown[],
     options: CallOptions,
   ): AsyncIterable<unknown>;
+  /** The reading end of an async iterable that came as an argument. */
+  openArgument(reference: StreamReference, options: ReadOptions): StreamReader;
 }
 
 interface HandleParts {
@@ -127,12 +127,16 @@ export function createHandle<Actor>(
   return handle as Handle<Actor>;
 }
 
-/** The same actor, called with other options; what is not given stays as it was. */
+/**
+ * The same actor, called with other options; what is not given stays as it was.
+ * @throws TypeError or RangeError naming an option that can't be used.
+ */
 export function withCallOptions<AnyHandle extends object>(
   handle: AnyHandle,
   options: CallOptions,
 ): AnyHandle {
   const parts = handleParts(handle);
+  checkCallOptions(options);
   const { address, path } = parts;
   return createHandle(address, path, { ...parts.options, ...options }) as AnyHandle;
 }
@@ -159,6 +163,7 @@ export function unknownMethod(address: ActorAddress, method: string): UnknownMet
 }
 
 const HANDLE_KEY = '$codistill.handle';
+const STREAM_KEY = '$codistill.stream';
 
 /** Handles in `value` become plain data; without any, `value` itself is returned. */
 export function packHandles(value: unknown): unknown {
@@ -170,11 +175,44 @@ export function packHandles(value: unknown): unknown {
 
 /** The inverse of `packHandles`. @throws DamagedDataError for a malformed handle. */
 export function unpackHandles(value: unknown, path: CallPath): unknown {
+  return replace(value, (object) => unpackHandle(object, path));
+}
+
+function unpackHandle(object: object, path: CallPath): object | undefined {
+  if (!Object.hasOwn(object, HANDLE_KEY)) return undefined;
+  const parsed = v.safeParse(addressSchema, (object as Record<string, unknown>)[HANDLE_KEY]);
+  if (!parsed.success) throw new DamagedDataError('a message holds a malformed actor handle');
+  return createHandle(parsed.output, path);
+}
+
+/** As `packHandles`; async iterables become plain data as well, of what `offer` makes of them. */
+export function packArguments(
+  args: readonly unknown[],
+  offer: (items: AsyncIterable<unknown>) => StreamReference,
+): readonly unknown[] {
+  return replace(args, (object) => {
+    const parts = partsOf.get(object);
+    if (parts !== undefined) return { [HANDLE_KEY]: parts.address };
+    return Symbol.asyncIterator in object
+      ? { [STREAM_KEY]: offer(object as AsyncIterable<unknown>) }
+      : undefined;
+  }) as readonly unknown[];
+}
+
+/** The inverse of `packArguments`. @throws DamagedDataError */
+export function unpackArguments(
+  value: unknown,
+  path: CallPath,
+  open: (reference: StreamReference) => AsyncIterable<unknown>,
+): unknown {
   return replace(value, (object) => {
-    if (!Object.hasOwn(object, HANDLE_KEY)) return undefined;
-    const parsed = v.safeParse(addressSchema, (object as Record<string, unknown>)[HANDLE_KEY]);
-    if (!parsed.success) throw new DamagedDataError('a message holds a malformed actor handle');
-    return createHandle(parsed.output, path);
+    if (Object.hasOwn(object, STREAM_KEY)) {
+      const found = (object as Record<string, unknown>)[STREAM_KEY];
+      const parsed = v.safeParse(streamReferenceSchema, found);
+      if (!parsed.success) throw new DamagedDataError('a message holds a malformed stream');
+      return open(parsed.output);
+    }
+    return unpackHandle(object, path);
   });
 }
 

@@ -63,7 +63,7 @@ export class IncarnationLink {
   /** @throws TypeError when the arguments can't be sent, BusClosedError. */
   send(pending: PendingCall): void {
     const { endpoint, inbox, subject } = this.#options;
-    const { method, timeoutMs, stream } = pending.outgoing;
+    const { method, timeoutMs, stream, key } = pending.outgoing;
     const seq = this.#next;
     const floor = this.#inFlight.size === 0 ? seq : this.#inFlight.keys().next().value!;
     const build = (carried: Carried): CallMessage => ({
@@ -75,6 +75,7 @@ export class IncarnationLink {
       method,
       timeoutMs: Math.max(1, Math.ceil(pending.deadlineAt - endpoint.clock.now())),
       ...(stream && { credit: stream.credit }),
+      ...(key !== undefined && { key }),
       ...carried,
     });
     const parcel = encodeCarrying(endpoint.bus, pending.args(), timeoutMs, build);

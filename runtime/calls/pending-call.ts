@@ -12,6 +12,8 @@ export interface OutgoingCall {
   readonly idempotent: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** The caller's name for what the call is to do. */
+  readonly key: string | undefined;
   /** Set for a stream. */
   readonly stream: { readonly credit: number; readonly reader: StreamReader } | undefined;
 }

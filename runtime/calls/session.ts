@@ -1,4 +1,7 @@
 import type { CallMessage, ProgressMessage } from '../wire/wire.ts';
+import type { KeyedRun } from './keyed-calls.ts';
+import type { ServedCall } from './served-call.ts';
+import type { StreamReader } from './stream-reader.ts';
 
 /** Calls ahead of one that is missing; more than these are dropped and asked for again. */
 const HELD_CALLS_MAX = 1024;
@@ -15,9 +18,27 @@ export class ReceivedCall {
   reply: Uint8Array | undefined;
   /** Set by whoever runs the call: tells the method or the stream that nobody wants it any more. */
   onCancel: (() => void) | undefined;
+  /** Read and checked already; a promise of that with an asynchronous schema. */
+  args: readonly unknown[] | Promise<readonly unknown[]> | undefined;
+  /** While the method runs. */
+  context: ServedCall | undefined;
+  /** While it shares its run with the other calls of an idempotency key. */
+  keyed: KeyedRun | undefined;
+  #argumentStreams: StreamReader[] | undefined;
 
   constructor(message: CallMessage) {
     this.message = message;
+  }
+
+  /** A stream came among the arguments. */
+  adopt(stream: StreamReader): void {
+    this.#argumentStreams ??= [];
+    this.#argumentStreams.push(stream);
+  }
+
+  /** The method is done: nobody reads them any more. */
+  closeArgumentStreams(): void {
+    for (const stream of this.#argumentStreams ?? []) void stream.return();
   }
 }
 

@@ -12,6 +12,8 @@ export interface StreamReaderOptions {
   readonly signal: AbortSignal | undefined;
   /** Sends the opening call, which rejects when the actor refuses or dies, or the signal aborts. */
   open(reader: StreamReader, signal: AbortSignal): Promise<unknown>;
+  /** Nothing more is read; called once, if reading had begun. */
+  onClose?(): void;
 }
 
 /** The way back to the actor, known once the opening call was sent. */
@@ -28,7 +30,7 @@ interface Waiter {
 }
 
 /** The near side of a stream: orders what arrives, gives credit for what is taken. */
-export class StreamReader implements AsyncIterableIterator<unknown> {
+export class StreamReader implements AsyncIterableIterator<unknown>, AsyncDisposable {
   readonly #options: StreamReaderOptions;
   readonly #opening = new AbortController();
   #link: StreamLink | undefined;
@@ -71,6 +73,10 @@ export class StreamReader implements AsyncIterableIterator<unknown> {
     return { done: true, value: undefined };
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
   /** The opening call is on its way; called again if it was sent again. */
   attach(link: StreamLink): void {
     this.#link = link;
@@ -110,7 +116,12 @@ export class StreamReader implements AsyncIterableIterator<unknown> {
     if (this.#state === 'open') this.#fail(error);
   }
 
-  /** A sign of life to the actor; has lost items sent again. */
+  /** Tells the far side how much it may send at first, where nothing else has. */
+  giveCredit(): void {
+    this.#link?.sendCredit(this.#received, this.#allowed, false);
+  }
+
+  /** A sign of life to the far side; has lost items sent again. */
   renewCredit(): void {
     if (this.#state === 'open') this.#link?.sendCredit(this.#received, this.#allowed, true);
   }
@@ -168,6 +179,7 @@ export class StreamReader implements AsyncIterableIterator<unknown> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#opening.abort();
     this.#link?.cancel();
+    this.#options.onClose?.();
     for (const waiter of this.#waiters.splice(0)) {
       waiter.timer.cancel();
       if (this.#failure === undefined) waiter.resolve({ done: true, value: undefined });

@@ -8,6 +8,7 @@ import type { ActorDefinition, AnyActorDefinition } from '../actor.ts';
 import type { Caller } from '../calls/caller.ts';
 import { requestControl } from '../calls/control.ts';
 import { type ActorAddress, packHandles } from '../calls/handle.ts';
+import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { encodeMessage, type StateMessage } from '../wire/wire.ts';
@@ -66,6 +67,9 @@ export class Supervisor {
     spawnOptions: SpawnOptions,
   ): Promise<ActorAddress> {
     const { endpoint, isolation } = this.#options;
+    if (definition.options !== undefined) {
+      await checkOptions(definition.options, options, `create of actor type ${definition.type}`);
+    }
     const name = spawnOptions.name ?? this.#nextName(definition.type);
     const named = spawnOptions.name !== undefined;
     const plan = planSpawn(spawnOptions, name, isolation);

@@ -18,8 +18,8 @@ export function toCompact(message: CompactMessage): readonly unknown[] {
   const { value, chunks = null } = message;
   switch (message.kind) {
     case 'call': {
-      const { to, from, seq, floor, method, timeoutMs, credit = null } = message;
-      return [CALL, to, from, seq, floor, method, timeoutMs, credit, chunks, value];
+      const { to, from, seq, floor, method, timeoutMs, credit = null, key = null } = message;
+      return [CALL, to, from, seq, floor, method, timeoutMs, credit, key, chunks, value];
     }
     case 'reply':
       return [REPLY, message.of, message.seq, message.error ?? null, chunks, value];
@@ -43,15 +43,21 @@ export function fromCompact(fields: readonly unknown[]): CompactMessage | undefi
 }
 
 function readCall(fields: readonly unknown[]): CallMessage | undefined {
-  const [, to, from, seq, floor, method, timeoutMs, credit, chunks, value] = fields;
-  if (fields.length !== 10 || typeof to !== 'string' || typeof from !== 'string') return undefined;
+  const [, to, from, seq, floor, method, timeoutMs, credit, key, chunks, value] = fields;
+  if (fields.length !== 11 || typeof to !== 'string' || typeof from !== 'string') return undefined;
   if (!isCount(seq) || !isCount(floor) || typeof method !== 'string') return undefined;
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) return undefined;
   if (credit !== null && !isCount(credit)) return undefined;
+  if (key !== null && typeof key !== 'string') return undefined;
   if (!isReference(chunks)) return undefined;
   const call = { kind: 'call', to, from, seq, floor, method, timeoutMs, value } as const;
-  if (credit === null && chunks === null) return call;
-  return { ...call, ...(credit !== null && { credit }), ...(chunks && { chunks }) };
+  if (credit === null && key === null && chunks === null) return call;
+  return {
+    ...call,
+    ...(credit !== null && { credit }),
+    ...(key !== null && { key }),
+    ...(chunks && { chunks }),
+  };
 }
 
 function readReply(fields: readonly unknown[]): ReplyMessage | undefined {

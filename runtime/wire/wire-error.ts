@@ -7,6 +7,8 @@ import {
   DamagedDataError,
   DeadlineError,
   type DeathCause,
+  type InputIssue,
+  InvalidInputError,
   MailboxFullError,
   NameTakenError,
   NoResponderError,
@@ -26,6 +28,7 @@ export interface WireError {
   readonly stack?: string;
   readonly actor?: string;
   readonly deathCause?: DeathCause;
+  readonly issues?: readonly InputIssue[];
 }
 
 const TEXT_CHARACTERS_MAX = 16_384;
@@ -46,6 +49,7 @@ export function toWireError(thrown: unknown): WireError {
       actor: thrown.actor,
       deathCause: thrown.deathCause,
     }),
+    ...(thrown instanceof InvalidInputError && { issues: thrown.issues }),
   };
 }
 
@@ -54,6 +58,7 @@ export function fromWireError(error: WireError): Error {
   if (error.deathCause !== undefined) {
     return new ActorDiedError(error.message, error.actor ?? '', error.deathCause);
   }
+  if (error.issues !== undefined) return new InvalidInputError(error.message, error.issues);
   const Known = error.code === undefined ? undefined : knownErrors.get(error.code);
   if (Known !== undefined) {
     const known = new Known(error.message);
@@ -89,6 +94,11 @@ export const deathCauseSchema: v.GenericSchema<unknown, DeathCause> = v.object({
   lastOutput: v.array(v.string()),
 });
 
+const issueSchema = v.object({
+  message: v.string(),
+  path: v.array(v.union([v.string(), v.number()])),
+});
+
 export const wireErrorSchema: v.GenericSchema<unknown, WireError> = v.object({
   name: v.string(),
   message: v.string(),
@@ -96,6 +106,7 @@ export const wireErrorSchema: v.GenericSchema<unknown, WireError> = v.object({
   stack: v.exactOptional(v.string()),
   actor: v.exactOptional(v.string()),
   deathCause: v.exactOptional(deathCauseSchema),
+  issues: v.exactOptional(v.array(issueSchema)),
 });
 
 function cut(text: string): string {

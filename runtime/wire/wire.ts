@@ -16,10 +16,15 @@ export interface Carried {
   readonly chunks?: ChunkReference;
 }
 
-// From a caller to an incarnation `to`, on the actor's subject. `from` is the caller's inbox.
+// From a caller to an incarnation `to`, on the actor's subject; credit and cancel also from whoever reads
+// a stream that came as an argument, to that stream, in the inbox of the caller that has it.
+// `from` is the caller's inbox.
 // `seq` numbers the calls of one caller to one incarnation; all below `floor` are settled.
 
-/** `value` is the array of arguments. With `credit` the method is a stream, of so many items at first. */
+/**
+ * `value` is the array of arguments. With `credit` the method is a stream, of so many items at first.
+ * Calls of one method with one `key` act once.
+ */
 export interface CallMessage extends Carried {
   readonly kind: 'call';
   readonly to: string;
@@ -29,6 +34,7 @@ export interface CallMessage extends Carried {
   readonly method: string;
   readonly timeoutMs: number;
   readonly credit?: number;
+  readonly key?: string;
 }
 /** The caller no longer wants call or stream `seq`. */
 export interface CancelMessage {

@@ -2,13 +2,14 @@ import { inspect } from 'node:util';
 import test from 'ava';
 import { DamagedDataError } from '../../../errors.ts';
 import type { CallContext } from '../../../runtime/actor.ts';
+import type { CallOptions } from '../../../runtime/calls/call-options.ts';
 import {
   type ActorAddress,
   addressOf,
-  type CallOptions,
   createHandle,
   type Handle,
   packHandles,
+  type RemoteStream,
   unpackHandles,
   withCallOptions,
 } from '../../../runtime/calls/handle.ts';
@@ -34,7 +35,7 @@ const types: readonly true[] = [
   true satisfies Equal<Remote['sync'], (a: number) => Promise<string>>,
   true satisfies Equal<Remote['later'], (a: number) => Promise<Uint8Array>>,
   true satisfies Equal<Remote['many'], (...texts: string[]) => Promise<void>>,
-  true satisfies Equal<Remote['stream'], () => AsyncIterable<number>>,
+  true satisfies Equal<Remote['stream'], () => RemoteStream<number>>,
   true satisfies Equal<Parameters<Remote['maybe']>, [number | undefined]>,
   true satisfies Equal<ReturnType<Remote['maybe']>, Promise<number | undefined>>,
 ];
@@ -55,6 +56,9 @@ function createPath() {
     call: async (...all: Parameters<typeof note>) => note(...all),
     async *stream(...all: Parameters<typeof note>) {
       yield note(...all);
+    },
+    openArgument: () => {
+      throw new Error('no argument of these tests is a stream');
     },
   };
   return { path, seen };

@@ -1,0 +1,31 @@
+import { type Carried, encodeMessage, type ItemMessage } from '../wire/wire.ts';
+import { toWireError } from '../wire/wire-error.ts';
+import type { StreamOutlet } from './stream-producer.ts';
+
+export interface OutletOptions {
+  /** Names the stream to its reader, with `seq`. */
+  readonly of: string;
+  readonly seq: number;
+  /** The bytes of what `build` makes around the value. */
+  encode(value: unknown, build: (carried: Carried) => ItemMessage): Uint8Array;
+  publish(bytes: Uint8Array): void;
+  onClose(): void;
+}
+
+/** Items and the end of a stream, as messages to its one reader. */
+export function createOutlet({ of, seq, encode, publish, onClose }: OutletOptions): StreamOutlet {
+  const send = (bytes: Uint8Array): Uint8Array => {
+    publish(bytes);
+    return bytes;
+  };
+  return {
+    sendItem: (index, value) =>
+      send(encode(value, (carried) => ({ kind: 'item', of, seq, index, ...carried }))),
+    sendEnd: (index, error) => {
+      const failure = error === undefined ? {} : { error: toWireError(error) };
+      return send(encodeMessage({ kind: 'end', of, seq, index, ...failure }));
+    },
+    resend: publish,
+    onClose,
+  };
+}
