@@ -167,7 +167,9 @@ export function registerCallContract(
         },
       }),
     };
-    const hasty = withCallOptions(actor, { timeoutMs: 60 });
+    // Long enough for the actor to begin reading, first and far away as it may be.
+    await actor.runs();
+    const hasty = withCallOptions(actor, { timeoutMs: 1_000 });
     await t.throwsAsync(hasty.total(silent), { instanceOf: DeadlineError });
     t.true(returned);
     // The mailbox is free again: the method that read has ended too.
