@@ -17,6 +17,7 @@ import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ActorEvent } from './nodes/supervisor.ts';
 import type { NodeInspection } from './observe/inspection.ts';
 import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
+import { loadTracing } from './observe/tracing.ts';
 import { serveRegister } from './registry/bus-register.ts';
 import { createMemoryRegister } from './registry/memory-register.ts';
 import { openNatsRegister } from './registry/open-register.ts';
@@ -151,6 +152,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       checkpoints: options.checkpoints ?? createMemoryCheckpointStore(),
       clock: options.clock ?? systemClock,
       warmProcesses: options.warmProcesses ?? 1,
+      tracing: await loadTracing(),
       emit: (event) => {
         for (const listener of listeners) tell(listener, event, log);
       },

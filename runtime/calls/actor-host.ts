@@ -148,6 +148,7 @@ export class ActorHost {
       instance,
       mailboxes: this.#mailboxes,
       counters: this.#counters,
+      around: endpoint.tracing?.around(start),
     });
     const subject = subjects.actor(endpoint.namespace, start.name);
     this.#subscription = endpoint.bus.subscribe(subject, (message) => this.#receive(message));

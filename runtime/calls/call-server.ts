@@ -1,5 +1,6 @@
 import { BusClosedError, MailboxFullError } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
+import type { AroundCall } from '../observe/tracing.ts';
 import {
   type CallMessage,
   type CancelMessage,
@@ -43,6 +44,8 @@ export interface CallServerOptions {
   readonly instance: object;
   readonly mailboxes: Mailboxes;
   readonly counters: CallCounters;
+  /** What wants to see calls being served; absent in the ordinary case. */
+  readonly around: AroundCall | undefined;
 }
 
 /** Takes one actor's calls and streams from its callers, runs them and answers. */
@@ -198,7 +201,11 @@ export class CallServer {
     if (call.keyed === undefined) call.onCancel = abort;
     else call.keyed.onUnwanted = abort;
     try {
-      const result = served.apply(args, context);
+      const { around } = this.#options;
+      const result =
+        around === undefined
+          ? served.apply(args, context)
+          : around(call.message, () => served.apply(args, context));
       if (isPromiseLike(result)) return this.#settle(call, result, context);
       this.#finish(call, context);
       this.#answer(call, result);

@@ -1,6 +1,7 @@
 import { PayloadTooLargeError } from '../../errors.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
+import type { Tracing } from '../observe/tracing.ts';
 import { fetchChunks, offerChunks } from '../wire/chunks.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import { type Carried, encodeMessage, type WireMessage } from '../wire/wire.ts';
@@ -12,6 +13,8 @@ export interface Endpoint {
   readonly namespace: string;
   readonly nodeId: string;
   readonly link: Link;
+  /** Present where spans of calls are wanted. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** Whether the bus is connected, and since when: silence counts only while we could have heard. */

@@ -76,6 +76,7 @@ export class IncarnationLink {
       timeoutMs: Math.max(1, Math.ceil(pending.deadlineAt - endpoint.clock.now())),
       ...(stream && { credit: stream.credit }),
       ...(key !== undefined && { key }),
+      ...(pending.span && { trace: pending.span.headers }),
       ...carried,
     });
     const parcel = encodeCarrying(endpoint.bus, pending.args(), timeoutMs, build);

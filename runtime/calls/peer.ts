@@ -62,9 +62,10 @@ export class Peer {
     if (this.#status === 'dead' && !this.#doubtDeath()) {
       return Promise.reject(this.#diedError(outgoing.method));
     }
-    const { clock } = this.#options.endpoint;
+    const { clock, tracing } = this.#options.endpoint;
     return new Promise((resolve, reject) => {
       const pending = new PendingCall(outgoing, clock.now() + timeoutMs, resolve, reject);
+      pending.span = tracing?.begin(this.address, outgoing.method);
       try {
         if (this.#link && this.#status === 'running') this.#link.send(pending);
         else this.#wait(pending);

@@ -1,4 +1,5 @@
 import type { ClockTimer } from '../clock.ts';
+import type { CallSpan } from '../observe/tracing.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import { decodeMessage } from '../wire/wire.ts';
 import type { Parcel } from './endpoint.ts';
@@ -28,6 +29,8 @@ export class PendingCall {
   onAbort: (() => void) | undefined;
   /** What was sent, to be sent again if it got lost. */
   parcel: Parcel | undefined;
+  /** Of a caller that traces: ends when the call settles. */
+  span: CallSpan | undefined;
   seq = -1;
   sentTick = 0;
   /** A large answer is on its way. */
@@ -76,11 +79,13 @@ export class PendingCall {
 
   resolve(value: unknown): void {
     this.#settle();
+    this.span?.end();
     this.#resolve(value);
   }
 
   reject(error: unknown): void {
     this.#settle();
+    this.span?.end(error);
     this.#reject(error);
   }
 

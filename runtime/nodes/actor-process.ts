@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { watchLink } from '../calls/endpoint.ts';
 import { systemClock } from '../clock.ts';
 import { processFigures } from '../observe/process-figures.ts';
+import { loadTracing } from '../observe/tracing.ts';
 import { ActorRunner } from './actor-runner.ts';
 import { findDefinition } from './definition-lookup.ts';
 import { connectBus, type ProcessBoot, parseProcessBoot, readLeaseTick } from './process-boot.ts';
@@ -23,6 +24,7 @@ const runner = new ActorRunner({
     namespace: boot.namespace,
     nodeId: boot.nodeId,
     link: watchLink(bus, systemClock),
+    tracing: await loadTracing(),
   },
   processId: boot.processId,
   pid: process.pid,

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { Inspector } from '../observe/inspector.ts';
 import { MicroService } from '../observe/micro-service.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
+import type { Tracing } from '../observe/tracing.ts';
 import type { Register } from '../registry/register.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import type { Resources } from '../wire/resources.ts';
@@ -60,6 +61,7 @@ export interface HostNodeOptions {
   readonly checkpoints: CheckpointStore;
   readonly clock: Clock;
   readonly warmProcesses: number;
+  readonly tracing: Tracing | undefined;
   emit(event: ActorEvent): void;
   log(entry: LogEntry): void;
 }
@@ -84,8 +86,8 @@ export class HostNode {
 
   constructor(options: HostNodeOptions) {
     this.#options = options;
-    const { bus, clock, namespace, nodeId, shared } = options;
-    this.endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock) };
+    const { bus, clock, namespace, nodeId, shared, tracing } = options;
+    this.endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock), tracing };
     const { endpoint } = this;
     this.#events = new RuntimeEvents(endpoint, options.nodeName);
     this.#noteBusTrouble();

@@ -6,7 +6,8 @@ import { type WireError, wireErrorSchema } from './wire-error.ts';
 /**
  * Calls, replies and items travel as arrays and are checked by hand, everything else as objects
  * checked by their schema: field names and a schema's run cost more than the rest of a small call.
- * The first element tells which; `null` stands for an absent field, and the value comes last.
+ * The first element tells which; `null` stands for an absent field, and the value comes last. Only the
+ * trace of a call comes after it, and only if there is one.
  */
 const CALL = 0;
 const REPLY = 1;
@@ -19,7 +20,8 @@ export function toCompact(message: CompactMessage): readonly unknown[] {
   switch (message.kind) {
     case 'call': {
       const { to, from, seq, floor, method, timeoutMs, credit = null, key = null } = message;
-      return [CALL, to, from, seq, floor, method, timeoutMs, credit, key, chunks, value];
+      const fields = [CALL, to, from, seq, floor, method, timeoutMs, credit, key, chunks, value];
+      return message.trace === undefined ? fields : [...fields, message.trace];
     }
     case 'reply':
       return [REPLY, message.of, message.seq, message.error ?? null, chunks, value];
@@ -43,20 +45,22 @@ export function fromCompact(fields: readonly unknown[]): CompactMessage | undefi
 }
 
 function readCall(fields: readonly unknown[]): CallMessage | undefined {
-  const [, to, from, seq, floor, method, timeoutMs, credit, key, chunks, value] = fields;
-  if (fields.length !== 11 || typeof to !== 'string' || typeof from !== 'string') return undefined;
+  const [, to, from, seq, floor, method, timeoutMs, credit, key, chunks, value, trace] = fields;
+  if (fields.length < 11 || fields.length > 12) return undefined;
+  if (typeof to !== 'string' || typeof from !== 'string') return undefined;
   if (!isCount(seq) || !isCount(floor) || typeof method !== 'string') return undefined;
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) return undefined;
   if (credit !== null && !isCount(credit)) return undefined;
   if (key !== null && typeof key !== 'string') return undefined;
-  if (!isReference(chunks)) return undefined;
+  if (!isReference(chunks) || !isTrace(trace)) return undefined;
   const call = { kind: 'call', to, from, seq, floor, method, timeoutMs, value } as const;
-  if (credit === null && key === null && chunks === null) return call;
+  if (credit === null && key === null && chunks === null && trace === undefined) return call;
   return {
     ...call,
     ...(credit !== null && { credit }),
     ...(key !== null && { key }),
     ...(chunks && { chunks }),
+    ...(trace && { trace }),
   };
 }
 
@@ -85,11 +89,21 @@ function isReference(value: unknown): value is ChunkReference | null {
   return value === null || v.is(chunkReferenceSchema, value);
 }
 
+function isTrace(value: unknown): value is CallMessage['trace'] {
+  return value === undefined || v.is(traceSchema, value);
+}
+
 function isWireError(value: unknown): value is WireError {
   return v.is(wireErrorSchema, value);
 }
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** Foreign text that a tracer reads: little of it. */
+const traceSchema = v.pipe(
+  v.record(v.string(), v.pipe(v.string(), v.maxLength(8192))),
+  v.maxEntries(8),
+);
 
 export const chunkReferenceSchema: v.GenericSchema<unknown, ChunkReference> = v.object({
   subject: v.string(),

@@ -35,6 +35,8 @@ export interface CallMessage extends Carried {
   readonly timeoutMs: number;
   readonly credit?: number;
   readonly key?: string;
+  /** Headers of a distributed trace, as of W3C trace context. */
+  readonly trace?: Readonly<Record<string, string>>;
 }
 /** The caller no longer wants call or stream `seq`. */
 export interface CancelMessage {

@@ -12,6 +12,11 @@ const resources = { cpu: 1, memoryBytes: 2 };
 const samples: readonly WireMessage[] = [
   { ...call, value: [1, new Float32Array([1, 2])] },
   { ...call, credit: 16, chunks, value: undefined },
+  {
+    ...call,
+    value: [],
+    trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
+  },
   { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined },
   { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined, error: { name: 'E', message: 'm' } },
   { kind: 'item', of: 'a@n#1', seq: 3, index: 0, value: 'x' },
