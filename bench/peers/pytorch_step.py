@@ -117,18 +117,37 @@ def supervised(model, optimizer, loss_of, draw):
     return forward, step
 
 
+class CriteoNetwork(nn.Module):
+    """Dense layers of 2560, 1024 and 256 ReLU units over numbers and embedded categories (Anil et al. 2018)."""
+
+    def __init__(self, numeric, categorical, buckets, size, classes):
+        super().__init__()
+        self.embedding = nn.Embedding(categorical * buckets, size)
+        self.register_buffer("starts", torch.arange(categorical) * buckets)
+        widths = [numeric + categorical * size, 2560, 1024, 256]
+        layers = [part for a, b in zip(widths, widths[1:]) for part in (nn.Linear(a, b), nn.ReLU())]
+        self.layers = nn.Sequential(*layers, nn.Linear(256, classes))
+
+    def forward(self, inputs):
+        numeric, categories = inputs
+        embedded = self.embedding(categories + self.starts).flatten(1)
+        return self.layers(torch.cat([numeric, embedded], 1))
+
+
 def criteo_dnn(sizes):
-    """Dense layers of 2560, 1024 and 256 ReLU units and one logit (Anil et al. 2018, section 3.4); Adagrad."""
-    F_, B = sizes["F"], sizes["B"]
-    widths = [F_, 2560, 1024, 256]
-    layers = [part for a, b in zip(widths, widths[1:]) for part in (nn.Linear(a, b), nn.ReLU())]
-    model = nn.Sequential(*layers, nn.Linear(256, 1), nn.Flatten(0))
+    names = ("numericColumns", "categoricalColumns", "buckets", "embeddingSize", "classes")
+    numeric, categorical, buckets, size, classes = (sizes[name] for name in names)
+    B = sizes["B"]
+    model = CriteoNetwork(numeric, categorical, buckets, size, classes)
     optimizer = torch.optim.Adagrad(model.parameters(), lr=0.001)
     return supervised(
         model,
         optimizer,
-        F.binary_cross_entropy_with_logits,
-        lambda: (torch.randn(B, F_), torch.randint(2, (B,)).float()),
+        F.cross_entropy,
+        lambda: (
+            (torch.randn(B, numeric), torch.randint(buckets, (B, categorical))),
+            torch.randint(classes, (B,)),
+        ),
     )
 
 
@@ -154,9 +173,12 @@ class Block(nn.Module):
 
 
 def resnet(sizes, blocks, expansion):
-    """For small images: a first convolution of 3×3 without pooling; SGD with momentum."""
+    """SGD with momentum; `large` begins with a 7×7 convolution and a pooling, else with 3×3 alone."""
     S, B, C = sizes["S"], sizes["B"], sizes["C"]
-    parts = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+    size, stride = (7, 2) if sizes["large"] else (3, 1)
+    parts = [nn.Conv2d(3, 64, size, stride, size // 2, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+    if sizes["large"]:
+        parts.append(nn.MaxPool2d(3, 2, 1))
     channels = 64
     for stage, count in enumerate(blocks):
         width = 64 * 2**stage
@@ -199,7 +221,7 @@ class Transformer(nn.Module):
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(D)
-        self.output = nn.Linear(D, V)
+        self.output = nn.Linear(D, V, bias=False)
 
     def forward(self, tokens):
         x = self.embedding(tokens) + self.positions
@@ -211,7 +233,7 @@ class Transformer(nn.Module):
             )
             attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = x + layer["out"](attended.transpose(1, 2).reshape(B, T, D))
-            x = x + layer["down"](F.gelu(layer["up"](layer["norm2"](x)), approximate="tanh"))
+            x = x + layer["down"](F.gelu(layer["up"](layer["norm2"](x)), approximate="none"))
         return self.output(self.norm(x)).flatten(0, 1)
 
 

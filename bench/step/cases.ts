@@ -1,5 +1,25 @@
-import { compileStep, createState, type EngineName } from '../../compiler/index.ts';
-import { createTrainingStep, initialiseParameters } from '../../training/index.ts';
+import {
+  compileStep,
+  createState,
+  type EngineName,
+  type TensorSpec,
+} from '../../compiler/index.ts';
+import {
+  createClassificationStep,
+  createTrainingStep,
+  criteoNetwork,
+  denseNetwork,
+  initialiseParameters,
+  type Network,
+  type OptimizerConfig,
+  optimizerSlots,
+  type ResidualNetworkConfig,
+  residualNetwork,
+  resNet18,
+  resNet50,
+  smallTransformer,
+  transformer,
+} from '../../training/index.ts';
 import { createPrototypeStep } from '../peers/prototype-step.ts';
 import { createRandom } from '../random.ts';
 
@@ -31,7 +51,171 @@ export interface PreparedStep {
 export const stepCases: readonly StepCase[] = [
   languageModelCase('lm-512', { V: 10_000, E: 256, H: 512, B: 32, T: 32 }),
   languageModelCase('lm-1024', { V: 24_006, E: 256, H: 1024, B: 32, T: 32 }),
+  criteoCase(512),
+  residualCase('resnet-18', resNet18, 32),
+  residualCase('resnet-50', resNet50, 16),
+  transformerCase(8),
 ];
+
+function criteoCase(batch: number): StepCase {
+  const { numericColumns, categoricalColumns, embeddingSize, hiddenSizes, classes } = criteoNetwork;
+  const widths = [numericColumns + categoricalColumns * embeddingSize, ...hiddenSizes, classes];
+  return networkCase({
+    name: 'dnn',
+    title: `the paper’s network for Criteo, ${widths.join('-')}, batch ${batch}; Adagrad`,
+    network: denseNetwork(criteoNetwork),
+    batch,
+    optimizer: { kind: 'adagrad', initialSum: 0.1 },
+    flop: 6 * batch * widths.slice(1).reduce((sum, width, i) => sum + width * widths[i]!, 0),
+    items: batch,
+    unit: 'examples',
+    sizes: { ...numbersOf(criteoNetwork), B: batch },
+  });
+}
+
+function residualCase(
+  name: 'resnet-18' | 'resnet-50',
+  config: ResidualNetworkConfig,
+  batch: number,
+): StepCase {
+  const { imageSize, classes, stem } = config;
+  const network = residualNetwork(config);
+  return networkCase({
+    name,
+    title:
+      `${name === 'resnet-18' ? 'ResNet-18' : 'ResNet-50'} on ${imageSize}×${imageSize} images, ` +
+      `${classes} classes, batch ${batch}; momentum`,
+    network,
+    batch,
+    optimizer: { kind: 'momentum', momentum: 0.9 },
+    flop: 6 * batch * residualProducts(config),
+    items: batch,
+    unit: 'examples',
+    sizes: { S: imageSize, B: batch, C: classes, large: Number(stem === 'large') },
+  });
+}
+
+/** Multiplications of one image's forward pass, in convolutions and the output layer. */
+function residualProducts(config: ResidualNetworkConfig): number {
+  const { block, stages, width, stem, imageSize, channels, classes } = config;
+  const factor = block === 'basic' ? 1 : 4;
+  let side = stem === 'large' ? imageSize / 4 : imageSize;
+  let products =
+    stem === 'large'
+      ? (imageSize / 2) ** 2 * 49 * channels * width
+      : side ** 2 * 9 * channels * width;
+  let inputs = width;
+  for (const [stage, blocks] of stages.entries()) {
+    const inside = width * 2 ** stage;
+    const outputs = inside * factor;
+    for (let index = 0; index < blocks; index++) {
+      const before = side;
+      if (stage > 0 && index === 0) side /= 2;
+      const area = side ** 2;
+      products +=
+        block === 'basic'
+          ? area * 9 * (inputs * inside + inside * outputs)
+          : before ** 2 * inputs * inside + area * (9 * inside * inside + inside * outputs);
+      if (before !== side || inputs !== outputs) products += area * inputs * outputs;
+      inputs = outputs;
+    }
+  }
+  return products + inputs * classes;
+}
+
+function transformerCase(batch: number): StepCase {
+  const { vocabularySize: V, time: T, width: D, heads, layers } = smallTransformer;
+  const rows = batch * T;
+  return networkCase({
+    name: 'transformer',
+    title: `transformer of ${layers} layers, width ${D}, vocabulary ${V}, batch ${batch}, ${T} pieces; Adam`,
+    network: transformer(smallTransformer),
+    batch,
+    optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    flop: 6 * (rows * (layers * 12 * D * D + D * V) + layers * 2 * rows * T * D),
+    items: rows,
+    unit: 'tokens',
+    sizes: { V, D, B: batch, T, heads, layers },
+  });
+}
+
+function networkCase({
+  network,
+  batch,
+  optimizer,
+  ...rest
+}: Omit<StepCase, 'prepareOurs' | 'model'> & {
+  readonly network: Network;
+  readonly batch: number;
+  readonly optimizer: OptimizerConfig;
+}): StepCase {
+  return {
+    ...rest,
+    model: rest.name,
+    prepareOurs: (engine, threads) =>
+      prepareNetwork({ network, batch, optimizer, engine, threads }),
+  };
+}
+
+async function prepareNetwork(plan: {
+  readonly network: Network;
+  readonly batch: number;
+  readonly optimizer: OptimizerConfig;
+  readonly engine: EngineName;
+  readonly threads: number;
+}): Promise<PreparedStep> {
+  const { network, batch, optimizer, engine, threads } = plan;
+  const { step, state, inputs } = createClassificationStep({
+    network,
+    batch,
+    teachers: [],
+    optimizer,
+    weightDecay: 0,
+    distillWeight: 1,
+  });
+  const store = createState(state);
+  for (const [name, values] of Object.entries(network.initialise(SEED))) {
+    store.write(name in network.statistics ? `statistics/${name}` : `student/${name}`, values);
+  }
+  for (const [slot, value] of Object.entries(optimizerSlots(optimizer))) {
+    for (const name of Object.keys(network.parameters)) store.read(`${slot}/${name}`).fill(value);
+  }
+  const compiled = await compileStep(step, { state: store, inputs, engine, threads });
+  const random = createRandom(SEED);
+  const draw = (spec: TensorSpec, below: number) =>
+    spec.dtype === 'float32'
+      ? Float32Array.from({ length: sizeOf(spec) }, () => random() * 2 - 1)
+      : Int32Array.from({ length: sizeOf(spec) }, () => Math.floor(random() * below));
+  const { targets, learningRate: _, ...examples } = inputs;
+  return {
+    run: () =>
+      compiled.run({
+        ...Object.fromEntries(
+          Object.entries(examples).map(([name, spec]) => [name, draw(spec, INDICES_BELOW)]),
+        ),
+        targets: draw(targets!, network.classes),
+        learningRate: Float32Array.of(1e-3),
+      }),
+    async dispose() {
+      await compiled.dispose();
+      store.dispose();
+    },
+  };
+}
+
+/** Whatever an index counts in these networks (buckets, word pieces), it may be so large. */
+const INDICES_BELOW = 1000;
+
+function sizeOf({ shape }: TensorSpec): number {
+  return shape.reduce((size, dimension) => size * dimension, 1);
+}
+
+/** The fields that are plain numbers. */
+function numbersOf(config: object): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(config).filter(([, value]) => typeof value === 'number'),
+  ) as Record<string, number>;
+}
 
 /** B lanes of T word pieces, V word pieces in the vocabulary, embeddings of E and layers of H units. */
 interface LanguageModelSizes {
