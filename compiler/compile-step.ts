@@ -60,7 +60,7 @@ export async function compileStep(
       : await chooseEngine(
           traced instanceof Error
             ? { kernelNames: new Set(), obstacle: traced }
-            : { kernelNames: traced!.kernelNames },
+            : { kernelNames: new Set(traced!.kernels.keys()) },
         );
   const runner =
     name === 'onnx-cpu'

@@ -1,4 +1,6 @@
+export { type CompiledFunction, type CompileFunctionOptions, compile } from './compile.ts';
 export { type CompiledStep, type CompileOptions, compileStep } from './compile-step.ts';
+export type { TensorFunction } from './discover.ts';
 export { type EngineName, type EngineReport, engineNames, listEngines } from './engines.ts';
 export { createState, type StateStore } from './state-store.ts';
 export type { StepFunction, StepResult, TensorMap } from './step-function.ts';

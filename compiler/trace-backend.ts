@@ -1,37 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CannotCompileError } from '../errors.ts';
-import type { Value } from './graph.ts';
+import type { ElementType, Value } from './graph.ts';
 import { GraphBuilder } from './graph-builder.ts';
-import { convolutionKernels } from './kernels/convolution.ts';
-import { creationKernels } from './kernels/creation.ts';
-import { depthwiseKernels } from './kernels/depthwise.ts';
-import { elementwiseKernels } from './kernels/elementwise.ts';
-import { imageKernels } from './kernels/image.ts';
-import { indexingKernels } from './kernels/indexing.ts';
-import type { KernelTable } from './kernels/kernel.ts';
-import { layoutKernels } from './kernels/layout.ts';
-import { matrixKernels } from './kernels/matrix.ts';
-import { normalisationKernels } from './kernels/normalisation.ts';
-import { poolingKernels } from './kernels/pooling.ts';
-import { reductionKernels } from './kernels/reduction.ts';
+import { UnsupportedError } from './kernels/kernel.ts';
+import { traceKernels } from './kernels/registry.ts';
 import type { DType, TensorData } from './tensor-spec.ts';
+import { placeInUserCode } from './user-code.ts';
 
 export const traceBackendName = 'codistill-trace';
-
-/** Every tfjs kernel that can be compiled. */
-export const traceKernels: KernelTable = {
-  ...convolutionKernels,
-  ...creationKernels,
-  ...depthwiseKernels,
-  ...elementwiseKernels,
-  ...imageKernels,
-  ...indexingKernels,
-  ...layoutKernels,
-  ...matrixKernels,
-  ...normalisationKernels,
-  ...poolingKernels,
-  ...reductionKernels,
-};
 
 /**
  * A tfjs backend that computes nothing: its kernels append what they would compute to a graph.
@@ -39,9 +15,11 @@ export const traceKernels: KernelTable = {
  */
 export class TraceBackend extends tf.KernelBackend {
   readonly builder: GraphBuilder = new GraphBuilder();
-  /** The tfjs kernels that were called. */
-  readonly kernelNames: Set<string> = new Set();
+  /** The tfjs kernels that were called, with the types of what they were given. */
+  readonly kernels: Map<string, Set<ElementType>> = new Map();
   readonly #values = new WeakMap<object, Value>();
+  /** Where it isn't one. */
+  readonly #references = new WeakMap<object, number>();
 
   /** A tensor that stands for `value`, tracked by the current tfjs scope. */
   placeholder(value: Value): tf.Tensor {
@@ -69,18 +47,29 @@ export class TraceBackend extends tf.KernelBackend {
     const trace = traceKernels[name];
     if (trace === undefined) {
       throw new CannotCompileError(
-        `The step uses the TensorFlow.js kernel '${name}', which can't be compiled; write it with ` +
-          "other operations, or choose the engine 'tfjs-wasm' or 'tfjs-cpu'.",
+        `The operation '${name}'${placeInUserCode()} can't be compiled; write it with others, or ` +
+          "hand in what it computes as an input. A step of compileStep can also run on 'tfjs-cpu'.",
       );
     }
-    this.kernelNames.add(name);
     const values: Record<string, Value> = {};
     for (const [key, tensor] of Object.entries(inputs)) {
       // Optional inputs, such as a fused product's bias, are there but empty.
       if (tensor) values[key] = this.valueFor(tensor);
     }
-    const result = trace(this.builder, values, attributes);
-    return isValue(result) ? this.#infoOf(result) : result.map((value) => this.#infoOf(value));
+    this.#record(name, values);
+    try {
+      const result = trace(this.builder, values, attributes);
+      return isValue(result) ? this.#infoOf(result) : result.map((value) => this.#infoOf(value));
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+      throw new CannotCompileError(`${error.message} It is called${placeInUserCode()}.`);
+    }
+  }
+
+  #record(name: string, values: Readonly<Record<string, Value>>): void {
+    const types = this.kernels.get(name) ?? new Set();
+    for (const { dtype } of Object.values(values)) types.add(dtype);
+    this.kernels.set(name, types);
   }
 
   override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {
@@ -97,15 +86,19 @@ export class TraceBackend extends tf.KernelBackend {
     return Promise.reject(unreadable(this.#values.get(dataId)));
   }
 
-  override disposeData(): boolean {
-    return true;
+  /** Tensors may share data; tfjs keeps count of them here. */
+  override disposeData(dataId: object, force = false): boolean {
+    this.#references.set(dataId, this.refCount(dataId) - 1);
+    return force || this.refCount(dataId) <= 0;
   }
 
-  override refCount(): number {
-    return 1;
+  override refCount(dataId: object): number {
+    return this.#references.get(dataId) ?? 1;
   }
 
-  override incRef(): void {}
+  override incRef(dataId: object): void {
+    this.#references.set(dataId, this.refCount(dataId) + 1);
+  }
 
   /** Constant, so that tfjs's leak check (in its test mode) has nothing to count. */
   override numDataIds(): number {
@@ -177,7 +170,7 @@ function toTypedArray(values: ArrayLike<number>, dtype: DType): TensorData {
 function unreadable(value: Value | undefined): CannotCompileError {
   const what = value === undefined ? 'A tensor' : `A tensor ${value.dtype}[${value.shape}]`;
   return new CannotCompileError(
-    `${what} was read while its step was traced, when it has no data yet. Compute with tensors ` +
-      '(tf.where instead of if), and return what is to be read as an output.',
+    `${what} was read${placeInUserCode()} while it was traced, when it has no data yet. Compute ` +
+      'with tensors (tf.where instead of if), and return what is to be read as an output.',
   );
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Graph, Value } from './graph.ts';
+import type { ElementType, Graph, Value } from './graph.ts';
 import { checkStepResult, type StepFunction } from './step-function.ts';
 import type { TensorSpec } from './tensor-spec.ts';
 import { withBackend } from './tfjs-backend.ts';
@@ -16,8 +16,8 @@ export interface StepTrace {
    * `output:<name>`.
    */
   readonly graph: Graph;
-  /** The tfjs kernels that the step calls. */
-  readonly kernelNames: ReadonlySet<string>;
+  /** The tfjs kernels that the step calls, with the types of what they are given. */
+  readonly kernels: ReadonlyMap<string, ReadonlySet<ElementType>>;
 }
 
 /**
@@ -30,11 +30,23 @@ export function traceStep(
   state: Readonly<Record<string, TensorSpec>>,
   inputs: Readonly<Record<string, TensorSpec>>,
 ): StepTrace {
+  return withTraceBackend((backend) => record(backend, step, state, inputs));
+}
+
+/** Runs `body` on a backend that records; none of its tensors is left when this returns. */
+export function withTraceBackend<Result>(body: (backend: TraceBackend) => Result): Result {
   registerTraceKernels();
   const backend = new TraceBackend();
   tf.registerBackend(traceBackendName, () => backend, 0);
   try {
-    return withBackend(traceBackendName, () => record(backend, step, state, inputs));
+    return withBackend(traceBackendName, () => {
+      tf.engine().startScope('trace');
+      try {
+        return body(backend);
+      } finally {
+        tf.engine().endScope();
+      }
+    });
   } finally {
     tf.removeBackend(traceBackendName);
   }
@@ -56,22 +68,17 @@ function record(
       }),
     );
   const outputs = new Map<string, Value>();
-  tf.engine().startScope('trace');
-  try {
-    const result = step(placeholders(statePrefix, state), placeholders(inputPrefix, inputs));
-    checkStepResult(result, state);
-    for (const [name, tensor] of Object.entries(result.state)) {
-      const key = statePrefix + name;
-      const value = backend.valueFor(tensor);
-      // An entry that is handed back as it came needs no update.
-      if (value !== graphInputs.get(key)) outputs.set(key, value);
-    }
-    for (const [name, tensor] of Object.entries(result.outputs)) {
-      outputs.set(outputPrefix + name, backend.valueFor(tensor));
-    }
-  } finally {
-    tf.engine().endScope();
+  const result = step(placeholders(statePrefix, state), placeholders(inputPrefix, inputs));
+  checkStepResult(result, state);
+  for (const [name, tensor] of Object.entries(result.state)) {
+    const key = statePrefix + name;
+    const value = backend.valueFor(tensor);
+    // An entry that is handed back as it came needs no update.
+    if (value !== graphInputs.get(key)) outputs.set(key, value);
+  }
+  for (const [name, tensor] of Object.entries(result.outputs)) {
+    outputs.set(outputPrefix + name, backend.valueFor(tensor));
   }
   const graph = { inputs: graphInputs, nodes: backend.builder.nodes, outputs };
-  return { graph, kernelNames: backend.kernelNames };
+  return { graph, kernels: backend.kernels };
 }

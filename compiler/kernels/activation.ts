@@ -1,5 +1,6 @@
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
+import { UnsupportedError } from './kernel.ts';
 
 /** What `tf.fused` operations do to their result. */
 export function activate(
@@ -28,7 +29,7 @@ export function activate(
     case 'prelu':
       return prelu(graph, x, preluWeights!);
     default:
-      throw new TypeError(
+      throw new UnsupportedError(
         `A fused operation with activation '${activation}' can't be compiled; ` +
           'call the activation as an operation of its own.',
       );

@@ -1,11 +1,11 @@
 import type { FillAttrs, LinSpaceAttrs, RangeAttrs } from '@tensorflow/tfjs-core';
-import { type KernelTable, kernel } from './kernel.ts';
+import { type KernelTable, kernel, UnsupportedError } from './kernel.ts';
 
 /** Kernels whose results are known while tracing. */
 export const creationKernels: KernelTable = {
   Fill: kernel<never, FillAttrs>((graph, _, { shape, value, dtype }) => {
     if (typeof value !== 'number')
-      throw new TypeError('Text can’t be compiled; fill with numbers.');
+      throw new UnsupportedError('Text can’t be compiled; fill with numbers.');
     const type = dtype === 'int32' || dtype === 'bool' ? dtype : 'float32';
     return graph.splat(type === 'float32' ? Math.fround(value) : value, type, shape);
   }),

@@ -2,7 +2,7 @@ import type { CastAttrs, ClipByValueAttrs, LeakyReluAttrs, StepAttrs } from '@te
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { prelu } from './activation.ts';
-import { type Kernel, type KernelTable, kernel, listKernel } from './kernel.ts';
+import { type Kernel, type KernelTable, kernel, listKernel, UnsupportedError } from './kernel.ts';
 
 /** Operators with one operand whose meaning is the same in tfjs and ONNX, for float32. */
 const FLOAT_OPERATORS = {
@@ -226,7 +226,9 @@ export const elementwiseKernels: KernelTable = {
 
   Cast: kernel<'x', CastAttrs>((graph, { x }, { dtype }) => {
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') {
-      throw new TypeError(`Casting to ${dtype} can't be compiled; use float32, int32 or bool.`);
+      throw new UnsupportedError(
+        `Casting to ${dtype} can't be compiled; use float32, int32 or bool.`,
+      );
     }
     return graph.cast(x, dtype);
   }),

@@ -1,7 +1,7 @@
 import type { ResizeBilinearAttrs, ResizeNearestNeighborAttrs } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
-import { type Kernel, type KernelTable, kernel } from './kernel.ts';
+import { type Kernel, type KernelTable, kernel, UnsupportedError } from './kernel.ts';
 
 type ResizeAttributes = ResizeBilinearAttrs | ResizeNearestNeighborAttrs;
 
@@ -87,7 +87,7 @@ const resize = (method: Method): Kernel =>
 const resizeGradient = (method: Method): Kernel =>
   kernel<'images' | 'dy', ResizeAttributes>((graph, { images, dy }, attributes) => {
     if (attributes.halfPixelCenters) {
-      throw new TypeError(
+      throw new UnsupportedError(
         'The gradient of a resize with halfPixelCenters can’t be compiled: TensorFlow.js itself ' +
           'leaves the setting out of it.',
       );

@@ -8,6 +8,9 @@ export type Kernel = (
   attributes: object,
 ) => Value | readonly Value[];
 
+/** A kernel can't be compiled with these attributes; the place in the user's code is added later. */
+export class UnsupportedError extends Error {}
+
 /** Kernels by tfjs kernel name. */
 export type KernelTable = Readonly<Record<string, Kernel>>;
 

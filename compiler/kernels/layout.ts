@@ -23,7 +23,7 @@ import {
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { sizeOf } from '../tensor-spec.ts';
-import { type KernelTable, kernel, listKernel, resolveAxes } from './kernel.ts';
+import { type KernelTable, kernel, listKernel, resolveAxes, UnsupportedError } from './kernel.ts';
 
 const firstAxis = (axis: number | readonly number[], rank: number) => resolveAxes(axis, rank)[0]!;
 
@@ -167,7 +167,8 @@ export const layoutKernels: KernelTable = {
   }),
 
   DepthToSpace: kernel<'x', DepthToSpaceAttrs>((graph, { x }, { blockSize, dataFormat }) => {
-    if (dataFormat !== 'NHWC') throw new TypeError('depthToSpace can be compiled for NHWC only.');
+    if (dataFormat !== 'NHWC')
+      throw new UnsupportedError('depthToSpace can be compiled for NHWC only.');
     const [batch, height, width, depth] = x.shape as [number, number, number, number];
     const channels = depth / blockSize ** 2;
     const blocks = graph.reshape(x, [batch, height, width, blockSize, blockSize, channels]);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { compileStep, createState, type TensorData } from '../../compiler/index.ts';
+import { traceKernels } from '../../compiler/kernels/registry.ts';
 import { sizeOf } from '../../compiler/tensor-spec.ts';
-import { traceKernels } from '../../compiler/trace-backend.ts';
 import { traceStep } from '../../compiler/trace-step.ts';
 import { largestDifference, someNumbers } from './graphs.ts';
 import { kernelCases as cases } from './kernel-cases/all.ts';
@@ -57,7 +57,7 @@ test('every kernel that can be compiled is called by one of these cases', (t) =>
     const specs = Object.fromEntries(
       shapes.map((shape, i) => [`x${i}`, { shape, dtype: 'float32' as const }]),
     );
-    const { kernelNames } = traceStep(
+    const { kernels } = traceStep(
       (_, tensors) => ({
         state: {},
         outputs: { y: [build(...Object.values(tensors))].flat()[0]! },
@@ -65,7 +65,7 @@ test('every kernel that can be compiled is called by one of these cases', (t) =>
       {},
       specs,
     );
-    for (const name of kernelNames) called.add(name);
+    for (const name of kernels.keys()) called.add(name);
   }
   t.deepEqual(
     Object.keys(traceKernels).filter((name) => !called.has(name)),

@@ -1,0 +1,173 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { CannotCompileError } from '../errors.ts';
+import { type CompiledStep, type CompileOptions, compileStep } from './compile-step.ts';
+import { callFunction, type Discovery, discover, type TensorFunction } from './discover.ts';
+import type { EngineName } from './engines.ts';
+import { readVariable, specOf, withVariableValues, writeVariable } from './function-variables.ts';
+import { type Draw, fillDraw, replaceDraws, sameDraw } from './random-draws.ts';
+import { createState, type StateStore } from './state-store.ts';
+import type { StepFunction } from './step-function.ts';
+import { sizeOf, type TensorData, type TensorSpec } from './tensor-spec.ts';
+
+export interface CompileFunctionOptions
+  extends Pick<CompileOptions, 'engine' | 'threads' | 'profilePrefix'> {
+  /** Decides all random numbers that the function draws, an integer in 0 … 2⁵³ − 1; default 0. */
+  readonly seed?: number;
+  /**
+   * Works on the variables of a function that was compiled before, in the same memory: what one
+   * updates the other reads. They must be all that this function reads or assigns.
+   */
+  readonly variablesOf?: CompiledFunction;
+}
+
+/** A function that runs as one native execution, over variables in native memory. */
+export interface CompiledFunction extends CompiledStep {
+  /** The values of the variables, by their names, and how often functions ran (`random:calls`). */
+  readonly state: StateStore;
+  /** Writes the present values into the `tf.Variable`s, where anything else can read them. */
+  sync(): void;
+  /** Takes over the values that the `tf.Variable`s have now. */
+  load(): void;
+  /** Frees the native session, and the state if it isn't another function's. */
+  dispose(): Promise<void>;
+}
+
+/** How often functions with random numbers ran over a state: where their next numbers begin. */
+const callsEntry = 'random:calls';
+const drawPrefix = 'random:';
+
+/**
+ * Compiles a function of tensors, written with TensorFlow.js: it is called twice, its operations are
+ * recorded, gradients included, optimised and run natively, one call for each run. Variables that
+ * it reads or assigns are found and kept in native memory, also those that an optimizer creates, so
+ * `optimizer.minimize` and tfjs layers work in it. `signature` fixes shape and type of each input.
+ *
+ * Tensors of the surrounding code are constants, as is everything that is no tensor: a learning
+ * rate, a branch taken. Random operations draw anew at each run, by `seed`; those that have a seed
+ * of their own give the same numbers at each run, as they do in TensorFlow.js.
+ *
+ * @throws CannotCompileError with the operation and the place in the code for what can't be
+ * compiled; EngineUnavailableError; TypeError or RangeError for wrong options.
+ */
+export async function compile(
+  fn: TensorFunction,
+  signature: Readonly<Record<string, TensorSpec>>,
+  options: CompileFunctionOptions = {},
+): Promise<CompiledFunction> {
+  const { seed = 0, variablesOf, ...stepOptions } = options;
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new RangeError(`seed is ${seed}; it must be a whole number from 0 to 2^53 - 1.`);
+  }
+  const found = discover(fn, signature);
+  const state = variablesOf === undefined ? stateOf(found) : sharedState(found, variablesOf);
+  const step = await compileStep(stepOver(fn, found), {
+    ...stepOptions,
+    state,
+    inputs: { ...signature, ...drawSpecs(found.draws) },
+  });
+  return new FunctionOverVariables(step, state, found, seed, variablesOf === undefined);
+}
+
+/** The function as a step: variables are state, what it draws are inputs. */
+function stepOver(fn: TensorFunction, { variables, draws }: Discovery): StepFunction {
+  return (state, inputs) => {
+    let drawn = 0;
+    const nextDraw = (draw: Draw): tf.Tensor => {
+      const index = drawn++;
+      if (sameDraw(draw, draws[index])) return inputs[drawPrefix + index]!;
+      throw new CannotCompileError(
+        'The function draws other random tensors from call to call; what it draws must depend on ' +
+          'its code alone.',
+      );
+    };
+    const given = Object.fromEntries(
+      Object.keys(inputs)
+        .filter((name) => !name.startsWith(drawPrefix))
+        .map((name) => [name, inputs[name]!]),
+    );
+    const { result, assigned } = withVariableValues(variables, state, () =>
+      replaceDraws(nextDraw, () => callFunction(fn, given)),
+    );
+    return { state: assigned, outputs: result };
+  };
+}
+
+function drawSpecs(draws: readonly Draw[]): Record<string, TensorSpec> {
+  return Object.fromEntries(
+    draws.map(({ shape }, index) => [drawPrefix + index, { shape, dtype: 'float32' as const }]),
+  );
+}
+
+function stateOf({ variables }: Discovery): StateStore {
+  const specs = [...variables].map(([name, variable]) => [name, specOf(variable)] as const);
+  const state = createState({
+    ...Object.fromEntries(specs),
+    [callsEntry]: { shape: [], dtype: 'int32' },
+  });
+  for (const [name, variable] of variables) state.read(name).set(readVariable(variable));
+  return state;
+}
+
+function sharedState({ variables }: Discovery, { state }: CompiledFunction): StateStore {
+  const missing = [...variables.keys()].filter((name) => !(name in state.specs));
+  if (missing.length === 0) return state;
+  throw new TypeError(
+    `The function uses the variables ${missing.join(', ')}, which the function given as ` +
+      'variablesOf doesn’t; compile the one with more variables first.',
+  );
+}
+
+class FunctionOverVariables implements CompiledFunction {
+  readonly engine: EngineName;
+  readonly state: StateStore;
+  readonly #step: CompiledStep;
+  readonly #found: Discovery;
+  readonly #seed: number;
+  readonly #ownsState: boolean;
+
+  constructor(
+    step: CompiledStep,
+    state: StateStore,
+    found: Discovery,
+    seed: number,
+    ownsState: boolean,
+  ) {
+    this.engine = step.engine;
+    this.state = state;
+    this.#step = step;
+    this.#found = found;
+    this.#seed = seed;
+    this.#ownsState = ownsState;
+  }
+
+  async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {
+    const { draws } = this.#found;
+    if (draws.length === 0) return this.#step.run(inputs);
+    const calls = this.state.read(callsEntry);
+    const drawn = draws.map((draw, index) => {
+      const values = new Float32Array(sizeOf(draw.shape));
+      fillDraw(values, draw, { seed: this.#seed, call: calls[0]!, index });
+      return [drawPrefix + index, values] as const;
+    });
+    const outputs = await this.#step.run({ ...inputs, ...Object.fromEntries(drawn) });
+    calls[0]!++;
+    return outputs;
+  }
+
+  sync(): void {
+    for (const [name, variable] of this.#found.variables) {
+      writeVariable(variable, this.state.read(name));
+    }
+  }
+
+  load(): void {
+    for (const [name, variable] of this.#found.variables) {
+      this.state.read(name).set(readVariable(variable));
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.#step.dispose();
+    if (this.#ownsState) this.state.dispose();
+  }
+}

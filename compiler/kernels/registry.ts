@@ -1,0 +1,46 @@
+import { convolutionKernels } from './convolution.ts';
+import { creationKernels } from './creation.ts';
+import { depthwiseKernels } from './depthwise.ts';
+import { elementwiseKernels } from './elementwise.ts';
+import { imageKernels } from './image.ts';
+import { indexingKernels } from './indexing.ts';
+import type { KernelTable } from './kernel.ts';
+import { layoutKernels } from './layout.ts';
+import { matrixKernels } from './matrix.ts';
+import { normalisationKernels } from './normalisation.ts';
+import { poolingKernels } from './pooling.ts';
+import { reductionKernels } from './reduction.ts';
+
+/** Every tfjs kernel that can be compiled. */
+export const traceKernels: KernelTable = {
+  ...convolutionKernels,
+  ...creationKernels,
+  ...depthwiseKernels,
+  ...elementwiseKernels,
+  ...imageKernels,
+  ...indexingKernels,
+  ...layoutKernels,
+  ...matrixKernels,
+  ...normalisationKernels,
+  ...poolingKernels,
+  ...reductionKernels,
+};
+
+/** What users should know of a kernel; the documentation's table has it. */
+export const kernelNotes: Readonly<Record<string, string>> = {
+  AvgPoolGrad: 'spreads over the whole window, padding included, as tfjs does',
+  AvgPool3DGrad: 'spreads over the whole window, padding included, as tfjs does',
+  Conv2DBackpropFilter: 'one product of all places of the window',
+  Conv2DBackpropInput: 'a convolution with the window turned around; transposed for larger strides',
+  Conv3D: 'channels last only',
+  DepthToSpace: 'channels last only',
+  DepthwiseConv2dNativeBackpropFilter: 'channels last only',
+  DepthwiseConv2dNativeBackpropInput: 'channels last only',
+  Einsum: 'without a gradient, as in tfjs',
+  Fill: 'numbers only',
+  MaxPoolGrad: 'goes to the first of equal elements',
+  MaxPool3DGrad: 'goes to the first of equal elements',
+  OneHot: 'an index out of range gives a row of off values',
+  ResizeBilinearGrad: 'without halfPixelCenters, which tfjs leaves out',
+  ResizeNearestNeighborGrad: 'without halfPixelCenters, which tfjs leaves out',
+};
