@@ -54,6 +54,7 @@ export class ActorHost {
   #calls: CallServer | undefined;
   #subscription: Subscription | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #checkpoints = 0;
   #draining: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -164,8 +165,9 @@ export class ActorHost {
   async #stop(): Promise<void> {
     this.#subscription?.unsubscribe();
     this.#mailboxes.clear();
-    this.#stopping.abort(new Error(`actor ${this.#options.start.name} was stopped`));
-    this.#calls?.close();
+    const reason = new Error(`actor ${this.#options.start.name} was stopped`);
+    this.#stopping.abort(reason);
+    this.#calls?.close(reason);
     const enough = new AbortController();
     const limit = delay(this.#options.endpoint.clock, DISPOSE_MS_MAX, enough.signal);
     try {
@@ -199,8 +201,10 @@ export class ActorHost {
     const timeoutMs = CHECKPOINT_TIMEOUT_MS;
     const { name, owner } = start;
     const { incarnation } = this;
+    this.#checkpoints += 1;
+    const number = this.#checkpoints;
     const parcel = encodeCarrying(endpoint.bus, state, timeoutMs, (carried) => {
-      return { kind: 'checkpoint', incarnation, name, ...carried };
+      return { kind: 'checkpoint', incarnation, name, number, ...carried };
     });
     const subject = subjects.node(endpoint.namespace, owner);
     await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });

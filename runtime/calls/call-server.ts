@@ -56,6 +56,8 @@ export class CallServer {
   readonly #sessions = new Map<string, Session>();
   /** By reader and number of the call: a stream outlives what its session remembers of the call. */
   readonly #streams = new Map<string, StreamProducer>();
+  /** Why nothing is served any more. */
+  #closed: Error | undefined;
 
   constructor(options: CallServerOptions) {
     this.#options = options;
@@ -85,8 +87,12 @@ export class CallServer {
     }
   }
 
-  /** Aborts what runs and ends every stream. */
-  close(): void {
+  /**
+   * Aborts what runs, for that reason, and ends every stream. What fails of it goes unanswered: its
+   * callers learn of the actor's end from the owner, and an idempotent call may yet be answered.
+   */
+  close(reason: Error): void {
+    this.#closed = reason;
     for (const session of this.#sessions.values()) session.cancelAll();
     for (const producer of [...this.#streams.values()]) producer.close();
   }
@@ -197,7 +203,9 @@ export class CallServer {
   #invoke(call: ReceivedCall, served: ServedMethod, args: Arguments): Promise<void> | void {
     const context = new ServedCall(this.#options.endpoint.clock, call.message.timeoutMs, true);
     call.context = context;
-    const abort = (): void => context.abort(new Error('the caller gave up'));
+    const abort = (): void => {
+      context.abort(this.#closed ?? new Error('the caller gave up'));
+    };
     if (call.keyed === undefined) call.onCancel = abort;
     else call.keyed.onUnwanted = abort;
     try {
@@ -241,7 +249,7 @@ export class CallServer {
     const context = new ServedCall(endpoint.clock, call.message.timeoutMs, false);
     call.context = context;
     call.state = 'running';
-    call.onCancel = () => context.abort(new Error('the reader gave up'));
+    call.onCancel = () => context.abort(this.#closed ?? new Error('the reader gave up'));
     try {
       if (this.#streams.size >= STREAMS_MAX) {
         throw new MailboxFullError(
@@ -310,6 +318,7 @@ export class CallServer {
     const { seq } = call.message;
     const { incarnation: of, counters } = this.#options;
     counters.failed += 1;
+    if (this.#closed !== undefined) return;
     this.#send(call, encodeMessage({ kind: 'reply', of, seq, error: toWireError(thrown) }));
   }
 

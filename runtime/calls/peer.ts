@@ -10,6 +10,8 @@ import { type OutgoingCall, PendingCall } from './pending-call.ts';
 const WAITING_CALLS_MAX = 1024;
 /** A silent owner is asked again when a call comes so long after it was given up. */
 const DOUBT_AFTER_MS = 5_000;
+/** Ticks of a second after which the owner is asked what the waiting calls wait for. */
+const ASK_TICKS = 2;
 
 export interface PeerOptions {
   readonly address: ActorAddress;
@@ -38,6 +40,8 @@ export class Peer {
   #version = 0;
   #cause: DeathCause | undefined;
   #presumedDeadAt: number | undefined;
+  /** Since calls began to wait, or since the owner was asked about it. */
+  #waitingTicks = 0;
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -111,7 +115,12 @@ export class Peer {
 
   /** Once a second while not quiet. */
   tick(): void {
-    if (this.#link?.tick()) this.#options.locate(this);
+    const silent = this.#link?.tick() === true;
+    // The announcement that ends the wait may have been lost.
+    this.#waitingTicks = this.#waiting.length === 0 ? 0 : this.#waitingTicks + 1;
+    if (!silent && this.#waitingTicks < ASK_TICKS) return;
+    this.#waitingTicks = 0;
+    this.#options.locate(this);
   }
 
   close(error: Error): void {

@@ -284,7 +284,7 @@ export class HostNode {
       case 'checkpoint': {
         const timeoutMs = CHECKPOINT_FETCH_MS;
         const state = await openCarried(this.endpoint.bus, message, { timeoutMs });
-        await this.supervisor.saveCheckpoint(message.name, message.incarnation, state);
+        await this.supervisor.saveCheckpoint(message, state);
         break;
       }
       default:

@@ -42,6 +42,8 @@ export class OwnedActor {
   /** Aborts when no further life is wanted. */
   readonly ending: AbortController = new AbortController();
   #version = 1;
+  /** The latest checkpoint of the present life. */
+  #checkpoint: { readonly number: number; readonly saved: Promise<void> } | undefined;
   #restarts: number[] = [];
   readonly #dead = Promise.withResolvers<void>();
 
@@ -73,7 +75,19 @@ export class OwnedActor {
   beginLife(nodeId: string): void {
     this.nodeId = nodeId;
     this.exitedEarly = undefined;
+    this.#checkpoint = undefined;
     this.life = new AbortController();
+  }
+
+  /**
+   * Saves the present life's checkpoint `number`. One that comes again, or after a later one, is not
+   * saved but answered as the later one is.
+   */
+  saveOnce(number: number, save: () => Promise<void>): Promise<void> {
+    if (this.#checkpoint === undefined || number > this.#checkpoint.number) {
+      this.#checkpoint = { number, saved: save() };
+    }
+    return this.#checkpoint.saved;
   }
 
   /** Resolves when the actor is dead for good. */

@@ -11,7 +11,7 @@ import { type ActorAddress, packHandles } from '../calls/handle.ts';
 import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
-import { encodeMessage, type StateMessage } from '../wire/wire.ts';
+import { type CheckpointMessage, encodeMessage, type StateMessage } from '../wire/wire.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
 import { type Names, nameTaken } from './names.ts';
 import { OwnedActor } from './owned-actor.ts';
@@ -160,7 +160,8 @@ export class Supervisor {
   }
 
   /** @throws DamagedDataError for an incarnation that is no longer the living one. */
-  async saveCheckpoint(name: string, incarnation: string, state: unknown): Promise<void> {
+  async saveCheckpoint(message: CheckpointMessage, state: unknown): Promise<void> {
+    const { name, incarnation, number } = message;
     const actor = this.#actors.get(name);
     if (actor === undefined || actor.incarnation !== incarnation || actor.status === 'dead') {
       throw new DamagedDataError(`${incarnation} was replaced; its checkpoint is not wanted`);
@@ -168,7 +169,7 @@ export class Supervisor {
     if (!(state instanceof Uint8Array)) {
       throw new DamagedDataError(`the checkpoint of ${incarnation} is no frame`);
     }
-    await this.#options.checkpoints.save(name, state);
+    await actor.saveOnce(number, () => this.#options.checkpoints.save(name, state));
     actor.hasCheckpoint = true;
   }
 

@@ -185,6 +185,8 @@ export interface CheckpointMessage extends Carried {
   readonly kind: 'checkpoint';
   readonly incarnation: string;
   readonly name: string;
+  /** Counts the checkpoints of this incarnation: an earlier one that comes late is not kept. */
+  readonly number: number;
 }
 /** Child process to its node: connected and waiting for an actor. */
 export interface ReadyMessage {
@@ -389,6 +391,7 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     kind: v.literal('checkpoint'),
     incarnation: v.string(),
     name: v.string(),
+    number: count,
     ...carried,
   }),
   v.object({ kind: v.literal('ready'), processId: v.string() }),

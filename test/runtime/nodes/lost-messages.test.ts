@@ -1,0 +1,48 @@
+import test from 'ava';
+import { ActorDiedError } from '../../../errors.ts';
+import { createSimulation } from '../../../runtime/index.ts';
+import { counter } from '../../support/test-actors.ts';
+
+const actors = [counter];
+
+// Seed 25 of the scenarios: the announcement was lost, and nobody asked again.
+test('a call that waits for a restart is answered though the announcement is lost', async (t) => {
+  const simulation = createSimulation({ seed: 1 });
+  const a = await simulation.startHost({ name: 'a', actors });
+  const b = await simulation.startHost({ name: 'b', actors });
+  const called = await simulation.run(a.system.spawn(counter, {}, { name: 'called' }));
+  const caller = await simulation.run(b.system.spawn(counter, {}));
+  await simulation.run(caller.callOther(called, 1));
+  a.crashActor('called');
+  // Long enough for b to hear of the death, too short for the next life.
+  await simulation.runFor(30);
+  simulation.partition([a], [b], { oneWay: true });
+  simulation.after(600, () => simulation.heal());
+  const answered = simulation.run(caller.callOther(called, 5), { withinMs: 10_000 });
+  t.is(await answered, 1005);
+});
+
+// Seed 2540 of the scenarios: the late copy overwrote the later checkpoint.
+test('a copy of a checkpoint that comes late does not replace a later one', async (t) => {
+  // With this seed a copy of the ninth comes after the tenth.
+  const simulation = createSimulation({ seed: 7 });
+  const a = await simulation.startHost({ name: 'a', actors });
+  const actor = await simulation.run(a.system.spawn(counter, {}, { name: 'saver' }));
+  simulation.setFaults({ duplication: 0.5, reordering: 0.5, delayMs: 5 });
+  for (let saved = 1; saved <= 10; saved += 1) await simulation.run(actor.addAndSave(1));
+  simulation.setFaults({});
+  await simulation.runFor(1_000);
+  a.crashActor('saver');
+  t.is(await simulation.run(actor.read()), 10);
+});
+
+// Seed 60 of the scenarios: the actor answered that "the caller gave up".
+test('a call that runs when its actor is stopped fails with that cause', async (t) => {
+  const simulation = createSimulation({ seed: 1 });
+  const a = await simulation.startHost({ name: 'a', actors });
+  const actor = await simulation.run(a.system.spawn(counter, {}));
+  const waiting = t.throwsAsync(actor.wait(), { instanceOf: ActorDiedError, message: /stopped/ });
+  await simulation.runFor(100);
+  await simulation.run(a.system.stop(actor));
+  await simulation.run(waiting);
+});
