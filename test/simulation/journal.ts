@@ -1,0 +1,123 @@
+/** One call as its caller numbers it: each caller counts its calls to one actor from 1. */
+export interface Entry {
+  readonly caller: string;
+  readonly number: number;
+}
+
+export type Method = 'add' | 'addAndSave' | 'put' | 'work' | 'carry' | 'relay' | 'read' | 'count';
+
+/** At most once, in all lives together. */
+const onceMethods: ReadonlySet<Method> = new Set(['add', 'addAndSave', 'work', 'carry', 'relay']);
+
+interface Life {
+  /** How often each call ran. */
+  readonly runs: Map<string, number>;
+  readonly lastNumbers: Map<string, number>;
+  /** Calls that its state has to hold from the beginning. */
+  readonly expected: readonly string[];
+}
+
+/**
+ * Sees everything that actors do and callers get, in all processes of a simulation at once, and
+ * notes what must not be.
+ */
+export class Journal {
+  readonly violations: string[] = [];
+  readonly #now: () => number;
+  readonly #lives = new Map<string, Life>();
+  readonly #runs = new Map<string, number>();
+  /** Calls acknowledged after their state was saved, by actor. */
+  readonly #saved = new Map<string, Set<string>>();
+  /** The latest epoch that a caller accepted an answer of, by caller and incarnation's owner. */
+  readonly #acceptedEpochs = new Map<string, number>();
+
+  /** What each stream brought, what was taken of it and how many items may be ahead. */
+  readonly #streams = new Map<string, { produced: number; taken: number; ahead: number }>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  violation(text: string): void {
+    this.violations.push(`at ${this.#now().toFixed(3)} ms: ${text}`);
+  }
+
+  /** An actor is created; its state may be restored before its first call. */
+  noteLife(actor: string, incarnation: string): void {
+    if (this.#lives.has(incarnation)) this.violation(`${incarnation} lives twice`);
+    const expected = [...(this.#saved.get(actor) ?? [])];
+    this.#lives.set(incarnation, { runs: new Map(), lastNumbers: new Map(), expected });
+  }
+
+  /** Its first call comes: what was saved before it was created must be in its state. */
+  noteFirstCall(incarnation: string, restored: ReadonlySet<string>): void {
+    for (const key of this.#lives.get(incarnation)!.expected) {
+      if (restored.has(key)) continue;
+      this.violation(`${incarnation} began without ${key}, which was saved and acknowledged`);
+    }
+  }
+
+  noteRun(incarnation: string, method: Method, entry: Entry): void {
+    const life = this.#lives.get(incarnation)!;
+    const key = keyOf(entry);
+    const inLife = (life.runs.get(key) ?? 0) + 1;
+    life.runs.set(key, inLife);
+    if (inLife > 1) this.violation(`${method} ${key} ran ${inLife} times in ${incarnation}`);
+    const overall = (this.#runs.get(key) ?? 0) + 1;
+    this.#runs.set(key, overall);
+    if (onceMethods.has(method) && overall > 1) {
+      this.violation(`${method} ${key}, which is no idempotent method, ran ${overall} times`);
+    }
+    // Streams begin beside the mailbox, so they keep no order with calls.
+    if (method === 'count') return;
+    const last = life.lastNumbers.get(entry.caller) ?? 0;
+    if (entry.number <= last) {
+      this.violation(`${incarnation} ran call ${entry.number} of ${entry.caller} after ${last}`);
+    }
+    life.lastNumbers.set(entry.caller, entry.number);
+  }
+
+  noteStream(entry: Entry, ahead: number): void {
+    this.#streams.set(keyOf(entry), { produced: 0, taken: 0, ahead });
+  }
+
+  noteProduced(entry: Entry): void {
+    const stream = this.#streams.get(keyOf(entry))!;
+    stream.produced += 1;
+    if (stream.produced <= stream.taken + stream.ahead) return;
+    const { produced, taken, ahead } = stream;
+    this.violation(`stream ${keyOf(entry)} produced ${produced} for ${taken} taken + ${ahead}`);
+  }
+
+  noteTaken(entry: Entry): void {
+    this.#streams.get(keyOf(entry))!.taken += 1;
+  }
+
+  /** A caller got an answer, which says which incarnation made it. */
+  noteAnswer(actor: string, incarnation: string, method: Method, entry: Entry): void {
+    const key = keyOf(entry);
+    if (!this.#lives.get(incarnation)?.runs.has(key)) {
+      this.violation(`${method} ${key} was answered by ${incarnation}, which never ran it`);
+    }
+    if (method === 'addAndSave') {
+      const saved = this.#saved.get(actor) ?? new Set();
+      saved.add(key);
+      this.#saved.set(actor, saved);
+    }
+    // Items of a stream may have come long before they are taken.
+    if (method === 'count') return;
+    const [owned = '', epoch] = incarnation.split('#');
+    const accepted = `${entry.caller} ${owned}`;
+    const before = this.#acceptedEpochs.get(accepted) ?? 0;
+    if (Number(epoch) < before) {
+      this.violation(
+        `${entry.caller} took an answer of ${incarnation} after one of epoch ${before}`,
+      );
+    }
+    this.#acceptedEpochs.set(accepted, Number(epoch));
+  }
+}
+
+export function keyOf({ caller, number }: Entry): string {
+  return `${caller}:${number}`;
+}
