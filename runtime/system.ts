@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
+import { NoResponderError } from '../errors.ts';
 import type { ActorDefinition, AnyActorDefinition } from './actor.ts';
 import type { Bus, BusKind, BusStatus, Subscription } from './bus/bus.ts';
 import { startLocalHub } from './bus/local-hub.ts';
 import { createMemoryBus } from './bus/memory-bus.ts';
 import type { NatsOptions } from './bus/nats-options.ts';
+import { requestControl } from './calls/control.ts';
 import { addressOf, createHandle, type Handle } from './calls/handle.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ActorChild, type StartProcess } from './nodes/actor-child.ts';
@@ -20,13 +22,18 @@ import { createObserver, type Inspection, type InspectOptions } from './observe/
 import { loadTracing } from './observe/tracing.ts';
 import { serveRegister } from './registry/bus-register.ts';
 import { createMemoryRegister } from './registry/memory-register.ts';
-import { openNatsRegister } from './registry/open-register.ts';
+import { openNatsCheckpoints, openNatsRegister } from './registry/open-register.ts';
 import type { Register } from './registry/register.ts';
+import type { ReplicatedCheckpoints } from './registry/replicated-checkpoints.ts';
+import { isDetachedOwner, subjects } from './wire/address.ts';
 import { checkResources, type Resources } from './wire/resources.ts';
+import { encodeMessage } from './wire/wire.ts';
 
 /** An actor that is asked to stop may take so long to dispose of what it holds. */
 const CLOSE_GRACE_MS = 3_000;
 const STOP_TIMEOUT_MS = 5_000;
+/** Until another node has taken over from one that died. */
+const ADOPTION_MS = 20_000;
 /** A cluster that has just started or lost a server elects a leader within that. */
 const REGISTER_WAIT = { timeoutMs: 15_000 };
 
@@ -66,6 +73,8 @@ export interface ConnectedBus {
    * bus one of this system alone.
    */
   readonly register?: Register;
+  /** Where detached actors' states outlive this process; default in the servers of a NATS bus. */
+  readonly replicated?: ReplicatedCheckpoints;
 }
 
 /** A host process's part of an actor system: it owns the actors that it spawns. */
@@ -107,7 +116,10 @@ export interface System {
   inspectNode(): Promise<NodeInspection>;
   /** Of the bus: connected, disconnected, closed. */
   onStatus(listener: (status: BusStatus) => void): Subscription;
-  /** Ends an actor of this system; it is killed if it doesn't end in time. */
+  /**
+   * Ends an actor of this system, or a detached one from anywhere; it is killed if it doesn't end in
+   * time.
+   */
   stop(handle: object, options?: { readonly timeoutMs?: number }): Promise<void>;
   /** Lets all actors finish and save their state within `timeoutMs`, then stops them. */
   drain(options: { readonly timeoutMs: number }): Promise<void>;
@@ -119,6 +131,7 @@ export interface System {
 interface Connection {
   readonly bus: Bus;
   readonly register: Register;
+  readonly replicated?: ReplicatedCheckpoints | undefined;
   readonly startProcess: StartProcess | undefined;
   readonly shared: boolean;
   /** Of a local bus. */
@@ -140,6 +153,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
     const host = new HostNode({
       bus: connection.bus,
       register: connection.register,
+      replicated: connection.replicated,
       startProcess: connection.startProcess,
       shared: connection.shared,
       namespace,
@@ -227,6 +241,10 @@ function createFacade(
     onStatus: (listener) => connection.bus.onStatus(listener),
     async stop(handle, { timeoutMs = STOP_TIMEOUT_MS } = {}) {
       const { name, owner } = addressOf(handle);
+      if (isDetachedOwner(owner)) {
+        await endDetached(host, name, owner, timeoutMs);
+        return;
+      }
       if (owner !== endpoint.nodeId) {
         throw new TypeError(`actor ${name} belongs to node ${owner}; only its owner can stop it`);
       }
@@ -240,6 +258,29 @@ function createFacade(
     [Symbol.asyncDispose]: () => system.close(),
   };
   return system;
+}
+
+/** Asks whichever node supervises the actor now; between two of them there may be none for a while. */
+async function endDetached(
+  { endpoint, names }: HostNode,
+  name: string,
+  owner: string,
+  timeoutMs: number,
+): Promise<void> {
+  const { clock, namespace } = endpoint;
+  const parcel = { bytes: encodeMessage({ kind: 'end-actor', name, timeoutMs }) };
+  const giveUpAt = clock.now() + timeoutMs + ADOPTION_MS;
+  for (;;) {
+    const leftMs = Math.max(1, giveUpAt - clock.now());
+    try {
+      const subject = subjects.node(namespace, owner);
+      await requestControl(endpoint, subject, 'done', parcel, { timeoutMs: leftMs });
+      return;
+    } catch (error) {
+      if (!(error instanceof NoResponderError) || clock.now() >= giveUpAt) throw error;
+    }
+    if ((await names.find(name)) === undefined) return;
+  }
 }
 
 async function connect(
@@ -264,6 +305,7 @@ async function connect(
       return {
         bus: connected,
         register: register ?? createMemoryRegister(),
+        replicated: bus.replicated,
         startProcess,
         shared: true,
         close: () => connected.close(),
@@ -283,11 +325,12 @@ async function connectRegistered(
 ): Promise<Connection> {
   try {
     const register = await openNatsRegister(bus, namespace, REGISTER_WAIT);
+    const replicated = await openNatsCheckpoints(bus, namespace, register, REGISTER_WAIT);
     const close = async (): Promise<void> => {
       await register.close();
       await bus.close();
     };
-    return { bus, register, startProcess, shared: true, close };
+    return { bus, register, replicated, startProcess, shared: true, close };
   } catch (error) {
     await bus.close();
     throw error;

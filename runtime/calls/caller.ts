@@ -1,7 +1,7 @@
 import { BusClosedError, DeadlineError, type DeathCause, NoResponderError } from '../../errors.ts';
 import type { Subscription } from '../bus/bus.ts';
 import { type ClockTimer, repeat } from '../clock.ts';
-import { subjects } from '../wire/address.ts';
+import { isDetachedOwner, subjects } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import { decodeMessage, encodeMessage, type StateMessage, type WireMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
@@ -21,6 +21,8 @@ const OWNER_SILENT_MS = 15_000;
 /** A deadline that is met later than this was met by a process that was not running. */
 const STALL_MS = 1_000;
 const PEERS_MAX = 16_384;
+/** The register may have to elect a leader. */
+const LOOKUP_MS = 20_000;
 
 interface KnownPeer {
   readonly peer: Peer;
@@ -251,6 +253,10 @@ export class Caller implements CallPath {
           const stalled = now - askedAt > OWNER_SILENT_MS + STALL_MS;
           const fair = heardFor >= OWNER_SILENT_MS && !stalled;
           if (link.connected && (error instanceof NoResponderError || fair)) {
+            if (await this.#mayReturn(address)) {
+              if (peer.quiet) return;
+              continue;
+            }
             peer.presumeDead(ownerLost(address));
             return;
           }
@@ -263,6 +269,16 @@ export class Caller implements CallPath {
     } finally {
       this.#locating.delete(peer);
     }
+  }
+
+  /** A detached actor without a supervisor gets another one, as long as it is in the register. */
+  async #mayReturn({ name, owner }: ActorAddress): Promise<boolean> {
+    if (!isDetachedOwner(owner)) return false;
+    const { namespace, nodeId } = this.#endpoint;
+    const parcel = { bytes: encodeMessage({ kind: 'lookup', name }) };
+    const options = { timeoutMs: LOOKUP_MS, signal: this.#closing.signal };
+    const here = subjects.node(namespace, nodeId);
+    return (await requestControl(this.#endpoint, here, 'found', parcel, options)).found;
   }
 
   #receive(data: Uint8Array): void {

@@ -10,6 +10,7 @@ import { MicroService } from '../observe/micro-service.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import type { Register } from '../registry/register.ts';
+import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import type { Resources } from '../wire/resources.ts';
 import {
@@ -19,6 +20,7 @@ import {
   type WireMessage,
 } from '../wire/wire.ts';
 import type { StartProcess } from './actor-child.ts';
+import { Adoption } from './adoption.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { Leases } from './leases.ts';
 import { Membership } from './membership.ts';
@@ -59,6 +61,8 @@ export interface HostNodeOptions {
   /** What may be instantiated for other owners, by type. */
   readonly definitions: ReadonlyMap<string, AnyActorDefinition>;
   readonly checkpoints: CheckpointStore;
+  /** States of detached actors; absent where nothing outlives this process. */
+  readonly replicated: ReplicatedCheckpoints | undefined;
   readonly clock: Clock;
   readonly warmProcesses: number;
   readonly tracing: Tracing | undefined;
@@ -78,6 +82,7 @@ export class HostNode {
   readonly #microService: MicroService | undefined;
   readonly #registration: Registration;
   readonly #leases: Leases;
+  readonly #adoption: Adoption | undefined;
   readonly #events: RuntimeEvents;
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
@@ -121,6 +126,9 @@ export class HostNode {
       caller: this.caller,
       node: this.node,
       checkpoints: options.checkpoints,
+      replicated: options.replicated,
+      serve: (owner) =>
+        serveControl(bus, subjects.node(namespace, owner), (message) => this.#answer(message)),
       isolation: this.#pool ? 'process' : 'inline',
       shared,
       names: this.names,
@@ -148,6 +156,7 @@ export class HostNode {
         const message = `node ${info.nodeName} ${why}`;
         this.#events.add({ event: `node-${how}`, message, node: info.nodeId });
         this.supervisor.noteNodeLost(info, why);
+        this.#adoption?.look();
         // An owner that was only busy for some seconds should find its actors again.
         clock.setTimeout(() => {
           if (!this.membership.isAlive(info.nodeId)) this.node.killAllOf(info.nodeId);
@@ -159,7 +168,11 @@ export class HostNode {
       },
       onReturned: (id) => this.supervisor.noteNodeReturned(id),
     });
-    const { node, supervisor, membership } = this;
+    const { node, supervisor, membership, names } = this;
+    const { definitions } = options;
+    this.#adoption =
+      options.replicated &&
+      new Adoption({ clock, names, supervisor, membership, definitions, log: warn });
     this.inspector = new Inspector({
       endpoint,
       node,
@@ -187,6 +200,7 @@ export class HostNode {
 
   /** Ends own actors, then those of other owners, then the processes; bounded by `graceMs` each. */
   async close(graceMs: number): Promise<void> {
+    this.#adoption?.close();
     await this.supervisor.close(graceMs);
     this.#leases.close();
     await this.names.close();
@@ -272,6 +286,11 @@ export class HostNode {
         return this.#startForeign(message);
       case 'ready':
         this.#pool?.noteReady(message.processId);
+        break;
+      case 'lookup':
+        return { kind: 'found', found: (await this.names.find(message.name)) !== undefined };
+      case 'end-actor':
+        await this.supervisor.stop(message.name, message.timeoutMs);
         break;
       case 'lease':
         return { kind: 'leased', remainingMs: this.#leases.grant(message.nodeId) };

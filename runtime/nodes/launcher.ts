@@ -10,7 +10,6 @@ import type { ActorAddress } from '../calls/handle.ts';
 import { delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
-import type { CheckpointStore } from './checkpoint-store.ts';
 import { type Node, START_TIMEOUT_MS } from './node.ts';
 import type { OwnedActor } from './owned-actor.ts';
 import { type NodeInfo, type PlacementRequest, rankNodes } from './placement.ts';
@@ -23,7 +22,6 @@ export interface LauncherOptions {
   readonly endpoint: Endpoint;
   /** This process's own node. */
   readonly node: Node;
-  readonly checkpoints: CheckpointStore;
   nodes(): readonly NodeInfo[];
   /** Why some nodes don't count. */
   refusals(): readonly string[];
@@ -31,6 +29,10 @@ export interface LauncherOptions {
   actorsOn(nodeId: string): number;
   /** Others may be on the bus: only who is granted a lease there may act. */
   readonly shared: boolean;
+  /** A life is about to begin; what it throws prevents that. */
+  beforeLife(actor: OwnedActor): Promise<void>;
+  /** The state that the actor's next life goes on from. */
+  loadCheckpoint(actor: OwnedActor): Promise<Uint8Array | undefined>;
   /** How long a node that isn't reached may still let our actors act. */
   outstandingMs(nodeId: string): number;
   /** The node on which an actor of any owner lives. @throws PlacementError when it is dead. */
@@ -53,7 +55,7 @@ export class Launcher {
    */
   async launch(actor: OwnedActor): Promise<void> {
     const { name, type } = actor.address;
-    const state = actor.hasCheckpoint ? await this.#options.checkpoints.load(name) : undefined;
+    const state = await this.#options.loadCheckpoint(actor);
     const value: StartValue = {
       ...(actor.options !== undefined && { options: actor.options }),
       ...(state && { state }),
@@ -65,6 +67,7 @@ export class Launcher {
     const reasons = [...ranked.reasons, ...this.#options.refusals()];
     for (const node of ranked.nodes) {
       actor.beginLife(node.nodeId);
+      await this.#options.beforeLife(actor);
       try {
         actor.pid = await this.#startOn(node, actor, value);
         if (actor.exitedEarly) throw new Error(`it died at once: ${actor.exitedEarly.message}`);

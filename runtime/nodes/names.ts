@@ -8,10 +8,13 @@ import { type Register, type RegisterEntry, registerKey } from '../registry/regi
 import { subjects } from '../wire/address.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import { awaitGone, type Registration } from './registration.ts';
+import type { SpawnPlan } from './spawn-options.ts';
 
 const WAIT = { timeoutMs: 8_000 };
 /** A node that doesn't say in that time whether it has an actor is looked up in the register. */
 const ASK_MS = 3_000;
+/** A life waits that long for a register that has lost its leader. */
+const AMEND_WAIT = { timeoutMs: 30_000 };
 const CLOSE_MS = 1_000;
 
 /** A name in the register: which actor has it and which incarnation of which node keeps it. */
@@ -20,6 +23,24 @@ export interface NameRecord {
   /** The node that supervises the actor, and its epoch: an older one is fenced off. */
   readonly node: string;
   readonly nodeEpoch: number;
+  /** What another node needs to go on with it; only of a detached actor. */
+  readonly detached?: DetachedRecord;
+}
+
+/** A detached actor's plan and where its present life is. */
+export interface DetachedRecord {
+  readonly plan: SpawnPlan;
+  /** For `create`, as a frame's value; handles inside are plain data. */
+  readonly options?: unknown;
+  readonly epoch: number;
+  readonly nodeId: string;
+  readonly restarts: number;
+}
+
+/** A detached actor whose supervisor is not to be seen. */
+export interface Orphan {
+  readonly record: NameRecord & { readonly detached: DetachedRecord };
+  readonly revision: number;
 }
 
 const addressSchema = v.object({
@@ -28,10 +49,19 @@ const addressSchema = v.object({
   owner: v.string(),
   methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
 });
-const recordSchema = v.object({
+const detachedSchema = v.object({
+  // Written by a node of the same protocol version, which had checked it.
+  plan: v.custom<SpawnPlan>((value) => typeof value === 'object' && value !== null),
+  options: v.exactOptional(v.unknown()),
+  epoch: v.number(),
+  nodeId: v.string(),
+  restarts: v.number(),
+});
+const recordSchema: v.GenericSchema<unknown, NameRecord> = v.object({
   address: addressSchema,
   node: v.string(),
   nodeEpoch: v.number(),
+  detached: v.exactOptional(detachedSchema),
 });
 
 export interface NamesOptions {
@@ -64,14 +94,19 @@ export class Names {
    * one whose node is gone is taken from it, which may have to wait until that can't act any more.
    * @throws DeadlineError when the register is away.
    */
-  async claim(address: ActorAddress): Promise<ActorAddress | undefined> {
+  async claim(address: ActorAddress, detached?: DetachedRecord): Promise<ActorAddress | undefined> {
     const { register, registration, endpoint } = this.#options;
     await registration.hold();
     const { name } = address;
     const key = nameKey(name);
     let entry: RegisterEntry | undefined;
     for (;;) {
-      const record = { address, node: endpoint.nodeId, nodeEpoch: registration.epoch };
+      const record: NameRecord = {
+        address,
+        node: endpoint.nodeId,
+        nodeEpoch: registration.epoch,
+        ...(detached && { detached }),
+      };
       const revision =
         entry === undefined
           ? await register.create(key, record, WAIT)
@@ -84,6 +119,53 @@ export class Names {
       const before = entry && parseRecord(entry);
       if (before !== undefined && (await this.#isKept(before))) return before.address;
     }
+  }
+
+  /** The revision that proves this node's right to a name. */
+  revisionOf(name: string): number {
+    return this.#revisions.get(name) ?? 0;
+  }
+
+  /**
+   * Writes where the next life of a detached actor will be, before it begins.
+   * @throws NameTakenError when the actor is another node's now.
+   */
+  async amend(address: ActorAddress, detached: DetachedRecord): Promise<void> {
+    const { register, registration, endpoint } = this.#options;
+    const { name } = address;
+    const revision = this.#revisions.get(name);
+    const record = { address, node: endpoint.nodeId, nodeEpoch: registration.epoch, detached };
+    const written =
+      revision && (await register.update(nameKey(name), record, revision, AMEND_WAIT));
+    if (written) this.#revisions.set(name, written);
+    else throw new NameTakenError(`actor ${name} is supervised by another node now`);
+  }
+
+  /** Leaves a detached actor to whoever adopts it. */
+  release(name: string): void {
+    this.#revisions.delete(name);
+  }
+
+  /** Detached actors whose supervisor `isAlive` doesn't know. */
+  async orphans(isAlive: (nodeId: string) => boolean): Promise<readonly Orphan[]> {
+    const entries = await this.#options.register.list('names', WAIT);
+    return entries.flatMap((entry) => {
+      const record = parseRecord(entry);
+      if (record?.detached === undefined || isAlive(record.node)) return [];
+      return [{ record: { ...record, detached: record.detached }, revision: entry.revision }];
+    });
+  }
+
+  /** Makes this node the supervisor of an orphan; false when it is not one, or another's. */
+  async adopt({ record, revision }: Orphan): Promise<boolean> {
+    const { register, registration, endpoint } = this.#options;
+    const { node, nodeEpoch, address } = record;
+    if (!(await awaitGone({ register, clock: endpoint.clock }, node, nodeEpoch))) return false;
+    await registration.hold();
+    const mine = { ...record, node: endpoint.nodeId, nodeEpoch: registration.epoch };
+    const written = await register.update(nameKey(address.name), mine, revision, WAIT);
+    if (written !== undefined) this.#revisions.set(address.name, written);
+    return written !== undefined;
   }
 
   /** The actor is dead for good. What can't be freed now counts as free, since nobody has it. */
@@ -128,8 +210,10 @@ export class Names {
   }
 
   /** Whether the one in the register has the name rightly. */
-  async #isKept({ address, node, nodeEpoch }: NameRecord): Promise<boolean> {
+  async #isKept({ address, node, nodeEpoch, detached }: NameRecord): Promise<boolean> {
     const { endpoint, register } = this.#options;
+    // It outlives its node: some other one takes it up.
+    if (detached !== undefined && node !== endpoint.nodeId) return true;
     // Our own: left by a write that nobody heard the answer of, or by an earlier incarnation.
     if (node === endpoint.nodeId) return this.#revisions.has(address.name);
     const status = await this.#ask(address);

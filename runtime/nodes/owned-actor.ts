@@ -1,13 +1,15 @@
 import { ActorDiedError, type DeathCause } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
 import type { ActorAddress } from '../calls/handle.ts';
-import { incarnationOf } from '../wire/address.ts';
+import { incarnationOf, isDetachedOwner } from '../wire/address.ts';
 import type { ActorStatus, StateMessage } from '../wire/wire.ts';
 import type { SpawnPlan } from './spawn-options.ts';
 
 /** Restarts are counted within this window: an actor that lived longer starts with a clean slate. */
 const RESTART_WINDOW_MS = 60_000;
 const RESTART_BACKOFF_MS_MAX = 10_000;
+/** A supervisor tells fewer news of a detached actor between two of its writes to the register. */
+const NEWS_PER_REVISION = 1_000;
 
 /** What an owner knows of one actor: its plan, its present life and its past restarts. */
 export class OwnedActor {
@@ -20,6 +22,8 @@ export class OwnedActor {
   nodeId = '';
   pid = 0;
   status: ActorStatus = 'restarting';
+  /** Another node goes on with it: its end here is none. */
+  released = false;
   /** Its end was asked for: no restart follows. */
   stopping = false;
   /** The store holds a state that a next life goes on from. */
@@ -60,6 +64,15 @@ export class OwnedActor {
     this.options = options;
     this.named = named;
     this.hasCheckpoint = plan.resume === true;
+  }
+
+  get detached(): boolean {
+    return isDetachedOwner(this.address.owner);
+  }
+
+  /** Goes on with an actor of another supervisor, or under a later proof: later news have greater numbers. */
+  countFrom(revision: number): void {
+    this.#version = Math.max(this.#version, revision * NEWS_PER_REVISION);
   }
 
   get incarnation(): string {

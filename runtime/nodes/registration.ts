@@ -196,7 +196,9 @@ export async function awaitGone(
     else if (now - seen.at >= LEASE_MS + MARGIN_MS) {
       const fence = { ...record, fenced: true };
       const fenced = await register.update(key, fence, entry.revision, WAIT);
-      return fenced !== undefined;
+      if (fenced !== undefined) return true;
+      // It beat at the last moment, or somebody else fenced it: the next look tells.
+      continue;
     }
     await delay(clock, LOOK_MS);
   }

@@ -10,6 +10,12 @@ export interface SpawnOptions {
   readonly name?: string;
   /** If an actor of this name and type lives already, its handle is what spawning gives. */
   readonly getIfExists?: boolean;
+  /**
+   * `owned` (default): ends with this system. `detached`: outlives it; needs a name. When the node that
+   * supervises it dies, another one that has its module starts it again from its last checkpoint. On
+   * the memory bus and the local one it lives until the system is closed.
+   */
+  readonly lifetime?: 'owned' | 'detached';
   /** Default `process`; on the memory bus `inline`, which is all it can. */
   readonly isolation?: 'process' | 'inline';
   /** Which node takes the actor. Default `pack`; a word is short for `{ strategy: word }`. */
@@ -38,6 +44,7 @@ export interface SpawnOptions {
 /** With defaults filled in. */
 export interface SpawnPlan extends SpawnOptions {
   readonly name: string;
+  readonly lifetime: 'owned' | 'detached';
   readonly isolation: 'process' | 'inline';
   readonly placement: PlacementPlan;
   readonly resources: Resources;
@@ -53,6 +60,7 @@ export interface PlacementPlan extends Omit<PlacementRules, 'beside'> {
 }
 
 const defaults = {
+  lifetime: 'owned',
   resources: {},
   maxRestarts: 3,
   restartBackoffMs: 100,
@@ -63,6 +71,7 @@ const defaults = {
 const optionNames: readonly (keyof SpawnOptions)[] = [
   'name',
   'getIfExists',
+  'lifetime',
   'isolation',
   'placement',
   'resources',
@@ -98,6 +107,12 @@ export function planSpawn(
   }
   if (name.length === 0 || name.length > 128) {
     throw new RangeError(`an actor's name must have 1 to 128 characters, got ${name.length}`);
+  }
+  if (plan.lifetime !== 'owned' && plan.lifetime !== 'detached') {
+    throw new TypeError(`lifetime must be owned or detached, got ${String(plan.lifetime)}`);
+  }
+  if (plan.lifetime === 'detached' && options.name === undefined) {
+    throw new TypeError('a detached actor needs a name: nothing else finds it again');
   }
   if (options.getIfExists && options.name === undefined) {
     throw new TypeError('getIfExists needs a name: nothing else says which actor is meant');

@@ -5,15 +5,18 @@ import {
   PlacementError,
 } from '../../errors.ts';
 import type { ActorDefinition, AnyActorDefinition } from '../actor.ts';
+import type { Subscription } from '../bus/bus.ts';
 import type { Caller } from '../calls/caller.ts';
 import { requestControl } from '../calls/control.ts';
 import { type ActorAddress, packHandles } from '../calls/handle.ts';
 import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
-import { subjects } from '../wire/address.ts';
+import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
+import { detachedOwner, subjects } from '../wire/address.ts';
 import { type CheckpointMessage, encodeMessage, type StateMessage } from '../wire/wire.ts';
+import type { CheckpointStore } from './checkpoint-store.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
-import { type Names, nameTaken } from './names.ts';
+import { type DetachedRecord, type Names, nameTaken, type Orphan } from './names.ts';
 import { OwnedActor } from './owned-actor.ts';
 import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
@@ -30,7 +33,13 @@ export interface ActorEvent {
   readonly cause?: DeathCause;
 }
 
-export interface SupervisorOptions extends Omit<LauncherOptions, 'actorsOn' | 'whereIs'> {
+export interface SupervisorOptions
+  extends Omit<LauncherOptions, 'actorsOn' | 'whereIs' | 'beforeLife' | 'loadCheckpoint'> {
+  readonly checkpoints: CheckpointStore;
+  /** For detached actors; absent where nothing outlives this process. */
+  readonly replicated: ReplicatedCheckpoints | undefined;
+  /** Answers requests to this owner, until it is told to stop. */
+  serve(owner: string): Subscription;
   readonly caller: Caller;
   readonly isolation: 'process' | 'inline';
   readonly names: Names;
@@ -45,6 +54,8 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #actors = new Map<string, OwnedActor>();
   readonly #launcher: Launcher;
+  /** Of each detached actor that is supervised here. */
+  readonly #serving = new Map<string, Subscription>();
   #lastNumber = 0;
   #closing = false;
 
@@ -54,6 +65,8 @@ export class Supervisor {
       ...options,
       actorsOn: (nodeId) => this.actorsOn(nodeId),
       whereIs: (address) => this.#whereIs(address),
+      beforeLife: (actor) => this.#recordLife(actor),
+      loadCheckpoint: (actor) => this.#loadCheckpoint(actor),
     });
   }
 
@@ -74,7 +87,9 @@ export class Supervisor {
     const named = spawnOptions.name !== undefined;
     const plan = planSpawn(spawnOptions, name, isolation);
     const methods = definition.methods as ActorAddress['methods'];
-    const address = { name, type: definition.type, owner: endpoint.nodeId, methods };
+    const detached = plan.lifetime === 'detached' && this.#options.replicated !== undefined;
+    const owner = detached ? detachedOwner(name) : endpoint.nodeId;
+    const address = { name, type: definition.type, owner, methods };
     const known = this.#actors.get(name);
     if (known !== undefined && known.status !== 'dead') {
       return this.#share((await known.holder) ?? known.address, plan, definition.type);
@@ -84,13 +99,15 @@ export class Supervisor {
     if (known !== undefined) actor.follow(known);
     this.#actors.set(name, actor);
     try {
-      if (named) actor.holder = this.#options.names.claim(address);
+      const record = detached ? toDetachedRecord(actor) : undefined;
+      if (named) actor.holder = this.#options.names.claim(address, record);
       const holder = await actor.holder;
       if (holder !== undefined) {
         if (known === undefined) this.#actors.delete(name);
         else this.#actors.set(name, known);
         return this.#share(holder, plan, definition.type);
       }
+      if (detached) this.#takeOver(actor);
       await this.#launcher.launch(actor);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -132,7 +149,9 @@ export class Supervisor {
 
   /** The state for callers in this process; undefined for actors of other owners. */
   locateHere(address: ActorAddress): StateMessage | undefined {
-    return address.owner === this.#options.endpoint.nodeId ? this.locate(address.name) : undefined;
+    const { name, owner } = address;
+    const own = owner === this.#options.endpoint.nodeId || this.#serving.has(name);
+    return own ? this.locate(name) : undefined;
   }
 
   get owned(): readonly OwnedActor[] {
@@ -151,7 +170,7 @@ export class Supervisor {
   /** An incarnation is gone. */
   noteExit(incarnation: string, cause: DeathCause): void {
     for (const actor of this.#actors.values()) {
-      if (actor.incarnation !== incarnation) continue;
+      if (actor.incarnation !== incarnation || actor.released) continue;
       // During a start the start itself fails, or looks at this when it is done.
       if (actor.status === 'running') this.#noteDeath(actor, cause);
       else actor.exitedEarly = cause;
@@ -169,7 +188,10 @@ export class Supervisor {
     if (!(state instanceof Uint8Array)) {
       throw new DamagedDataError(`the checkpoint of ${incarnation} is no frame`);
     }
-    await actor.saveOnce(number, () => this.#options.checkpoints.save(name, state));
+    await actor.saveOnce(number, async () => {
+      await this.#options.checkpoints.save(name, state);
+      if (actor.detached) await this.#options.replicated?.save(name, actor.epoch, state);
+    });
     actor.hasCheckpoint = true;
   }
 
@@ -196,7 +218,16 @@ export class Supervisor {
     if (actor === undefined || actor.status === 'dead') return;
     actor.stopping = true;
     void this.#launcher.kill(actor.nodeId, actor.incarnation);
-    this.#announce(actor, 'dead', { kind: 'fenced', message: why, lastOutput: [] });
+    const cause: DeathCause = { kind: 'fenced', message: why, lastOutput: [] };
+    if (actor.detached) {
+      // It lives on elsewhere; only this life of it is over.
+      actor.released = true;
+      this.#leave(name);
+      this.#actors.delete(name);
+      actor.enter('restarting', cause);
+      return;
+    }
+    this.#announce(actor, 'dead', cause);
     this.#emit(actor, 'died');
   }
 
@@ -219,9 +250,74 @@ export class Supervisor {
     });
   }
 
+  /** Ends its own actors; detached ones save their state and are left to another node. */
   async close(timeoutMs: number): Promise<void> {
+    const actors = this.#living();
+    await Promise.all(
+      actors.filter(({ detached }) => detached).map((actor) => this.#release(actor, timeoutMs)),
+    );
     this.#closing = true;
     await Promise.all(this.#living().map((actor) => this.#stopActor(actor, timeoutMs)));
+  }
+
+  /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
+  adopt({ record }: Orphan, definition: AnyActorDefinition): void {
+    const { address, detached, node } = record;
+    const { plan, options, epoch, nodeId, restarts } = detached;
+    const actor = new OwnedActor(definition, plan, address, options, true);
+    actor.epoch = epoch;
+    actor.restarts = restarts;
+    actor.hasCheckpoint = true;
+    actor.nodeId = nodeId;
+    this.#actors.set(address.name, actor);
+    this.#takeOver(actor);
+    // Its lease had lapsed before it could be adopted; now it is to end.
+    this.#launcher.fence(nodeId, actor.incarnation);
+    void this.#launcher.kill(nodeId, actor.incarnation);
+    const message = `node ${node}, which supervised it, is gone`;
+    this.#noteDeath(actor, { kind: 'node-lost', message, lastOutput: [] });
+  }
+
+  /** From now on this node answers as the owner of a detached actor. */
+  #takeOver(actor: OwnedActor): void {
+    const { name, owner } = actor.address;
+    actor.countFrom(this.#options.names.revisionOf(name));
+    this.#serving.get(name)?.unsubscribe();
+    this.#serving.set(name, this.#options.serve(owner));
+  }
+
+  async #release(actor: OwnedActor, timeoutMs: number): Promise<void> {
+    const { name } = actor.address;
+    const finished = this.#control(actor, 'drain', timeoutMs / 2);
+    await finished.catch((error) => this.#options.log(`actor ${name} was not drained: ${error}`));
+    actor.released = true;
+    this.#options.names.release(name);
+    const message = 'its node leaves, and another one takes it over';
+    const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
+    this.#announce(actor, 'restarting', cause);
+    this.#leave(name);
+    await this.#launcher.kill(actor.nodeId, actor.incarnation);
+    this.#actors.delete(name);
+  }
+
+  #leave(name: string): void {
+    this.#serving.get(name)?.unsubscribe();
+    this.#serving.delete(name);
+  }
+
+  async #recordLife(actor: OwnedActor): Promise<void> {
+    if (!actor.detached) return;
+    await this.#options.names.amend(actor.address, toDetachedRecord(actor));
+    actor.countFrom(this.#options.names.revisionOf(actor.address.name));
+  }
+
+  async #loadCheckpoint(actor: OwnedActor): Promise<Uint8Array | undefined> {
+    if (!actor.hasCheckpoint) return undefined;
+    const { name } = actor.address;
+    const { replicated, checkpoints } = this.#options;
+    const shared = actor.detached ? await replicated?.load(name, actor.epoch) : undefined;
+    if (shared !== undefined || (actor.detached && !actor.plan.resume)) return shared;
+    return checkpoints.load(name);
   }
 
   #living(): readonly OwnedActor[] {
@@ -336,7 +432,18 @@ export class Supervisor {
     caller.apply(actor.state);
     const subject = subjects.actorState(endpoint.namespace, actor.address.name);
     if (endpoint.link.usable) endpoint.bus.publish(subject, encodeMessage(actor.state));
-    if (status === 'dead' && actor.named) void this.#options.names.free(actor.address.name);
+    if (status === 'dead') this.#forget(actor);
+  }
+
+  #forget({ named, detached, address }: OwnedActor): void {
+    const { names, replicated, log } = this.#options;
+    const { name } = address;
+    if (named) void names.free(name);
+    if (!detached) return;
+    this.#leave(name);
+    replicated
+      ?.remove(name)
+      .catch((error) => log(`the state of ${name} was not removed: ${error}`));
   }
 
   #emit(actor: OwnedActor, event: ActorEvent['event']): void {
@@ -351,4 +458,8 @@ export class Supervisor {
       ...(event === 'died' && cause && { cause }),
     });
   }
+}
+
+function toDetachedRecord({ plan, options, epoch, nodeId, restarts }: OwnedActor): DetachedRecord {
+  return { plan, ...(options !== undefined && { options }), epoch, nodeId, restarts };
 }

@@ -1,5 +1,9 @@
 import type { Bus } from '../bus/bus.ts';
 import type { Register, RegisterWait } from './register.ts';
+import {
+  createReplicatedCheckpoints,
+  type ReplicatedCheckpoints,
+} from './replicated-checkpoints.ts';
 
 /**
  * Opens the register that the servers of a NATS bus keep; see `nats-register.ts`. The JetStream client
@@ -13,4 +17,15 @@ export async function openNatsRegister(
 ): Promise<Register> {
   const { openNatsRegister: open } = await import('./nats-register.ts');
   return open(bus, namespace, wait);
+}
+
+/** The states of actors that outlive their node, in the servers of a NATS bus. */
+export async function openNatsCheckpoints(
+  bus: Bus,
+  namespace: string,
+  register: Register,
+  wait: RegisterWait,
+): Promise<ReplicatedCheckpoints> {
+  const { openJetStreamChunks } = await import('./jetstream-chunks.ts');
+  return createReplicatedCheckpoints(register, await openJetStreamChunks(bus, namespace, wait));
 }

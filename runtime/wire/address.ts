@@ -34,6 +34,18 @@ export function incarnationOf(owner: string, name: string, epoch: number): strin
   return `${name}@${owner}#${epoch}`;
 }
 
+/**
+ * Who owns a detached actor: itself. The node that supervises it now answers as this owner, so that
+ * handles and incarnations stay what they are when another node takes over.
+ */
+export function detachedOwner(name: string): string {
+  return `@${name}`;
+}
+
+export function isDetachedOwner(owner: string): boolean {
+  return owner.startsWith('@');
+}
+
 /** A subject's word from any text: letters, digits, `-` and `_` stay, other bytes become `=XX`. */
 export function encodeToken(text: string): string {
   if (/^[\w-]+$/.test(text)) return text;

@@ -170,6 +170,21 @@ export interface LeasedMessage {
   readonly kind: 'leased';
   readonly remainingMs: number;
 }
+/** Anybody to a host: has any actor this name in the register? */
+export interface LookupMessage {
+  readonly kind: 'lookup';
+  readonly name: string;
+}
+export interface FoundMessage {
+  readonly kind: 'found';
+  readonly found: boolean;
+}
+/** Anybody to the supervisor of a detached actor: it is to end for good. */
+export interface EndActorMessage {
+  readonly kind: 'end-actor';
+  readonly name: string;
+  readonly timeoutMs: number;
+}
 export interface KillMessage {
   readonly kind: 'kill';
   readonly incarnation: string;
@@ -280,6 +295,9 @@ export type WireMessage =
   | StartedMessage
   | LeaseMessage
   | LeasedMessage
+  | LookupMessage
+  | FoundMessage
+  | EndActorMessage
   | KillMessage
   | ExitedMessage
   | CheckpointMessage
@@ -385,6 +403,9 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
   v.object({ kind: v.literal('started'), pid: count }),
   v.object({ kind: v.literal('lease'), nodeId: v.string() }),
   v.object({ kind: v.literal('leased'), remainingMs: v.number() }),
+  v.object({ kind: v.literal('lookup'), name: v.string() }),
+  v.object({ kind: v.literal('found'), found: v.boolean() }),
+  v.object({ kind: v.literal('end-actor'), name: v.string(), timeoutMs: v.number() }),
   v.object({ kind: v.literal('kill'), incarnation: v.string() }),
   v.object({ kind: v.literal('exited'), incarnation: v.string(), cause: deathCauseSchema }),
   v.object({

@@ -18,9 +18,12 @@ export interface NodeProcess extends AsyncDisposable {
 }
 
 /** What the process does once its system stands. */
-export type NodeRole = 'host' | 'owner';
+export type NodeRole = 'host' | 'owner' | 'detacher';
 
-/** Starts a process with a system; an `owner` also spawns a counter there and prints where it lives. */
+/**
+ * Starts a process with a system. An `owner` also spawns a counter and prints where it lives; a
+ * `detacher` spawns a detached one, which saves that it counted to 7.
+ */
 export async function startNodeProcess(
   options: SystemOptions,
   role: NodeRole = 'host',
@@ -65,7 +68,14 @@ async function run(role: NodeRole): Promise<void> {
   const print = (value: unknown): void => console.log(JSON.stringify(value));
   print({ nodeId: system.nodeId });
   if (role === 'owner') await own(system, options.bus === 'local' ? 1 : 2, print);
+  if (role === 'detacher') await detach(system, print);
   lines.once('close', () => void system.close().then(() => process.exit(0)));
+}
+
+async function detach(system: System, print: (value: unknown) => void): Promise<void> {
+  const handle = await system.spawn(counter, {}, { name: 'kept', lifetime: 'detached' });
+  await handle.addAndSave(7);
+  print(await handle.describe());
 }
 
 async function own(system: System, nodes: number, print: (value: unknown) => void): Promise<void> {

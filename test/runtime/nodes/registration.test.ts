@@ -111,6 +111,17 @@ test('a later incarnation of a node replaces the earlier one', async (t) => {
   t.true(first.registration.remainingMs <= 0);
 });
 
+test('several that wait for one node all learn that it is gone', async (t) => {
+  const [held, clock] = [createMemoryRegister(), createManualClock()];
+  const register = withOutage(held);
+  const { registration } = await enter(register, clock);
+  await registration.hold();
+  register.away = true;
+  const looks = [1, 2, 3].map(() => awaitGone({ register: held, clock }, 'a', registration.epoch));
+  await clock.advance(20_000);
+  t.deepEqual(await Promise.all(looks), [true, true, true]);
+});
+
 test('a node that leaves is gone at once', async (t) => {
   const [register, clock] = [createMemoryRegister(), createManualClock()];
   const { registration } = await enter(register, clock);

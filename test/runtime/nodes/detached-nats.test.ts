@@ -1,0 +1,89 @@
+import test from 'ava';
+import { createSystem, type System } from '../../../runtime/index.ts';
+import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
+import { startNodeProcess } from '../../support/node-process.ts';
+import { waitForProcessEnd } from '../../support/process-watch.ts';
+import { counter } from '../../support/test-actors.ts';
+
+const DETACHED = { name: 'kept', lifetime: 'detached' } as const;
+let server: NatsServer;
+test.before(async () => {
+  server = await startNatsServer();
+});
+test.after.always(() => server?.stop());
+
+function common(namespace: string) {
+  const nats = { servers: server.url, timeoutMs: 10_000 };
+  return { bus: { nats }, namespace, modules: [counter.module], warmProcesses: 0 };
+}
+
+/** The actor in its next life, which another node gives it. */
+async function nextLife(system: System) {
+  const found = await system.get(counter, 'kept');
+  if (found === undefined) throw new Error('the name is gone');
+  return { found, count: await found.read(), ...(await found.describe()) };
+}
+
+test('a detached actor goes on from its checkpoint when its node is killed', async (t) => {
+  await using killed = await startNodeProcess(common('killed'), 'detacher');
+  const first = (await killed.nextLine()) as {
+    nodeId: string;
+    epoch: number;
+    pid: number;
+  };
+  t.is(first.nodeId, killed.nodeId);
+  await using other = await startNodeProcess(common('killed'));
+  await using system = await createSystem(common('killed'));
+  await system.waitForNodes(3, { timeoutMs: 20_000 });
+  const early = (await system.get(counter, 'kept'))!;
+  t.is(await early.read(), 7);
+  killed.send('SIGKILL');
+  await waitForProcessEnd(first.pid);
+  const { found, count, nodeId, epoch } = await nextLife(system);
+  t.is(count, 7);
+  t.true([system.nodeId, other.nodeId].includes(nodeId));
+  t.true(epoch > first.epoch);
+  t.is(await early.add(1), 8, 'an old handle finds the new life');
+  const inspected = await system.inspect();
+  const supervised = inspected.nodes.flatMap(({ owned }) =>
+    owned.filter(({ name, status }) => name === 'kept' && status === 'running'),
+  );
+  t.is(supervised.length, 1, 'one node adopted it');
+  await system.stop(found);
+  t.is(await system.get(counter, 'kept'), undefined);
+  await t.throwsAsync(early.read(), { code: 'ACTOR_DIED' });
+});
+
+test('a detached actor moves with its state when its node leaves, and is stopped from anywhere', async (t) => {
+  const first = await createSystem(common('leaving'));
+  const second = await createSystem(common('leaving'));
+  try {
+    await Promise.all([first, second].map((one) => one.waitForNodes(2, { timeoutMs: 20_000 })));
+    const kept = await first.spawn(counter, {}, { ...DETACHED, isolation: 'inline' });
+    t.is(await kept.add(3), 3);
+    await t.throwsAsync(second.spawn(counter, {}, DETACHED), { code: 'NAME_TAKEN' });
+    await first.close();
+    const { count, nodeId, found } = await nextLife(second);
+    t.is(count, 3, 'what was not saved yet was saved at leaving');
+    t.is(nodeId, second.nodeId);
+    await using third = await createSystem(common('leaving'));
+    await third.stop(found);
+    t.is(await second.get(counter, 'kept'), undefined);
+    const fresh = await third.spawn(counter, {}, { ...DETACHED, isolation: 'inline' });
+    t.is(await fresh.read(), 0, 'a new actor of that name has nothing of the old one');
+    await second.stop(fresh);
+  } finally {
+    await Promise.all([first.close(), second.close()]);
+  }
+});
+
+test('a detached actor needs a name', async (t) => {
+  await using system = await createSystem({ bus: 'memory' });
+  await t.throwsAsync(system.spawn(counter, {}, { lifetime: 'detached' }), {
+    instanceOf: TypeError,
+    message: /needs a name/,
+  });
+  const kept = await system.spawn(counter, {}, DETACHED);
+  t.is(await (await system.get(counter, 'kept'))!.add(1), 1);
+  await system.stop(kept);
+});
