@@ -23,6 +23,7 @@ import type { CommandEnvironment, Output } from './output.ts';
 import { writeReport } from './report.ts';
 import { RunCurves } from './run-curves.ts';
 import type { RunDirectory } from './run-directory.ts';
+import { Timeline } from './timeline.ts';
 import { registerTrainingMetrics, type TrainingMetrics } from './training-metrics.ts';
 
 /** All that one session of a run needs; a resumed run is a second session in the same directory. */
@@ -40,6 +41,8 @@ export interface JobRun {
   readonly busTimeoutMs: number;
   /** Where to serve metrics, if at all. */
   readonly metrics: MetricsOptions | undefined;
+  /** The file to write a timeline of this session to, if any; absolute. */
+  readonly timeline: string | undefined;
   readonly output: Output;
   readonly environment: CommandEnvironment;
 }
@@ -49,6 +52,7 @@ interface Session {
   readonly curves: RunCurves;
   readonly log: EventLog;
   metrics?: TrainingMetrics;
+  readonly timeline: Timeline | undefined;
   result?: JobEvent;
 }
 
@@ -69,7 +73,8 @@ export async function runJob(run: JobRun): Promise<ExitCode> {
   using log = openEventLog(directory.events, (error) =>
     output.message(`warning: ${directory.events} can't be written (${error.message}).`),
   );
-  const session: Session = { curves, log };
+  const timeline = run.timeline === undefined ? undefined : new Timeline();
+  const session: Session = { curves, log, timeline };
   using watch = watchInterruptions({
     stdout: environment.stdout,
     onFirst: () =>
@@ -93,6 +98,7 @@ async function runInSystem(run: JobRun, session: Session, watch: InterruptionWat
     bus: run.nats === undefined ? 'local' : { nats: run.nats },
     ...(run.namespace !== undefined && { namespace: run.namespace }),
     modules: job.modules,
+    ...(session.timeline && { onCalls: (calls) => session.timeline?.addCalls(calls) }),
     log: ({ level, message, actor }) => {
       if (level === 'warning') send(run, session, { type: 'warning', message });
       else if (level === 'output') send(run, session, { type: 'output', actor, message });
@@ -103,6 +109,7 @@ async function runInSystem(run: JobRun, session: Session, watch: InterruptionWat
   });
   using bus = watchBus({ timeoutMs: run.busTimeoutMs, onLost: (error) => watch.interrupt(error) });
   followSystem(run, session, { system, bus });
+  session.timeline?.nameNodes(() => system.nodes());
   try {
     const { socketPath } = system;
     if (socketPath !== undefined)
@@ -159,6 +166,7 @@ function send(run: JobRun, session: Session, event: JobEvent): void {
   }
   session.log.append(stamped);
   take(session, stamped);
+  session.timeline?.addEvent(stamped, stamped.atMs);
   run.output.event(stamped);
 }
 
@@ -220,6 +228,7 @@ async function recordOutcome(
 ): Promise<void> {
   const { directory, output } = run;
   const { state, result } = outcome;
+  if (run.timeline !== undefined) writeTimeline(run.timeline, session, output);
   try {
     const bus = { ...directory.record.bus, socketPath: undefined };
     directory.update({ state, bus, ...(result !== undefined && { result }) });
@@ -227,6 +236,17 @@ async function recordOutcome(
       await writeReport({ directory, curves: session.curves });
   } catch (error) {
     output.message(`warning: ${directory.path} can't be written (${(error as Error).message}).`);
+  }
+}
+
+function writeTimeline(path: string, { timeline }: Session, output: Output): void {
+  try {
+    const omitted = timeline?.write(path) ?? 0;
+    const rest = omitted === 0 ? '' : `; ${omitted} entries were left out`;
+    const event = { type: 'timeline', path, omitted };
+    output.message(`Timeline for chrome://tracing or ui.perfetto.dev: ${path}${rest}`, event);
+  } catch (error) {
+    output.message(`warning: ${path} can't be written (${(error as Error).message}).`);
   }
 }
 

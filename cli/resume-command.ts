@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { UserInputError } from '../errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { reloadJob } from './job-module.ts';
@@ -10,6 +11,7 @@ import { openRunDirectory, type RunRecord } from './run-directory.ts';
 
 export interface ResumeFlags extends NatsFlags, MetricsFlags {
   readonly waitNodes: number;
+  readonly timeline?: string;
   /** Seconds. */
   readonly busTimeout: number;
 }
@@ -45,6 +47,7 @@ export async function resumeCommand(
     waitNodes: flags.waitNodes,
     busTimeoutMs: flags.busTimeout * 1000,
     metrics: flags.metricsPort,
+    timeline: flags.timeline && resolve(environment.cwd, flags.timeline),
     output,
     environment,
   });

@@ -19,6 +19,7 @@ export interface RunFlags extends NatsFlags, MetricsFlags {
   readonly namespace?: string;
   readonly runDir?: string;
   readonly waitNodes: number;
+  readonly timeline?: string;
   /** Seconds. */
   readonly busTimeout: number;
 }
@@ -59,6 +60,7 @@ export async function runCommand(
     waitNodes: flags.waitNodes,
     busTimeoutMs: flags.busTimeout * 1000,
     metrics: flags.metricsPort,
+    timeline: flags.timeline && resolve(environment.cwd, flags.timeline),
     output,
     environment,
   });

@@ -54,6 +54,7 @@ export type { LogEntry } from './nodes/host-node.ts';
 export type { NodeInfo, PlacementRules, PlacementStrategy } from './nodes/placement.ts';
 export type { SpawnOptions } from './nodes/spawn-options.ts';
 export type { ActorEvent } from './nodes/supervisor.ts';
+export type { ActorCalls } from './observe/actor-calls.ts';
 export { type ActorOverview, listActors } from './observe/actor-overview.ts';
 export type {
   ActorFigures,

@@ -17,6 +17,7 @@ import type { NodeInfo } from './nodes/placement.ts';
 import { type BusAccess, connectBus } from './nodes/process-boot.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ActorEvent } from './nodes/supervisor.ts';
+import type { ActorCalls } from './observe/actor-calls.ts';
 import type { NodeInspection } from './observe/inspection.ts';
 import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
 import { loadTracing } from './observe/tracing.ts';
@@ -60,6 +61,8 @@ export interface SystemOptions {
   readonly checkpoints?: CheckpointStore;
   readonly clock?: Clock;
   readonly log?: (entry: LogEntry) => void;
+  /** When calls of own actors ran, about a second later. Given, it makes each call cost a little more. */
+  readonly onCalls?: (calls: ActorCalls) => void;
   /** Processes kept ready after the first was needed. Default 1. */
   readonly warmProcesses?: number;
 }
@@ -167,6 +170,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       clock: options.clock ?? systemClock,
       warmProcesses: options.warmProcesses ?? 1,
       tracing: await loadTracing(),
+      onCalls: options.onCalls,
       emit: (event) => {
         for (const listener of listeners) tell(listener, event, log);
       },

@@ -2,6 +2,7 @@ import { DeadlineError } from '../../errors.ts';
 import type { ActorContext, ActorLifecycle, AnyActorDefinition } from '../actor.ts';
 import type { BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
+import { CallRecorder, nestAround } from '../observe/call-recorder.ts';
 import type { ActorFigures } from '../observe/inspection.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
@@ -48,6 +49,7 @@ export class ActorHost {
   readonly #mailboxes: Mailboxes;
   readonly #counters = new CallCounters();
   readonly #startedAt: number;
+  readonly #recorder: CallRecorder | undefined;
   readonly #stopping = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
   #instance: ActorLifecycle = {};
@@ -77,7 +79,9 @@ export class ActorHost {
       concurrency: maxConcurrency,
       groups: options.definition.concurrencyGroups,
     });
-    this.#startedAt = options.endpoint.clock.now();
+    const { endpoint, start } = options;
+    this.#startedAt = endpoint.clock.now();
+    if (start.recordCalls) this.#recorder = new CallRecorder(endpoint, start);
   }
 
   get figures(): ActorFigures {
@@ -149,7 +153,7 @@ export class ActorHost {
       instance,
       mailboxes: this.#mailboxes,
       counters: this.#counters,
-      around: endpoint.tracing?.around(start),
+      around: nestAround(endpoint.tracing?.around(start), this.#recorder?.around),
     });
     const subject = subjects.actor(endpoint.namespace, start.name);
     this.#subscription = endpoint.bus.subscribe(subject, (message) => this.#receive(message));
@@ -168,6 +172,7 @@ export class ActorHost {
     const reason = new Error(`actor ${this.#options.start.name} was stopped`);
     this.#stopping.abort(reason);
     this.#calls?.close(reason);
+    this.#recorder?.close();
     const enough = new AbortController();
     const limit = delay(this.#options.endpoint.clock, DISPOSE_MS_MAX, enough.signal);
     try {

@@ -5,6 +5,7 @@ import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
+import { type ActorCalls, timeCalls } from '../observe/actor-calls.ts';
 import { Inspector } from '../observe/inspector.ts';
 import { MicroService } from '../observe/micro-service.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
@@ -67,6 +68,8 @@ export interface HostNodeOptions {
   readonly warmProcesses: number;
   readonly tracing: Tracing | undefined;
   emit(event: ActorEvent): void;
+  /** Wants to know when calls of own actors ran. */
+  readonly onCalls: ((calls: ActorCalls) => void) | undefined;
   log(entry: LogEntry): void;
 }
 
@@ -135,6 +138,7 @@ export class HostNode {
       outstandingMs: (nodeId) => this.#leases.outstandingMs(nodeId),
       nodes: () => this.membership.nodes(),
       refusals: () => this.membership.refusals,
+      recordCalls: options.onCalls !== undefined,
       emit: (event) => {
         this.#events.add(describeActorEvent(event, (id) => this.#nodeName(id)));
         options.emit(event);
@@ -296,6 +300,9 @@ export class HostNode {
         return { kind: 'leased', remainingMs: this.#leases.grant(message.nodeId) };
       case 'kill':
         this.node.kill(message.incarnation);
+        break;
+      case 'recorded':
+        this.#options.onCalls?.(timeCalls(message, this.endpoint.clock.now()));
         break;
       case 'exited':
         this.supervisor.noteExit(message.incarnation, message.cause);

@@ -25,6 +25,8 @@ export interface LauncherOptions {
   nodes(): readonly NodeInfo[];
   /** Why some nodes don't count. */
   refusals(): readonly string[];
+  /** Actors are to tell when their calls ran. */
+  readonly recordCalls: boolean;
   /** How many actors of this owner a node has. */
   actorsOn(nodeId: string): number;
   /** Others may be on the bus: only who is granted a lease there may act. */
@@ -117,6 +119,7 @@ export class Launcher {
       ...(plan.niceness !== undefined && { niceness: plan.niceness }),
       ...(plan.environment && { environment: plan.environment }),
       ...(leased && { lessor: this.#options.endpoint.nodeId }),
+      ...(this.#options.recordCalls && { recordCalls: true }),
     };
     if (node.self) return this.#options.node.start(start, actor.definition, value);
     return this.#startRemotely(node.nodeId, start, value, actor.life.signal);

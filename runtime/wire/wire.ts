@@ -149,6 +149,8 @@ export interface StartMessage extends Carried {
   readonly environment?: Readonly<Record<string, string>>;
   /** The node whose word the actor needs to act, again and again; absent where nobody else starts it. */
   readonly lessor?: string;
+  /** Its owner wants to know when its calls ran. */
+  readonly recordCalls?: boolean;
 }
 export interface StartValue {
   /** For the actor's `create`; handles inside are plain data. */
@@ -216,6 +218,19 @@ export interface InspectMessage {
 /** `value` is a node's `NodeInspection`, or a child's `ActorFigures`. */
 export interface InspectionMessage extends Carried {
   readonly kind: 'inspection';
+}
+/** A method's name, when it began (ms before the message was sent), how long it ran, and whether it threw. */
+export type RecordedCall = readonly [method: string, agoMs: number, ranMs: number, failed: boolean];
+/** An actor to the node of its owner, which asked for it: the calls that ended since the last time. */
+export interface RecordedMessage {
+  readonly kind: 'recorded';
+  readonly actor: string;
+  readonly actorType: string;
+  readonly epoch: number;
+  readonly node: string;
+  readonly calls: readonly RecordedCall[];
+  /** More than one message holds. */
+  readonly omitted: number;
 }
 /** A node to whoever listens: something happened just now. */
 export interface EventMessage {
@@ -305,6 +320,7 @@ export type WireMessage =
   | InspectMessage
   | InspectionMessage
   | EventMessage
+  | RecordedMessage
   | DoneMessage
   | FailedMessage
   | PongMessage
@@ -398,6 +414,7 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     niceness: v.exactOptional(v.number()),
     environment: v.exactOptional(texts),
     lessor: v.exactOptional(v.string()),
+    recordCalls: v.exactOptional(v.boolean()),
     ...carried,
   }),
   v.object({ kind: v.literal('started'), pid: count }),
@@ -419,6 +436,15 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
   v.object({ kind: v.literal('inspect'), eventsMax: count }),
   v.object({ kind: v.literal('inspection'), ...carried }),
   v.object({ kind: v.literal('event'), event: runtimeEventSchema }),
+  v.object({
+    kind: v.literal('recorded'),
+    actor: v.string(),
+    actorType: v.string(),
+    epoch: count,
+    node: v.string(),
+    calls: v.array(v.strictTuple([v.string(), v.number(), v.number(), v.boolean()])),
+    omitted: count,
+  }),
   v.object({ kind: v.literal('done') }),
   v.object({ kind: v.literal('failed'), error: wireErrorSchema }),
   v.object({
