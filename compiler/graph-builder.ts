@@ -93,9 +93,10 @@ export class GraphBuilder {
   }
 
   reshape(x: Value, shape: readonly number[]): Value {
-    return sameShape(x.shape, shape)
-      ? x
-      : this.add('Reshape', [x], { shape, dtype: x.dtype }, { shape });
+    if (sameShape(x.shape, shape)) return x;
+    // To ONNX a 0 means "as it was", unless told otherwise.
+    const attributes = shape.includes(0) ? { shape, allowzero: 1 } : { shape };
+    return this.add('Reshape', [x], { shape, dtype: x.dtype }, attributes);
   }
 
   transpose(x: Value, perm: readonly number[]): Value {

@@ -163,13 +163,14 @@ export function conv2dWindows(
   attributes: Pick<Conv2DAttrs, 'strides' | 'pad'> & Partial<Conv2DAttrs>,
   depthwise = false,
 ): Windows {
-  const { strides, pad, dilations = 1, dimRoundingMode, dataFormat = 'NHWC' } = attributes;
+  const { strides, pad, dilations, dimRoundingMode, dataFormat = 'NHWC' } = attributes;
   return windowsOf(
     backend_util.computeConv2DInfo(
       [...inShape] as Shape4,
       [...filterShape] as Shape4,
       strides,
-      dilations,
+      // Layers leave it out, or null.
+      dilations ?? 1,
       pad,
       dimRoundingMode,
       depthwise,

@@ -14,7 +14,8 @@ function matMul(
   transposeB: boolean,
 ): Value {
   const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  if (sizeOf(batch) === 1) {
+  // The engine has products of whole numbers as well, but only in their plain form.
+  if (sizeOf(batch) === 1 && a.dtype === 'float32') {
     const [left, right] = [a, b].map((x) => graph.reshape(x, x.shape.slice(-2))) as [Value, Value];
     const product = graph.gemm(left, right, transposeA, transposeB);
     return graph.reshape(product, [...batch, ...product.shape]);
@@ -22,7 +23,7 @@ function matMul(
   const left = transposeA ? swapLastTwo(graph, a) : a;
   const right = transposeB ? swapLastTwo(graph, b) : b;
   const shape = [...batch, left.shape.at(-2)!, right.shape.at(-1)!];
-  return graph.add('MatMul', [left, right], { shape, dtype: 'float32' });
+  return graph.add('MatMul', [left, right], { shape, dtype: a.dtype });
 }
 
 function swapLastTwo(graph: GraphBuilder, x: Value): Value {

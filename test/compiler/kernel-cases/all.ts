@@ -8,12 +8,14 @@ import { layoutCases } from './layout.ts';
 import { matrixCases } from './matrix.ts';
 import { normalisationCases } from './normalisation.ts';
 import { poolingCases } from './pooling.ts';
+import { randomCases } from './random.ts';
 import { reductionCases } from './reduction.ts';
 
 /** Calls every kernel that can be compiled. */
 export const kernelCases: readonly Case[] = [
   ...elementwiseCases,
   ...binaryCases,
+  ...randomCases,
   ...reductionCases,
   ...matrixCases,
   ...layoutCases,

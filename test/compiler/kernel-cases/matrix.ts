@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Case, over } from './case.ts';
+import { type Case, int, over, whole } from './case.ts';
 
 export const matrixCases: readonly Case[] = [
   ...[true, false].flatMap((a) =>
@@ -65,5 +65,16 @@ export const matrixCases: readonly Case[] = [
       tf.einsum('abc,cdb->ad', a!, b!),
       tf.einsum('abc->cab', a!),
     ],
+  ),
+  ...over(
+    'matMul of whole numbers',
+    [
+      [
+        [3, 4],
+        [5, 4],
+      ],
+    ],
+    (a, b) => tf.matMul(int(a!), int(b!), false, true),
+    whole,
   ),
 ];
