@@ -146,3 +146,28 @@ export class CannotCompileError extends CodistillError {
 export class EngineUnavailableError extends CodistillError {
   readonly code = 'ENGINE_UNAVAILABLE';
 }
+
+/** Why an object can't be had any more. */
+export type ObjectLossReason =
+  /** All references to it were released, or their leases ended. */
+  | 'freed'
+  /** The node that held it is gone. */
+  | 'owner-died'
+  /** Its file was damaged while it lay on disk. */
+  | 'damaged';
+
+/** The object of a reference is gone for good; `reason` says why. */
+export class ObjectLostError extends CodistillError {
+  readonly code = 'OBJECT_LOST';
+  readonly reason: ObjectLossReason;
+
+  constructor(message: string, reason: ObjectLossReason) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** A node's object store has no room: release references, or raise its limits. */
+export class ObjectStoreFullError extends CodistillError {
+  readonly code = 'OBJECT_STORE_FULL';
+}

@@ -1,5 +1,7 @@
 import type { WithoutContext } from './calls/handle.ts';
 import type { Clock } from './clock.ts';
+import type { ObjectRef } from './objects/object-ref.ts';
+import type { ObjectOptions } from './objects/object-table.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
 
 /**
@@ -42,6 +44,10 @@ export interface ActorContext {
    * @throws the store's error, or DeadlineError when the owner doesn't confirm within five minutes.
    */
   saveCheckpoint(): Promise<void>;
+  /** As `System.put`; the reference is released when the actor ends. */
+  put<Value>(value: Value, options?: ObjectOptions): Promise<ObjectRef<Value>>;
+  /** As `System.get`. */
+  get<Value>(ref: ObjectRef<Value>, options?: ObjectOptions): Promise<Value>;
 }
 
 type LifecycleKey = keyof ActorLifecycle;

@@ -54,6 +54,10 @@ export type { LogEntry } from './nodes/host-node.ts';
 export type { NodeInfo, PlacementRules, PlacementStrategy } from './nodes/placement.ts';
 export type { SpawnOptions } from './nodes/spawn-options.ts';
 export type { ActorEvent } from './nodes/supervisor.ts';
+export type { ObjectLimits } from './objects/object-limits.ts';
+export type { ObjectRef } from './objects/object-ref.ts';
+export type { ObjectFacts } from './objects/object-store.ts';
+export type { ObjectOptions } from './objects/object-table.ts';
 export type { ActorCalls } from './observe/actor-calls.ts';
 export { type ActorOverview, listActors } from './observe/actor-overview.ts';
 export type {

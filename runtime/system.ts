@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { NoResponderError } from '../errors.ts';
-import type { ActorDefinition, AnyActorDefinition } from './actor.ts';
+import { type ActorDefinition, type AnyActorDefinition, isActorDefinition } from './actor.ts';
 import type { Bus, BusKind, BusStatus, Subscription } from './bus/bus.ts';
 import { startLocalHub } from './bus/local-hub.ts';
 import { createMemoryBus } from './bus/memory-bus.ts';
@@ -17,6 +17,11 @@ import type { NodeInfo } from './nodes/placement.ts';
 import { type BusAccess, connectBus } from './nodes/process-boot.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ActorEvent } from './nodes/supervisor.ts';
+import { hubWord } from './objects/neighbours.ts';
+import type { ObjectLimits, ObjectPlan } from './objects/object-limits.ts';
+import type { ObjectRef } from './objects/object-ref.ts';
+import type { ObjectFacts } from './objects/object-store.ts';
+import type { ObjectOptions } from './objects/object-table.ts';
 import type { ActorCalls } from './observe/actor-calls.ts';
 import type { NodeInspection } from './observe/inspection.ts';
 import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
@@ -63,6 +68,8 @@ export interface SystemOptions {
   readonly log?: (entry: LogEntry) => void;
   /** When calls of own actors ran, about a second later. Given, it makes each call cost a little more. */
   readonly onCalls?: (calls: ActorCalls) => void;
+  /** What objects that were put here may take of memory and disk. */
+  readonly objects?: ObjectLimits;
   /** Processes kept ready after the first was needed. Default 1. */
   readonly warmProcesses?: number;
 }
@@ -105,6 +112,22 @@ export interface System {
     definition: ActorDefinition<Options, Actor>,
     name: string,
   ): Promise<Handle<Actor> | undefined>;
+  /**
+   * The value of a reference, from wherever it is: a copy of the caller's own, whose typed arrays
+   * are views into the bytes that arrived.
+   * @throws ObjectLostError, whose `reason` says why it is gone; DamagedDataError, DeadlineError,
+   * the signal's reason.
+   */
+  get<Value>(ref: ObjectRef<Value>, options?: ObjectOptions): Promise<Value>;
+  /**
+   * Keeps a value in this node's object store until the last reference to it is released. The value
+   * is copied: what is done to it afterwards changes nothing. It may hold handles, not references.
+   * @throws ObjectStoreFullError when neither memory nor disk has room; TypeError or RangeError for
+   * what can't be sent; DeadlineError, the signal's reason.
+   */
+  put<Value>(value: Value, options?: ObjectOptions): Promise<ObjectRef<Value>>;
+  /** What this node's store holds, the least recently used first. */
+  objects(): readonly ObjectFacts[];
   /** This node first. */
   nodes(): readonly NodeInfo[];
   /** @throws DeadlineError naming those that are there, or the signal's reason. */
@@ -137,6 +160,10 @@ interface Connection {
   readonly replicated?: ReplicatedCheckpoints | undefined;
   readonly startProcess: StartProcess | undefined;
   readonly shared: boolean;
+  /** What carries objects within this host, where that is not the bus itself. */
+  readonly hub?: Bus;
+  /** Of this node's hub, by which processes of this host find it. */
+  readonly hubPath?: string;
   /** Of a local bus. */
   readonly socketPath?: string;
   close(): Promise<void>;
@@ -171,6 +198,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       warmProcesses: options.warmProcesses ?? 1,
       tracing: await loadTracing(),
       onCalls: options.onCalls,
+      objects: planObjects(connection, options.objects),
       emit: (event) => {
         for (const listener of listeners) tell(listener, event, log);
       },
@@ -223,14 +251,9 @@ function createFacade(
     ) {
       return createHandle<Actor>(await supervisor.spawn(definition, options, spawnOptions), caller);
     },
-    async get<Options, Actor>(definition: ActorDefinition<Options, Actor>, name: string) {
-      const address = await host.names.find(name);
-      if (address === undefined) return undefined;
-      if (address.type === definition.type) return createHandle<Actor>(address, caller);
-      throw new TypeError(
-        `actor ${name} is of type ${address.type}, not of ${definition.type}: ask for it as that`,
-      );
-    },
+    get: createGet(host),
+    put: (value, options) => host.objects.put(value, options),
+    objects: () => host.store.list(),
     nodes: () => membership.nodes(),
     waitForNodes: (count, options) => membership.waitFor(count, options),
     onActorEvent(listener) {
@@ -287,6 +310,27 @@ async function endDetached(
   }
 }
 
+/** What `System.get` does, which is asked for an actor or for an object. */
+function createGet({ names, objects, caller }: HostNode): System['get'] {
+  function get<Options, Actor>(
+    definition: ActorDefinition<Options, Actor>,
+    name: string,
+  ): Promise<Handle<Actor> | undefined>;
+  function get<Value>(ref: ObjectRef<Value>, options?: ObjectOptions): Promise<Value>;
+  async function get(what: object, how?: string | ObjectOptions): Promise<unknown> {
+    if (!isActorDefinition(what)) {
+      return await objects.get(what as ObjectRef<unknown>, how as ObjectOptions, caller);
+    }
+    const address = await names.find(how as string);
+    if (address === undefined) return undefined;
+    if (address.type === what.type) return createHandle(address, caller);
+    throw new TypeError(
+      `actor ${how} is of type ${address.type}, not of ${what.type}: ask for it as that`,
+    );
+  }
+  return get;
+}
+
 async function connect(
   bus: SystemOptions['bus'],
   nodeId: string,
@@ -317,9 +361,22 @@ async function connect(
     }
     return connectRegistered(connected, startProcess, namespace);
   }
-  const access = { kind: 'nats', options: bus.nats } as const;
-  const nats = await connectBus(access, `node-${nodeId}`);
-  return connectRegistered(nats, childStarter(access), namespace);
+  const hub = await startLocalHub();
+  try {
+    const access = { kind: 'nats', options: bus.nats, hubPath: hub.socketPath } as const;
+    const nats = await connectBus(access, `node-${nodeId}`);
+    const connection = await connectRegistered(nats, childStarter(access), namespace);
+    const close = () => connection.close().finally(() => hub.close());
+    return { ...connection, hub: hub.connect(), hubPath: hub.socketPath, close };
+  } catch (error) {
+    await hub.close();
+    throw error;
+  }
+}
+
+function planObjects({ hub, hubPath }: Connection, limits: ObjectLimits = {}): ObjectPlan {
+  const word = hubPath === undefined ? randomBytes(6).toString('hex') : hubWord(hubPath);
+  return { limits, word, ...(hub && { hub }) };
 }
 
 async function connectRegistered(
@@ -348,7 +405,15 @@ async function connectLocally(namespace: string): Promise<Connection> {
   const register = createMemoryRegister();
   await serveRegister({ bus, namespace }, register);
   const startProcess = childStarter({ kind: 'local', socketPath });
-  return { bus, register, startProcess, shared: false, socketPath, close: () => hub.close() };
+  return {
+    bus,
+    register,
+    startProcess,
+    shared: false,
+    socketPath,
+    hubPath: socketPath,
+    close: () => hub.close(),
+  };
 }
 
 function childStarter(access: BusAccess): StartProcess {

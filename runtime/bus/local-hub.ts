@@ -12,6 +12,9 @@ import { Router } from './router.ts';
 /** A socket's path is kept in a field of 108 bytes on Linux, of 104 elsewhere; one ends it. */
 const SOCKET_PATH_BYTES_MAX = process.platform === 'linux' ? 107 : 103;
 
+/** Of the folder that a hub makes for its socket; a random word follows. */
+export const HUB_FOLDER_PREFIX = 'codistill-';
+
 export interface LocalHubOptions {
   /** Absent: a socket in a new directory that only this user can enter. */
   readonly socketPath?: string;
@@ -60,7 +63,9 @@ export async function startLocalHub(options: LocalHubOptions = {}): Promise<Loca
   server.maxConnections = options.connectionsMax ?? 1024;
   server.on('drop', () => log(`The local hub refused a connection over ${server.maxConnections}.`));
 
-  const directory = options.socketPath ? undefined : await mkdtemp(join(tmpdir(), 'codistill-'));
+  const directory = options.socketPath
+    ? undefined
+    : await mkdtemp(join(tmpdir(), HUB_FOLDER_PREFIX));
   const socketPath = options.socketPath ?? join(directory!, 'hub');
   try {
     await listen(server, socketPath);

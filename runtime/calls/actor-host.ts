@@ -2,6 +2,7 @@ import { DeadlineError } from '../../errors.ts';
 import type { ActorContext, ActorLifecycle, AnyActorDefinition } from '../actor.ts';
 import type { BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
+import type { ObjectTable } from '../objects/object-table.ts';
 import { CallRecorder, nestAround } from '../observe/call-recorder.ts';
 import type { ActorFigures } from '../observe/inspection.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
@@ -32,6 +33,7 @@ export interface ActorHostOptions {
   readonly endpoint: Endpoint;
   /** What the handles that the actor gets call through. */
   readonly path: CallPath;
+  readonly objects: ObjectTable;
   readonly definition: AnyActorDefinition;
   readonly start: StartMessage;
   /** From the start message; handles are still plain data. */
@@ -58,6 +60,9 @@ export class ActorHost {
   #saving: Promise<void> = Promise.resolve();
   #checkpoints = 0;
   #draining: Promise<void> | undefined;
+  /** What releases the references that the actor has: an inline one leaves its process behind. */
+  readonly #references = new Set<() => void>();
+  readonly #path: CallPath;
   #stopped: Promise<void> | undefined;
 
   /**
@@ -74,6 +79,13 @@ export class ActorHost {
     const { owner, name, epoch, mailboxMessagesMax, maxConcurrency = 1 } = options.start;
     this.incarnation = incarnationOf(owner, name, epoch);
     this.#options = options;
+    const { path, objects } = options;
+    this.#path = {
+      keeper: objects.scoped(this.#references),
+      call: (...call) => path.call(...call),
+      stream: (...call) => path.stream(...call),
+      openArgument: (...argument) => path.openArgument(...argument),
+    };
     this.#mailboxes = new Mailboxes({
       messagesMax: mailboxMessagesMax,
       concurrency: maxConcurrency,
@@ -129,7 +141,8 @@ export class ActorHost {
   }
 
   async #begin(): Promise<void> {
-    const { definition, path, options, state, endpoint, start } = this.#options;
+    const { definition, options, state, endpoint, start } = this.#options;
+    const path = this.#path;
     const create = definition.create as (context: ActorContext, options: unknown) => unknown;
     const given = unpackHandles(options, path);
     const what = `create of actor type ${start.type}`;
@@ -179,15 +192,27 @@ export class ActorHost {
       await Promise.race([this.#instance[Symbol.asyncDispose]?.(), limit.catch(() => {})]);
     } finally {
       enough.abort();
+      for (const release of this.#references) release();
     }
   }
 
   #createContext(): ActorContext {
+    const { objects } = this.#options;
     const { clock, nodeId } = this.#options.endpoint;
     const { name, type, epoch } = this.#options.start;
     const { signal } = this.#stopping;
     const saveCheckpoint = (): Promise<void> => this.#saveCheckpoint();
-    return { name, type, epoch, nodeId, clock, signal, saveCheckpoint };
+    return {
+      name,
+      type,
+      epoch,
+      nodeId,
+      clock,
+      signal,
+      saveCheckpoint,
+      put: (value, options) => objects.put(value, options, this.#references),
+      get: (ref, options) => objects.get(ref, options, this.#path),
+    };
   }
 
   /** One after another: the later state must also be the later one in the store. */

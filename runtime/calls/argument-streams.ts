@@ -191,7 +191,10 @@ export class ArgumentStreams {
     return createOutlet({
       of,
       seq,
-      encode: (value, build) => encodeCarrying(bus, packHandles(value), ITEM_FETCH_MS, build).bytes,
+      encode: (value, build) => {
+        const packed = packHandles(value, { forMs: ITEM_FETCH_MS });
+        return encodeCarrying(bus, packed, ITEM_FETCH_MS, build).bytes;
+      },
       publish: (bytes) => this.#publishBytes(from, bytes),
       onClose: () => this.#offers.delete(of),
     });

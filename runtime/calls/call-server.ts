@@ -304,8 +304,10 @@ export class CallServer {
   }
 
   #answerKeyed(run: KeyedRun, value: unknown): void {
-    this.#keyed.keep(run, packHandles(value));
-    for (const call of run.disband()) this.#answer(call, value);
+    // Once for all: a reference that moves is released by its first message.
+    const packed = packHandles(value, { forMs: OFFER_MS_MAX });
+    this.#keyed.keep(run, packed);
+    for (const call of run.disband()) this.#answer(call, packed);
   }
 
   #answerError(call: ReceivedCall, thrown: unknown): void {
@@ -330,7 +332,8 @@ export class CallServer {
   #encode(value: unknown, timeoutMs: number, build: (carried: Carried) => WireMessage): Uint8Array {
     const { endpoint, counters } = this.#options;
     const offerMs = Math.min(timeoutMs, OFFER_MS_MAX);
-    const { bytes, frame } = encodeCarrying(endpoint.bus, packHandles(value), offerMs, build);
+    const packed = packHandles(value, { forMs: offerMs });
+    const { bytes, frame } = encodeCarrying(endpoint.bus, packed, offerMs, build);
     if (frame !== undefined) counters.sentBytes += frame.length;
     return bytes;
   }

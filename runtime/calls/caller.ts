@@ -1,9 +1,16 @@
 import { BusClosedError, DeadlineError, type DeathCause, NoResponderError } from '../../errors.ts';
 import type { Subscription } from '../bus/bus.ts';
 import { type ClockTimer, repeat } from '../clock.ts';
+import type { Departure, ReferenceKeeper } from '../objects/object-ref.ts';
 import { isDetachedOwner, subjects } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
-import { decodeMessage, encodeMessage, type StateMessage, type WireMessage } from '../wire/wire.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  type ObjectAddress,
+  type StateMessage,
+  type WireMessage,
+} from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
 import { ArgumentStreams, type ReadOptions } from './argument-streams.ts';
 import { CALL_TIMEOUT_MS, type CallOptions, STREAM_ITEMS } from './call-options.ts';
@@ -23,6 +30,8 @@ const STALL_MS = 1_000;
 const PEERS_MAX = 16_384;
 /** The register may have to elect a leader. */
 const LOOKUP_MS = 20_000;
+/** A message whose call has ended is read within this, or never. */
+const ARRIVAL_GRACE_MS = 10_000;
 
 interface KnownPeer {
   readonly peer: Peer;
@@ -44,12 +53,16 @@ export class Caller implements CallPath {
   readonly #closing = new AbortController();
   #ticking: ClockTimer | undefined;
 
+  readonly keeper: ReferenceKeeper;
+
   /** `stateHere` answers at once for actors that this process owns. */
   constructor(
     endpoint: Endpoint,
+    keeper: ReferenceKeeper,
     stateHere: (address: ActorAddress) => StateMessage | undefined = () => undefined,
   ) {
     this.#endpoint = endpoint;
+    this.keeper = keeper;
     this.#stateHere = stateHere;
     this.#inbox = endpoint.bus.createInbox();
     this.#streams = new ArgumentStreams(endpoint, this, this.#inbox, () => this.#startTicking());
@@ -71,17 +84,26 @@ export class Caller implements CallPath {
     const { retry, timeoutMs = CALL_TIMEOUT_MS, signal } = options;
     if (retry === undefined) return this.#callOnce(address, method, args, timeoutMs, options);
     if (kind !== 'idempotent') return Promise.reject(notIdempotent(address, method));
+    const addresses: ObjectAddress[] = [];
     let frame: Uint8Array;
     try {
       // Its caller may change its arrays between the attempts.
-      frame = encodeFrame(packArguments(args, refuseStream));
+      const departure = { forMs: timeoutMs + ARRIVAL_GRACE_MS, addresses };
+      frame = encodeFrame(packArguments(args, departure, refuseStream));
     } catch (error) {
       return Promise.reject(error);
     }
-    return withRetries(retry, { clock: this.#endpoint.clock, timeoutMs, signal }, (timeoutMs) => {
+    const { clock } = this.#endpoint;
+    const answer = withRetries(retry, { clock, timeoutMs, signal }, (timeoutMs) => {
       const args = decodeFrame(frame) as readonly unknown[];
       return this.#callOnce(address, method, args, timeoutMs, options);
     });
+    return this.#retaining(addresses, answer);
+  }
+
+  /** A call may be sent again, to a next life of the actor, until it is settled. */
+  #retaining(addresses: readonly ObjectAddress[], answer: Promise<unknown>): Promise<unknown> {
+    return addresses.length === 0 ? answer : answer.finally(this.keeper.retain(addresses));
   }
 
   #callOnce(
@@ -92,9 +114,10 @@ export class Caller implements CallPath {
     { signal, idempotencyKey: key }: CallOptions,
   ): Promise<unknown> {
     const streams: StreamReference[] = [];
+    const addresses: ObjectAddress[] = [];
     let packed: readonly unknown[];
     try {
-      packed = this.#pack(args, streams);
+      packed = this.#pack(args, streams, { forMs: timeoutMs + ARRIVAL_GRACE_MS, addresses });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -102,7 +125,7 @@ export class Caller implements CallPath {
     const idempotent = address.methods[method] === 'idempotent' && streams.length === 0;
     const stream = undefined;
     const outgoing = { method, args: packed, idempotent, timeoutMs, signal, stream, key };
-    const answer = this.#peer(address).call(outgoing);
+    const answer = this.#retaining(addresses, this.#peer(address).call(outgoing));
     return streams.length === 0 ? answer : answer.finally(() => this.#withdraw(streams));
   }
 
@@ -125,7 +148,7 @@ export class Caller implements CallPath {
       signal,
       open: async (reader, signal) => {
         this.#closing.signal.throwIfAborted();
-        const packed = this.#pack(args, streams);
+        const packed = this.#pack(args, streams, { forMs: timeoutMs + ARRIVAL_GRACE_MS });
         const stream = { credit: streamItemsMax, reader };
         const rest = { idempotent: false, timeoutMs, signal, stream, key: undefined };
         await this.#peer(address).call({ method, args: packed, ...rest });
@@ -159,9 +182,13 @@ export class Caller implements CallPath {
   }
 
   /** Adds to `streams` what is put on offer, which ends with the call. */
-  #pack(args: readonly unknown[], streams: StreamReference[]): readonly unknown[] {
+  #pack(
+    args: readonly unknown[],
+    streams: StreamReference[],
+    departure: Departure,
+  ): readonly unknown[] {
     try {
-      return packArguments(args, (items) => {
+      return packArguments(args, departure, (items) => {
         const reference = this.#streams.offer(items);
         streams.push(reference);
         return reference;

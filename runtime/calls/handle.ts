@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { DamagedDataError, UnknownMethodError } from '../../errors.ts';
 import type { ActorLifecycle, CallContext, MethodKind } from '../actor.ts';
+import { type Departure, packRef, type ReferenceKeeper, unpackRef } from '../objects/object-ref.ts';
 import type { ReadOptions } from './argument-streams.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import type { StreamReader } from './stream-reader.ts';
@@ -69,6 +70,8 @@ export interface ActorAddress {
 
 /** What a handle calls through; the runtime's Caller. */
 export interface CallPath {
+  /** What object references count with that come in messages. */
+  readonly keeper: ReferenceKeeper;
   call(
     address: ActorAddress,
     method: string,
@@ -165,21 +168,27 @@ export function unknownMethod(address: ActorAddress, method: string): UnknownMet
 const HANDLE_KEY = '$codistill.handle';
 const STREAM_KEY = '$codistill.stream';
 
-/** Handles in `value` become plain data; without any, `value` itself is returned. */
-export function packHandles(value: unknown): unknown {
-  return replace(value, (object) => {
-    const parts = partsOf.get(object);
-    return parts && { [HANDLE_KEY]: parts.address };
-  });
+/**
+ * Handles and object references in `value` become plain data; without any, `value` itself is
+ * returned.
+ * @throws TypeError for a reference that was released, or any when there is no `departure`.
+ */
+export function packHandles(value: unknown, departure?: Departure): unknown {
+  return replace(value, (object) => packHandle(object, departure));
 }
 
-/** The inverse of `packHandles`. @throws DamagedDataError for a malformed handle. */
+function packHandle(object: object, departure: Departure | undefined): object | undefined {
+  const parts = partsOf.get(object);
+  return parts ? { [HANDLE_KEY]: parts.address } : packRef(object, departure);
+}
+
+/** The inverse of `packHandles`. @throws DamagedDataError for a malformed handle or reference. */
 export function unpackHandles(value: unknown, path: CallPath): unknown {
   return replace(value, (object) => unpackHandle(object, path));
 }
 
 function unpackHandle(object: object, path: CallPath): object | undefined {
-  if (!Object.hasOwn(object, HANDLE_KEY)) return undefined;
+  if (!Object.hasOwn(object, HANDLE_KEY)) return unpackRef(object, path.keeper);
   const parsed = v.safeParse(addressSchema, (object as Record<string, unknown>)[HANDLE_KEY]);
   if (!parsed.success) throw new DamagedDataError('a message holds a malformed actor handle');
   return createHandle(parsed.output, path);
@@ -188,14 +197,13 @@ function unpackHandle(object: object, path: CallPath): object | undefined {
 /** As `packHandles`; async iterables become plain data as well, of what `offer` makes of them. */
 export function packArguments(
   args: readonly unknown[],
+  departure: Departure,
   offer: (items: AsyncIterable<unknown>) => StreamReference,
 ): readonly unknown[] {
   return replace(args, (object) => {
-    const parts = partsOf.get(object);
-    if (parts !== undefined) return { [HANDLE_KEY]: parts.address };
     return Symbol.asyncIterator in object
       ? { [STREAM_KEY]: offer(object as AsyncIterable<unknown>) }
-      : undefined;
+      : packHandle(object, departure);
   }) as readonly unknown[];
 }
 

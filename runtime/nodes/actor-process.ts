@@ -1,12 +1,19 @@
 /** The program that a node starts for each actor that lives in its own process. */
 import { createInterface } from 'node:readline';
-import { watchLink } from '../calls/endpoint.ts';
+import type { Bus } from '../bus/bus.ts';
+import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import { systemClock } from '../clock.ts';
 import { processFigures } from '../observe/process-figures.ts';
 import { loadTracing } from '../observe/tracing.ts';
 import { ActorRunner } from './actor-runner.ts';
 import { findDefinition } from './definition-lookup.ts';
-import { connectBus, type ProcessBoot, parseProcessBoot, readLeaseTick } from './process-boot.ts';
+import {
+  connectBus,
+  connectHub,
+  type ProcessBoot,
+  parseProcessBoot,
+  readLeaseTick,
+} from './process-boot.ts';
 
 // Ctrl-C reaches every process of the terminal; ours are drained and stopped by their node.
 process.on('SIGINT', () => {});
@@ -17,15 +24,11 @@ const bus = await connectBus(boot.bus, `actor-process-${boot.processId}`);
 bus.onStatus((status) => {
   if (status.type === 'closed') process.exit(0);
 });
+const hub = await connectHub(boot);
+const tracing = await loadTracing();
 const runner = new ActorRunner({
-  endpoint: {
-    bus,
-    clock: systemClock,
-    namespace: boot.namespace,
-    nodeId: boot.nodeId,
-    link: watchLink(bus, systemClock),
-    tracing: await loadTracing(),
-  },
+  endpoint: endpointOn(bus),
+  ...(hub && { hub: endpointOn(hub) }),
   processId: boot.processId,
   pid: process.pid,
   modules: boot.modules,
@@ -35,6 +38,12 @@ const runner = new ActorRunner({
 });
 lines.on('line', (line) => runner.renewLease(readLeaseTick(line)));
 await runner.run();
+
+function endpointOn(bus: Bus): Endpoint {
+  const { namespace, nodeId } = boot;
+  const link = watchLink(bus, systemClock);
+  return { bus, clock: systemClock, namespace, nodeId, link, tracing };
+}
 
 /** The end of standard input means that the node is gone, even by `kill -9`. */
 function readBoot(): Promise<ProcessBoot> {

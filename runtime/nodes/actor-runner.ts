@@ -5,6 +5,7 @@ import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried } from '../calls/endpoint.ts';
 import { Lease, leasedBus } from '../calls/lease.ts';
+import { ObjectTable } from '../objects/object-table.ts';
 import type { ProcessFigures } from '../observe/process-figures.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import {
@@ -19,6 +20,8 @@ const FETCH_TIMEOUT_MS = 60_000;
 
 export interface ActorRunnerOptions {
   readonly endpoint: Endpoint;
+  /** Of the process's host, for large values; absent where the bus is that hub itself. */
+  readonly hub?: Endpoint;
   readonly processId: string;
   readonly pid: number;
   /** The only modules that actors are taken from. */
@@ -40,6 +43,7 @@ interface Started {
 /** The life of an actor's process: tells its node that it is ready, then runs the one actor it gets. */
 export class ActorRunner {
   readonly #options: ActorRunnerOptions;
+  readonly #objects: ObjectTable;
   readonly #caller: Caller;
   readonly #lease: Lease;
   #host: ActorHost | undefined;
@@ -47,9 +51,11 @@ export class ActorRunner {
 
   constructor(options: ActorRunnerOptions) {
     this.#options = options;
-    const { endpoint } = options;
+    const { endpoint, processId: holder, hub } = options;
     this.#lease = new Lease(endpoint.clock);
-    this.#caller = new Caller({ ...endpoint, bus: leasedBus(endpoint.bus, this.#lease) });
+    this.#objects = new ObjectTable({ endpoint, holder, ...(hub && { hub }) });
+    const leased = { ...endpoint, bus: leasedBus(endpoint.bus, this.#lease) };
+    this.#caller = new Caller(leased, this.#objects);
   }
 
   /** The name of the actor that was ordered. */
@@ -113,6 +119,7 @@ export class ActorRunner {
     const host = await ActorHost.start({
       endpoint,
       path,
+      objects: this.#objects,
       definition,
       start,
       options,

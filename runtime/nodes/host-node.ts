@@ -5,6 +5,10 @@ import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
+import { type ObjectPlan, openStore } from '../objects/object-limits.ts';
+import { ObjectServer } from '../objects/object-server.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { ObjectTable } from '../objects/object-table.ts';
 import { type ActorCalls, timeCalls } from '../observe/actor-calls.ts';
 import { Inspector } from '../observe/inspector.ts';
 import { MicroService } from '../observe/micro-service.ts';
@@ -16,6 +20,7 @@ import { incarnationOf, subjects } from '../wire/address.ts';
 import type { Resources } from '../wire/resources.ts';
 import {
   encodeMessage,
+  type ObjectAddress,
   parseStartValue,
   type StartMessage,
   type WireMessage,
@@ -67,6 +72,7 @@ export interface HostNodeOptions {
   readonly clock: Clock;
   readonly warmProcesses: number;
   readonly tracing: Tracing | undefined;
+  readonly objects: ObjectPlan;
   emit(event: ActorEvent): void;
   /** Wants to know when calls of own actors ran. */
   readonly onCalls: ((calls: ActorCalls) => void) | undefined;
@@ -77,6 +83,8 @@ export interface HostNodeOptions {
 export class HostNode {
   readonly endpoint: Endpoint;
   readonly caller: Caller;
+  readonly store: ObjectStore;
+  readonly objects: ObjectTable;
   readonly supervisor: Supervisor;
   readonly membership: Membership;
   readonly node: Node;
@@ -90,6 +98,7 @@ export class HostNode {
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
   readonly #serving: Subscription;
+  readonly #objectServers: readonly ObjectServer[];
   #lastProcess = 0;
 
   constructor(options: HostNodeOptions) {
@@ -99,12 +108,18 @@ export class HostNode {
     const { endpoint } = this;
     this.#events = new RuntimeEvents(endpoint, options.nodeName);
     this.#noteBusTrouble();
-    this.caller = new Caller(endpoint, (address) => this.supervisor.locateHere(address));
+    this.store = openStore(endpoint, options.objects);
+    this.objects = new ObjectTable({ endpoint, holder: nodeId, store: this.store });
+    this.#objectServers = this.#serveObjects();
+    this.caller = new Caller(endpoint, this.objects, (address) =>
+      this.supervisor.locateHere(address),
+    );
     this.#pool = options.startProcess && this.#createPool(options.startProcess);
     const warn = (message: string): void => options.log({ level: 'warning', message });
     this.node = new Node({
       endpoint,
       path: this.caller,
+      objects: this.objects,
       pool: this.#pool,
       resources: options.resources,
       onLessor: (lessor) => this.#leases.request(lessor),
@@ -213,6 +228,9 @@ export class HostNode {
     await this.node.close();
     await this.#pool?.close(graceMs);
     this.caller.close();
+    for (const server of this.#objectServers) server.close();
+    this.objects.close();
+    await this.store.close();
     this.#serving.unsubscribe();
     this.inspector.close();
     this.#microService?.close();
@@ -248,6 +266,16 @@ export class HostNode {
     return this.membership.nodes().find((node) => node.nodeId === nodeId)?.nodeName ?? nodeId;
   }
 
+  /** To other hosts over the bus; to this one over its hub, where that is another. */
+  #serveObjects(): readonly ObjectServer[] {
+    const { store, objects } = this;
+    const { bus, namespace } = this.endpoint;
+    const { hub } = this.#options.objects;
+    const copyOnce = (address: ObjectAddress) => objects.reader.copyOnce(store, address);
+    const common = { namespace, store, copyOnce };
+    return (hub ? [bus, hub] : [bus]).map((each) => new ObjectServer({ ...common, bus: each }));
+  }
+
   #createPool(startProcess: StartProcess): ProcessPool {
     const { clock, namespace, nodeId, modules, warmProcesses, log } = this.#options;
     const pool = new ProcessPool({
@@ -263,6 +291,7 @@ export class HostNode {
         const actor = this.node.actorOn(processId);
         log({ level: 'output', message, ...(actor !== undefined && { actor }) });
       },
+      onExit: (processId) => this.store.releaseAll(processId),
     });
     for (const module of modules) pool.allow(module);
     return pool;

@@ -5,6 +5,7 @@ import { requestControl } from '../calls/control.ts';
 import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
 import type { CallPath } from '../calls/handle.ts';
 import { Lease } from '../calls/lease.ts';
+import type { ObjectTable } from '../objects/object-table.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import { freeResources, missingResource, type Resources } from '../wire/resources.ts';
 import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
@@ -17,6 +18,7 @@ export const START_TIMEOUT_MS = 120_000;
 export interface NodeOptions {
   readonly endpoint: Endpoint;
   readonly path: CallPath;
+  readonly objects: ObjectTable;
   /** Absent where actors can only live inline. */
   readonly pool: ProcessPool | undefined;
   readonly resources: Resources;
@@ -155,13 +157,13 @@ export class Node {
     definition: AnyActorDefinition,
     { options, state }: StartValue,
   ): Promise<number> {
-    const { endpoint, path } = this.#options;
+    const { endpoint, path, objects } = this.#options;
     const { start, lease } = actor;
     if (start.lessor !== undefined) {
       lease.limit();
       this.#options.onLessor(start.lessor);
     }
-    const begin = { endpoint, path, definition, start, options, state, lease };
+    const begin = { endpoint, path, objects, definition, start, options, state, lease };
     const host = await ActorHost.start(begin);
     actor.host = host;
     void host.ended.then(() => this.#endInline(host, actor));

@@ -10,7 +10,12 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** How a child process reaches the bus of its node. */
 export type BusAccess =
   | { readonly kind: 'local'; readonly socketPath: string }
-  | { readonly kind: 'nats'; readonly options: NatsOptions };
+  | {
+      readonly kind: 'nats';
+      readonly options: NatsOptions;
+      /** Of the node's hub, which carries large values within the host. */
+      readonly hubPath?: string;
+    };
 
 /** The first line on a child process's standard input, as JSON. May hold credentials. */
 export interface ProcessBoot {
@@ -60,10 +65,20 @@ export function connectBus(access: BusAccess, name: string): Promise<Bus> {
   return connectNatsBus({ ...access.options, name });
 }
 
+/** The node's hub, where that is not the bus itself. @throws BusUnavailableError */
+export async function connectHub({ bus }: ProcessBoot): Promise<Bus | undefined> {
+  if (bus.kind === 'local' || bus.hubPath === undefined) return undefined;
+  return await connectLocalBus({ socketPath: bus.hubPath, timeoutMs: CONNECT_TIMEOUT_MS });
+}
+
 const bootSchema = v.object({
   bus: v.variant('kind', [
     v.object({ kind: v.literal('local'), socketPath: v.string() }),
-    v.object({ kind: v.literal('nats'), options: v.looseObject({}) }),
+    v.object({
+      kind: v.literal('nats'),
+      options: v.looseObject({}),
+      hubPath: v.exactOptional(v.string()),
+    }),
   ]),
   namespace: v.string(),
   nodeId: v.string(),

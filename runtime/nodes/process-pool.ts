@@ -15,6 +15,7 @@ export interface ProcessPoolOptions {
   /** A word that nobody else uses, for the next process. */
   createProcessId(): string;
   onOutput(processId: string, line: string): void;
+  onExit(processId: string): void;
 }
 
 /** The child processes of one node: some with an actor, a few kept warm. */
@@ -94,7 +95,7 @@ export class ProcessPool {
   }
 
   #start(environment: Readonly<Record<string, string>>): ActorProcess {
-    const { boot, clock, createProcessId, startProcess, onOutput } = this.#options;
+    const { boot, clock, createProcessId, startProcess, onOutput, onExit } = this.#options;
     const processId = createProcessId();
     const child = startProcess({
       boot: { ...boot, processId, modules: [...this.#modules] },
@@ -103,7 +104,10 @@ export class ProcessPool {
       onOutput: (line) => onOutput(processId, line),
     });
     this.#children.set(processId, child);
-    void child.exited.then(() => this.#children.delete(processId));
+    void child.exited.then(() => {
+      this.#children.delete(processId);
+      onExit(processId);
+    });
     this.#sampling ??= repeat(clock, SAMPLE_MS, () => this.#sampleMemory());
     return child;
   }

@@ -13,10 +13,16 @@ import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { detachedOwner, subjects } from '../wire/address.ts';
-import { type CheckpointMessage, encodeMessage, type StateMessage } from '../wire/wire.ts';
+import {
+  type CheckpointMessage,
+  encodeMessage,
+  type ObjectAddress,
+  type StateMessage,
+} from '../wire/wire.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
 import { type DetachedRecord, type Names, nameTaken, type Orphan } from './names.ts';
+import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
@@ -95,7 +101,9 @@ export class Supervisor {
       return this.#share((await known.holder) ?? known.address, plan, definition.type);
     }
     const unknown = definition as unknown as AnyActorDefinition;
-    const actor = new OwnedActor(unknown, plan, address, packHandles(options), named);
+    const addresses: ObjectAddress[] = [];
+    const packed = packHandles(options, { forMs: START_TIMEOUT_MS, addresses });
+    const actor = new OwnedActor(unknown, plan, address, packed, named);
     if (known !== undefined) actor.follow(known);
     this.#actors.set(name, actor);
     try {
@@ -108,6 +116,8 @@ export class Supervisor {
         return this.#share(holder, plan, definition.type);
       }
       if (detached) this.#takeOver(actor);
+      // Each life is created with the same options.
+      if (addresses.length > 0) void actor.dead.then(this.#options.caller.keeper.retain(addresses));
       await this.#launcher.launch(actor);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);

@@ -9,6 +9,12 @@ export const subjects = {
   /** Requests to a node: locate, start, kill, checkpoint, exited. */
   node: (namespace: string, nodeId: string): string =>
     `codistill.${encodeToken(namespace)}.node.${encodeToken(nodeId)}`,
+  /** Requests to a node's object store: put, fetch, state, leases. */
+  objects: (namespace: string, nodeId: string): string =>
+    `codistill.${encodeToken(namespace)}.objects.${encodeToken(nodeId)}`,
+  /** Requests for chunks of one object of that store. */
+  object: (namespace: string, nodeId: string, id: string): string =>
+    `${subjects.objects(namespace, nodeId)}.${encodeToken(id)}`,
   /** Requests from a node to one of its child processes. */
   process: (namespace: string, processId: string): string =>
     `codistill.${encodeToken(namespace)}.process.${encodeToken(processId)}`,

@@ -19,6 +19,8 @@ export type ChunkRequest =
   /** The receiver has everything; answered with nothing. */
   | { readonly kind: 'finished'; readonly receiver: string };
 
+export type NumberedRequest = Extract<ChunkRequest, { kind: 'chunk' }>;
+
 const KINDS = ['sums', 'chunk', 'finished'] as const;
 const FIXED_BYTES = 13;
 const RECEIVER_BYTES_MAX = 256;

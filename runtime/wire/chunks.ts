@@ -2,7 +2,13 @@ import { crc32 } from 'node:zlib';
 import { DamagedDataError, DeadlineError, NoResponderError } from '../../errors.ts';
 import type { Bus, BusMessage } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
-import { type ChunkRequest, decodeChunkRequest, encodeChunkRequest } from './chunk-request.ts';
+import {
+  type ChunkRequest,
+  decodeChunkRequest,
+  encodeChunkRequest,
+  type NumberedRequest,
+} from './chunk-request.ts';
+import { CHUNKS_MAX, ChunkSource, IN_FLIGHT_BYTES_MAX } from './chunk-source.ts';
 
 /** Over NATS larger chunks gain nothing, over a Unix socket they do (measured). */
 const CHUNK_BYTES = {
@@ -11,17 +17,12 @@ const CHUNK_BYTES = {
   nats: 256 << 10,
   simulated: 256 << 10,
 } as const;
-/** Far below what a server holds for a slow consumer before it cuts it off. */
-const IN_FLIGHT_BYTES_MAX = 4 << 20;
 /** Small chunks gain nothing from more requests at once. */
 const LANES_MAX = 16;
-const CHUNKS_MAX = 1 << 16;
 const FETCH_BYTES_MAX = 4 * 2 ** 30;
-const RECEIVERS_MAX = 16;
 /** A chunk with a wrong checksum is fetched again so often. */
 const DAMAGE_MAX = 3;
 const CONFIRM_ATTEMPTS = 3;
-const NO_BYTES: Uint8Array = new Uint8Array();
 const RETRY_MS_MAX = 15_000;
 /** A sender on NATS may just be reconnecting; on one host a silent sender is a dead one. */
 const ABSENCE_MS = { memory: 0, local: 0, nats: 3_000, simulated: 3_000 } as const;
@@ -32,14 +33,19 @@ export interface ChunkReference {
   readonly subject: string;
   readonly byteLength: number;
   readonly chunkBytes: number;
-  /** Over the CRC-32s of all chunks, 4 little-endian bytes each, and so over the whole. */
-  readonly crc32: number;
+  /**
+   * Over the CRC-32s of all chunks, 4 little-endian bytes each, and so over the whole. Absent for
+   * bytes that never leave their host, where only the kernel carries them.
+   */
+  readonly crc32?: number;
 }
 
 export interface OfferOptions {
   /** How long the value is on offer. */
   readonly timeoutMs: number;
   readonly chunkBytes?: number;
+  /** False: the bytes are not summed, for a bus that doesn't leave the host. Default true. */
+  readonly checked?: boolean;
 }
 
 export interface ChunkOffer {
@@ -53,24 +59,20 @@ export interface ChunkOffer {
   cancel(): void;
 }
 
+/** What one message of the bus carries of a large value. */
+export function chunkBytesOn(bus: Bus): number {
+  return Math.min(CHUNK_BYTES[bus.kind], bus.payloadBytesMax);
+}
+
 /**
  * Offers bytes to whoever gets the reference. They must not change until `done` settles, and are
  * sent piece by piece as the receiver asks for them, at most 4 MB of them on the way to one
  * receiver.
  */
 export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions): ChunkOffer {
-  const chunkBytes = Math.min(options.chunkBytes ?? CHUNK_BYTES[bus.kind], bus.payloadBytesMax);
-  const count = Math.ceil(bytes.length / chunkBytes);
-  if (count > CHUNKS_MAX) {
-    throw new RangeError(`${bytes.length} bytes are over ${CHUNKS_MAX} chunks of ${chunkBytes}.`);
-  }
-  const chunkAt = (index: number): Uint8Array =>
-    bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes);
-  const sums = Buffer.alloc(count * 4);
-  for (let i = 0; i < count; i += 1) sums.writeUInt32LE(crc32(chunkAt(i)), i * 4);
-
+  const chunkBytes = options.chunkBytes ?? chunkBytesOn(bus);
+  const source = new ChunkSource(bytes, chunkBytes);
   const subject = bus.createInbox();
-  const credit = new Credit(Math.max(1, Math.floor(IN_FLIGHT_BYTES_MAX / chunkBytes)));
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   done.catch(() => undefined);
   const settle = (finish: () => void): void => {
@@ -83,53 +85,24 @@ export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions):
     const error = new DeadlineError(`No receiver fetched ${what} in ${options.timeoutMs} ms.`);
     settle(() => reject(error));
   }, options.timeoutMs);
-  const answer = (request: ChunkRequest, replySubject: string): void => {
-    if (request.kind === 'sums') bus.publish(replySubject, sums);
-    else if (request.kind === 'finished') {
-      bus.publish(replySubject, NO_BYTES);
-      settle(resolve);
-    } else if (request.index < count && credit.take(request)) {
-      bus.publish(replySubject, chunkAt(request.index));
-    }
-  };
   const subscription = bus.subscribe(subject, ({ data, replySubject }) => {
     const request = decodeChunkRequest(data);
-    if (request && replySubject !== undefined) answer(request, replySubject);
+    if (request === undefined || replySubject === undefined) return;
+    const answer = source.answer(request);
+    if (answer !== undefined) bus.publish(replySubject, answer);
+    if (request.kind === 'finished') settle(resolve);
   });
+  const checked = options.checked ?? true;
   return {
-    reference: { subject, byteLength: bytes.length, chunkBytes, crc32: crc32(sums) },
+    reference: {
+      subject,
+      byteLength: bytes.length,
+      chunkBytes,
+      ...(checked && { crc32: source.crc32 }),
+    },
     done,
     cancel: () => settle(() => reject(new DOMException('The offer was taken back.', 'AbortError'))),
   };
-}
-
-type NumberedRequest = Extract<ChunkRequest, { kind: 'chunk' }>;
-
-/** Keeps a receiver, even a defective one, from having more on the way than was agreed. */
-class Credit {
-  readonly #chunksMax: number;
-  /** The answered requests of each receiver that are not settled yet. */
-  readonly #answered = new Map<string, Set<number>>();
-
-  constructor(chunksMax: number) {
-    this.#chunksMax = chunksMax;
-  }
-
-  /** False for a duplicate and for a request without credit: neither is answered. */
-  take({ receiver, sequence, settledBelow }: NumberedRequest): boolean {
-    let answered = this.#answered.get(receiver);
-    if (!answered) {
-      answered = new Set();
-      this.#answered.set(receiver, answered);
-      const [oldest] = this.#answered.keys();
-      if (this.#answered.size > RECEIVERS_MAX) this.#answered.delete(oldest!);
-    }
-    for (const earlier of answered) if (earlier < settledBelow) answered.delete(earlier);
-    if (sequence < settledBelow || answered.has(sequence)) return false;
-    if (answered.size >= this.#chunksMax) return false;
-    answered.add(sequence);
-    return true;
-  }
 }
 
 export interface FetchOptions {
@@ -140,6 +113,8 @@ export interface FetchOptions {
   readonly bytesMax?: number;
   /** After this time without an answer a chunk is asked for again; doubles with each attempt. */
   readonly retryMs?: number;
+  /** False: the sender keeps the value and needn't hear that it has arrived. Default true. */
+  readonly confirm?: boolean;
 }
 
 /**
@@ -161,7 +136,10 @@ export async function fetchChunks(
     stop.abort(new DeadlineError(`${what} did not arrive in ${options.timeoutMs} ms.`));
   }, options.timeoutMs);
   try {
-    return await new ChunkFetch(bus, reference, options.retryMs ?? 2_000, signal).run();
+    const fetch = new ChunkFetch(bus, reference, options.retryMs ?? 2_000, signal);
+    const bytes = await fetch.run();
+    if (options.confirm ?? true) void fetch.confirm();
+    return bytes;
   } catch (error) {
     // Ends the requests that are still under way, whose errors nobody needs.
     stop.abort(error);
@@ -170,6 +148,8 @@ export async function fetchChunks(
     timer.cancel();
   }
 }
+
+type ChunkCheck = (chunk: Uint8Array, index: number) => boolean | Promise<boolean>;
 
 class ChunkFetch {
   readonly #bus: Bus;
@@ -193,20 +173,19 @@ class ChunkFetch {
   }
 
   async run(): Promise<Uint8Array> {
-    const sums = await this.#fetchSums();
     const target: Uint8Array = Buffer.allocUnsafeSlow(this.#reference.byteLength);
+    const checks = this.#createChecks();
     const affordable = Math.max(1, Math.floor(IN_FLIGHT_BYTES_MAX / this.#reference.chunkBytes));
     const lanes = Array.from({ length: Math.min(affordable, LANES_MAX, this.#count) }, () =>
-      this.#fillInTurn(target, sums),
+      this.#fillInTurn(target, checks),
     );
     await Promise.all(lanes);
     this.#signal.throwIfAborted();
-    // The value is complete whether or not the sender hears of it.
-    void this.#confirm();
     return target;
   }
 
-  async #confirm(): Promise<void> {
+  /** Tells the sender that it may forget the value, which is complete whether or not it hears. */
+  async confirm(): Promise<void> {
     const request = encodeChunkRequest({ kind: 'finished', receiver: this.#receiver });
     for (let attempt = 0; attempt < CONFIRM_ATTEMPTS; attempt += 1) {
       try {
@@ -219,16 +198,24 @@ class ChunkFetch {
     }
   }
 
-  async #fetchSums(): Promise<Buffer> {
+  /** Whether a chunk is what it should be. The sums travel beside the first chunks. */
+  #createChecks(): ChunkCheck {
+    const { crc32: total } = this.#reference;
+    if (total === undefined) return () => true;
+    // The sum over one sum needs no other.
+    if (this.#count === 1) return (chunk) => crc32(sumBytes(chunk)) === total;
     const request = { kind: 'sums', receiver: this.#receiver } as const;
-    return this.#fetchChecked(
+    const sums = this.#fetchChecked(
       () => request,
-      (data) => data.length === this.#count * 4 && crc32(data) === this.#reference.crc32,
+      (data) => data.length === this.#count * 4 && crc32(data) === total,
     ).then((data) => Buffer.from(data));
+    // Each lane fails with it.
+    sums.catch(() => undefined);
+    return async (chunk, index) => crc32(chunk) === (await sums).readUInt32LE(index * 4);
   }
 
   /** One lane: takes the next chunk that no lane has taken, until none is left. */
-  async #fillInTurn(target: Uint8Array, sums: Buffer): Promise<void> {
+  async #fillInTurn(target: Uint8Array, check: ChunkCheck): Promise<void> {
     const { chunkBytes, byteLength } = this.#reference;
     while (this.#nextIndex < this.#count) {
       const index = this.#nextIndex;
@@ -236,10 +223,9 @@ class ChunkFetch {
       this.#signal.throwIfAborted();
       const start = index * chunkBytes;
       const place = target.subarray(start, Math.min(start + chunkBytes, byteLength));
-      const sum = sums.readUInt32LE(index * 4);
       const chunk = await this.#fetchChecked(
         () => this.#chunkRequest(index),
-        (data) => data.length === place.length && crc32(data) === sum,
+        (data) => data.length === place.length && check(data, index),
         place,
       );
       const inPlace = chunk.buffer === place.buffer && chunk.byteOffset === place.byteOffset;
@@ -257,13 +243,15 @@ class ChunkFetch {
 
   async #fetchChecked(
     nextRequest: () => ChunkRequest,
-    isWhole: (data: Uint8Array) => boolean,
+    isWhole: (data: Uint8Array) => boolean | Promise<boolean>,
     into?: Uint8Array,
   ): Promise<Uint8Array> {
     let retryMs = this.#retryMs;
     for (let damage = 0; damage < DAMAGE_MAX; ) {
       const message = await this.#ask(nextRequest(), retryMs, into);
-      if (message && isWhole(message.data)) return message.data;
+      // Nothing instead of bytes: a source that lasts has them no more.
+      if (message?.data.length === 0 && this.#count > 0) throw withdrawn(this.#reference.subject);
+      if (message && (await isWhole(message.data))) return message.data;
       if (message) damage += 1;
       else retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     }
@@ -301,9 +289,15 @@ class ChunkFetch {
   }
 }
 
+function sumBytes(chunk: Uint8Array): Buffer {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32LE(crc32(chunk));
+  return sum;
+}
+
 function checkReference(reference: ChunkReference, bytesMax: number): void {
   const { byteLength, chunkBytes, crc32: sum } = reference;
-  const whole = [byteLength, chunkBytes, sum].every((size) => Number.isSafeInteger(size));
+  const whole = [byteLength, chunkBytes, sum ?? 0].every((size) => Number.isSafeInteger(size));
   if (!whole || byteLength < 0 || chunkBytes < 1 || byteLength / chunkBytes > CHUNKS_MAX) {
     throw new DamagedDataError(
       `The reference to ${byteLength} bytes in chunks of ${chunkBytes} describes no value.`,
@@ -316,7 +310,7 @@ function checkReference(reference: ChunkReference, bytesMax: number): void {
   }
 }
 
-function withdrawn(subject: string, cause: Error): NoResponderError {
+function withdrawn(subject: string, cause?: Error): NoResponderError {
   const text = `The sender of the value at ${subject} took it back or died.`;
-  return new NoResponderError(text, { cause });
+  return new NoResponderError(text, cause && { cause });
 }

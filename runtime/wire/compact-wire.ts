@@ -109,5 +109,5 @@ export const chunkReferenceSchema: v.GenericSchema<unknown, ChunkReference> = v.
   subject: v.string(),
   byteLength: count,
   chunkBytes: count,
-  crc32: count,
+  crc32: v.exactOptional(count),
 });

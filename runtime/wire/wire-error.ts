@@ -12,6 +12,9 @@ import {
   MailboxFullError,
   NameTakenError,
   NoResponderError,
+  type ObjectLossReason,
+  ObjectLostError,
+  ObjectStoreFullError,
   PayloadTooLargeError,
   PlacementError,
   RemoteError,
@@ -29,6 +32,7 @@ export interface WireError {
   readonly actor?: string;
   readonly deathCause?: DeathCause;
   readonly issues?: readonly InputIssue[];
+  readonly objectLoss?: ObjectLossReason;
 }
 
 const TEXT_CHARACTERS_MAX = 16_384;
@@ -50,6 +54,7 @@ export function toWireError(thrown: unknown): WireError {
       deathCause: thrown.deathCause,
     }),
     ...(thrown instanceof InvalidInputError && { issues: thrown.issues }),
+    ...(thrown instanceof ObjectLostError && { objectLoss: thrown.reason }),
   };
 }
 
@@ -59,6 +64,7 @@ export function fromWireError(error: WireError): Error {
     return new ActorDiedError(error.message, error.actor ?? '', error.deathCause);
   }
   if (error.issues !== undefined) return new InvalidInputError(error.message, error.issues);
+  if (error.objectLoss !== undefined) return new ObjectLostError(error.message, error.objectLoss);
   const Known = error.code === undefined ? undefined : knownErrors.get(error.code);
   if (Known !== undefined) {
     const known = new Known(error.message);
@@ -77,6 +83,7 @@ const knownErrors: ReadonlyMap<string, new (message: string) => CodistillError> 
     MailboxFullError,
     NameTakenError,
     NoResponderError,
+    ObjectStoreFullError,
     PayloadTooLargeError,
     PlacementError,
     UnknownActorTypeError,
@@ -107,6 +114,7 @@ export const wireErrorSchema: v.GenericSchema<unknown, WireError> = v.object({
   actor: v.exactOptional(v.string()),
   deathCause: v.exactOptional(deathCauseSchema),
   issues: v.exactOptional(v.array(issueSchema)),
+  objectLoss: v.exactOptional(v.picklist(['freed', 'owner-died', 'damaged'])),
 });
 
 function cut(text: string): string {

@@ -13,6 +13,7 @@ import {
   unpackHandles,
   withCallOptions,
 } from '../../../runtime/calls/handle.ts';
+import type { ReferenceKeeper } from '../../../runtime/objects/object-ref.ts';
 
 interface Sample {
   readonly field: number;
@@ -47,12 +48,22 @@ const address: ActorAddress = {
   methods: { sync: 'call', stream: 'stream' },
 };
 
+/** For tests without object references. */
+const idleKeeper: ReferenceKeeper = {
+  depart: () => '',
+  arrive: () => {
+    throw new Error('no reference was expected');
+  },
+  retain: () => () => {},
+};
+
 function createPath() {
   const seen: { method: string; args: readonly unknown[]; options: CallOptions }[] = [];
   const note = (_address: ActorAddress, method: string, args: readonly unknown[], options = {}) => {
     seen.push({ method, args, options });
   };
   const path = {
+    keeper: idleKeeper,
     call: async (...all: Parameters<typeof note>) => note(...all),
     async *stream(...all: Parameters<typeof note>) {
       yield note(...all);

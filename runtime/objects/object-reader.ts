@@ -1,0 +1,188 @@
+import {
+  DeadlineError,
+  NoResponderError,
+  ObjectLostError,
+  ObjectStoreFullError,
+} from '../../errors.ts';
+import type { Bus } from '../bus/bus.ts';
+import { requestControl } from '../calls/control.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
+import { type Clock, delay } from '../clock.ts';
+import { subjects } from '../wire/address.ts';
+import { chunkBytesOn, fetchChunks } from '../wire/chunks.ts';
+import { encodeMessage, type ObjectAddress } from '../wire/wire.ts';
+import { Neighbours } from './neighbours.ts';
+import type { ObjectStore } from './object-store.ts';
+
+/** A node that doesn't say within this whether it has an object is gone. */
+const CHECK_TIMEOUT_MS = 5_000;
+/** A copy that several wait for outlasts the patience of the first of them. */
+const COPY_TIMEOUT_MS = 600_000;
+/** A copy may make room for others before it is read. */
+const COPY_ATTEMPTS = 3;
+
+export interface ObjectReaderOptions {
+  readonly endpoint: Endpoint;
+  /** Of the host process itself. */
+  readonly store?: ObjectStore;
+  /** To the hub of this process's host, where the bus is not that hub itself. */
+  readonly hub?: Endpoint;
+}
+
+export interface ReadOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Reads objects by the shortest way: from this process's own store; over a Unix socket from its
+ * node or another one of this host; from another host through its own node, which keeps a copy for
+ * all processes here.
+ */
+export class ObjectReader {
+  readonly #options: ObjectReaderOptions;
+  /** Only over NATS are there other nodes on this host that have a hub. */
+  readonly #neighbours: Neighbours | undefined;
+
+  constructor(options: ObjectReaderOptions) {
+    this.#options = options;
+    this.#neighbours = options.endpoint.bus.kind === 'nats' ? new Neighbours() : undefined;
+  }
+
+  /**
+   * The bytes of the value's frame, nobody else's.
+   * @throws ObjectLostError, DamagedDataError, DeadlineError, the signal's reason.
+   */
+  async read(address: ObjectAddress, options: ReadOptions): Promise<Uint8Array> {
+    const { endpoint, store, hub } = this.#options;
+    const { node } = address;
+    if (store?.nodeId === node) return copyOf(await store.read(address.id));
+    if (endpoint.nodeId === node) {
+      return await this.#fetch((hub ?? endpoint).bus, node, address, options);
+    }
+    const neighbour = await this.#neighbours?.find(wordOf(address));
+    if (neighbour !== undefined) return await this.#fetch(neighbour, node, address, options);
+    try {
+      if (store !== undefined) return await this.#readOwnCopy(store, address, options);
+      if (hub !== undefined) return await this.#readCopy(hub, address, options);
+    } catch (error) {
+      // Too large to be kept here, or gone again too often: it can still be read past the copies.
+      if (!(error instanceof ObjectStoreFullError || error instanceof NoResponderError))
+        throw error;
+    }
+    return await this.#fetch(endpoint.bus, node, address, options);
+  }
+
+  /** Brings a copy of another node's object into this node's store. */
+  async copyOnce(store: ObjectStore, address: ObjectAddress): Promise<void> {
+    const { bus } = this.#options.endpoint;
+    const options = { timeoutMs: COPY_TIMEOUT_MS };
+    await store.fetchOnce(address, () => this.#fetch(bus, address.node, address, options));
+  }
+
+  close(): void {
+    this.#neighbours?.close();
+  }
+
+  async #readOwnCopy(
+    store: ObjectStore,
+    address: ObjectAddress,
+    options: ReadOptions,
+  ): Promise<Uint8Array> {
+    const { clock } = this.#options.endpoint;
+    await within(this.copyOnce(store, address), clock, options, `object ${address.id}`);
+    return copyOf(await store.read(address.id));
+  }
+
+  async #readCopy(
+    hub: Endpoint,
+    address: ObjectAddress,
+    options: ReadOptions,
+  ): Promise<Uint8Array> {
+    const { namespace, nodeId } = this.#options.endpoint;
+    const subject = subjects.objects(namespace, nodeId);
+    const { timeoutMs } = options;
+    const parcel = { bytes: encodeMessage({ kind: 'object-fetch', address }) };
+    for (let attempt = 1; ; attempt += 1) {
+      await requestControl(hub, subject, 'done', parcel, options);
+      try {
+        return await this.#fetchFrom(hub.bus, nodeId, address, { ...options, timeoutMs });
+      } catch (error) {
+        if (!(error instanceof NoResponderError) || attempt === COPY_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** From the node that holds it. */
+  async #fetch(
+    bus: Bus,
+    node: string,
+    address: ObjectAddress,
+    options: ReadOptions,
+  ): Promise<Uint8Array> {
+    try {
+      return await this.#fetchFrom(bus, node, address, options);
+    } catch (error) {
+      if (!(error instanceof NoResponderError)) throw error;
+      throw await this.#explain(address, error);
+    }
+  }
+
+  /** On one host the kernel carries the bytes, so that only those of another one are summed. */
+  #fetchFrom(
+    bus: Bus,
+    node: string,
+    { id, byteLength, chunkBytes, crc32 }: ObjectAddress,
+    options: ReadOptions,
+  ): Promise<Uint8Array> {
+    const subject = subjects.object(this.#options.endpoint.namespace, node, id);
+    const cut = bus.kind === 'local' ? { chunkBytes: chunkBytesOn(bus) } : { chunkBytes, crc32 };
+    return fetchChunks(bus, { subject, byteLength, ...cut }, { ...options, confirm: false });
+  }
+
+  /** Why nobody answers for the object. */
+  async #explain({ id, node }: ObjectAddress, silence: NoResponderError): Promise<unknown> {
+    const { endpoint } = this.#options;
+    const subject = subjects.objects(endpoint.namespace, node);
+    const parcel = { bytes: encodeMessage({ kind: 'object-check', id }) };
+    const timeoutMs = CHECK_TIMEOUT_MS;
+    try {
+      await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+      return silence;
+    } catch (error) {
+      if (!(error instanceof NoResponderError || error instanceof DeadlineError)) return error;
+      const text = `object ${id} is lost: node ${node}, which held it, does not answer`;
+      return new ObjectLostError(text, 'owner-died');
+    }
+  }
+}
+
+function wordOf({ id }: ObjectAddress): string {
+  return id.slice(0, id.indexOf('-'));
+}
+
+/** What the store has stays its own, so that nobody can change it. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
+async function within(
+  work: Promise<void>,
+  clock: Clock,
+  { timeoutMs, signal }: ReadOptions,
+  what: string,
+): Promise<void> {
+  const enough = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, enough.signal]) : enough.signal;
+  const late = delay(clock, timeoutMs, stop).then(() => {
+    throw new DeadlineError(`${what} did not arrive in ${timeoutMs} ms`);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    enough.abort();
+    late.catch(() => {});
+  }
+}

@@ -1,0 +1,212 @@
+import { requestControl } from '../calls/control.ts';
+import { type CallPath, packHandles, unpackHandles } from '../calls/handle.ts';
+import { type ClockTimer, repeat } from '../clock.ts';
+import { subjects } from '../wire/address.ts';
+import { offerChunks } from '../wire/chunks.ts';
+import { decodeFrame, encodeFrame } from '../wire/frame.ts';
+import { encodeMessage, type ObjectAddress, type ObjectLeasesMessage } from '../wire/wire.ts';
+import { ObjectReader, type ObjectReaderOptions } from './object-reader.ts';
+import { addressOfRef, createRef, type ObjectRef, type ReferenceKeeper } from './object-ref.ts';
+
+/** A process that is silent for four renewals has no references any more. */
+export const LEASE_MS = 20_000;
+const RENEW_MS = 5_000;
+/** Ids in one message of a renewal. */
+const RENEWED_MAX = 4_096;
+/** Larger values are fetched by the store, piece by piece. */
+const INLINE_BYTES_MAX = 64 << 10;
+export const OBJECT_TIMEOUT_MS = 60_000;
+
+export interface ObjectOptions {
+  /** From now to the value. Default a minute. */
+  readonly timeoutMs?: number;
+  /** Aborting rejects at once. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ObjectTableOptions extends ObjectReaderOptions {
+  /** How stores know this process. */
+  readonly holder: string;
+}
+
+interface Counted {
+  readonly address: ObjectAddress;
+  references: number;
+}
+
+/** The references of one process: counted here, held under a lease at the nodes of their objects. */
+export class ObjectTable implements ReferenceKeeper {
+  readonly #options: ObjectTableOptions;
+  readonly #reader: ObjectReader;
+  readonly #counted = new Map<string, Counted>();
+  /** Only while there are references. */
+  #renewing: ClockTimer | undefined;
+  #lastTicket = 0;
+
+  constructor(options: ObjectTableOptions) {
+    this.#options = options;
+    this.#reader = new ObjectReader(options);
+  }
+
+  /**
+   * Hands the value to this process's node.
+   * @param scope gets what releases the reference, for an end that comes before its own
+   * @throws TypeError or RangeError for what a frame can't carry, ObjectStoreFullError,
+   * DeadlineError, the signal's reason.
+   */
+  async put<Value>(
+    value: Value,
+    options: ObjectOptions = {},
+    scope?: Set<() => void>,
+  ): Promise<ObjectRef<Value>> {
+    options.signal?.throwIfAborted();
+    const address = await this.#store(encodeFrame(packHandles(value)), options);
+    return this.#refer(address, scope) as ObjectRef<Value>;
+  }
+
+  /**
+   * The value, of the caller's own: typed arrays are views into bytes that nobody else has.
+   * @throws ObjectLostError, DeadlineError, the signal's reason.
+   */
+  async get<Value>(
+    ref: ObjectRef<Value>,
+    options: ObjectOptions | undefined,
+    path: CallPath,
+  ): Promise<Value> {
+    const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options ?? {};
+    signal?.throwIfAborted();
+    const address = addressOfRef(ref);
+    // Stays counted while it is read, whatever happens to the reference meanwhile.
+    const release = this.retain([address]);
+    try {
+      const frame = await this.#reader.read(address, { timeoutMs, ...(signal && { signal }) });
+      return unpackHandles(decodeFrame(frame), path) as Value;
+    } finally {
+      release();
+    }
+  }
+
+  /** As this, but what arrives is also released by what is in `scope` then. */
+  scoped(scope: Set<() => void>): ReferenceKeeper {
+    return {
+      depart: (address, forMs) => this.depart(address, forMs),
+      arrive: (address, ticket) => this.arrive(address, ticket, scope),
+      retain: (addresses) => this.retain(addresses),
+    };
+  }
+
+  depart({ node, id }: ObjectAddress, forMs: number): string {
+    this.#lastTicket += 1;
+    const ticket = `${this.#options.holder}/${this.#lastTicket}`;
+    this.#tell(node, { holder: ticket, leaseMs: forMs, hold: [id], release: [] });
+    return ticket;
+  }
+
+  arrive(address: ObjectAddress, ticket: string, scope?: Set<() => void>): ObjectRef<unknown> {
+    const { node, id } = address;
+    const ref = this.#refer(address, scope);
+    this.#tell(node, this.#lease([id], []));
+    // In this order: without a holder the object would be freed.
+    this.#tell(node, { holder: ticket, leaseMs: 0, hold: [], release: [id] });
+    return ref;
+  }
+
+  retain(addresses: readonly ObjectAddress[]): () => void {
+    const retained = addresses.map((address) => this.#keep(address));
+    return () => {
+      for (const counted of retained) this.#drop(counted);
+    };
+  }
+
+  get reader(): ObjectReader {
+    return this.#reader;
+  }
+
+  close(): void {
+    this.#reader.close();
+    this.#counted.clear();
+    this.#stopRenewing();
+  }
+
+  #refer(address: ObjectAddress, scope?: Set<() => void>): ObjectRef<unknown> {
+    const counted = this.#keep(address);
+    return createRef(address, this, () => this.#drop(counted), scope);
+  }
+
+  #keep(address: ObjectAddress): Counted {
+    const counted = this.#counted.get(address.id) ?? { address, references: 0 };
+    counted.references += 1;
+    this.#counted.set(address.id, counted);
+    this.#renewing ??= repeat(this.#options.endpoint.clock, RENEW_MS, () => this.#renew());
+    return counted;
+  }
+
+  #drop(counted: Counted): void {
+    counted.references -= 1;
+    const { id, node } = counted.address;
+    // After a close nobody counts, and the lease ends by itself.
+    if (counted.references > 0 || !this.#counted.delete(id)) return;
+    this.#tell(node, this.#lease([], [id]));
+  }
+
+  async #store(frame: Uint8Array, options: ObjectOptions): Promise<ObjectAddress> {
+    const { store, holder, hub, endpoint } = this.#options;
+    const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options;
+    if (store !== undefined)
+      return await store.put(holder, LEASE_MS_LOCAL, frame.length, () => frame);
+    const home = hub ?? endpoint;
+    const order = { kind: 'object-put', holder, byteLength: frame.length } as const;
+    const small = frame.length <= INLINE_BYTES_MAX;
+    const checked = home.bus.kind !== 'local';
+    const offer = small ? undefined : offerChunks(home.bus, frame, { timeoutMs, checked });
+    const body = offer === undefined ? { value: frame } : { chunks: offer.reference };
+    const answer = await requestControl(
+      home,
+      subjects.objects(endpoint.namespace, endpoint.nodeId),
+      'object-stored',
+      { bytes: encodeMessage({ ...order, ...body }), ...(offer && { cancel: offer.cancel }) },
+      { timeoutMs, ...(signal && { signal }) },
+    );
+    return answer.address;
+  }
+
+  #lease(hold: readonly string[], release: readonly string[]): LeaseChange {
+    return { holder: this.#options.holder, leaseMs: LEASE_MS, hold, release };
+  }
+
+  /** A word that is lost costs nothing: what is held is said again, what is not runs out. */
+  #tell(node: string, change: LeaseChange): void {
+    const { store, endpoint } = this.#options;
+    if (node === store?.nodeId) {
+      const own = change.holder === this.#options.holder;
+      store.hold(change.holder, change.hold, own ? LEASE_MS_LOCAL : change.leaseMs);
+      store.release(change.holder, change.release);
+      return;
+    }
+    if (!endpoint.link.usable) return;
+    const subject = subjects.objects(endpoint.namespace, node);
+    endpoint.bus.publish(subject, encodeMessage({ kind: 'object-leases', ...change }));
+  }
+
+  #stopRenewing(): void {
+    this.#renewing?.cancel();
+    this.#renewing = undefined;
+  }
+
+  #renew(): void {
+    if (this.#counted.size === 0) this.#stopRenewing();
+    const byNode = Map.groupBy(this.#counted.values(), ({ address }) => address.node);
+    for (const [node, counted] of byNode) {
+      if (node === this.#options.store?.nodeId) continue;
+      const ids = counted.map(({ address }) => address.id);
+      for (let i = 0; i < ids.length; i += RENEWED_MAX) {
+        this.#tell(node, this.#lease(ids.slice(i, i + RENEWED_MAX), []));
+      }
+    }
+  }
+}
+
+type LeaseChange = Omit<ObjectLeasesMessage, 'kind'>;
+
+/** The store's own process doesn't end before the store does. */
+const LEASE_MS_LOCAL = Number.POSITIVE_INFINITY;

@@ -1,0 +1,82 @@
+import {
+  type ActorContext,
+  type ActorDefinition,
+  defineActor,
+  type ObjectRef,
+} from '../../runtime/index.ts';
+
+export interface KeeperOptions {
+  readonly ref?: ObjectRef<string>;
+}
+
+/** Puts, gets and keeps object references, in the process that it lives in. */
+export class Keeper {
+  readonly #context: ActorContext;
+  readonly #options: KeeperOptions;
+  #kept: ObjectRef<unknown>[] = [];
+
+  constructor(context: ActorContext, options: KeeperOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  where(): { readonly pid: number; readonly nodeId: string } {
+    return { pid: process.pid, nodeId: this.#context.nodeId };
+  }
+
+  /** A Float64Array that counts up. */
+  async put(length: number): Promise<ObjectRef<Float64Array>> {
+    const ref = await this.#context.put(new Float64Array(length).map((_, index) => index));
+    return ref.move();
+  }
+
+  async sum(ref: ObjectRef<Float64Array>): Promise<number> {
+    const values = await this.#context.get(ref);
+    ref.release();
+    return values.reduce((total, value) => total + value, 0);
+  }
+
+  /** How much memory outside the heap a get took besides the value itself, at its most. */
+  async get(ref: ObjectRef<unknown>): Promise<unknown> {
+    return await this.#context.get(ref);
+  }
+
+  keep(ref: ObjectRef<unknown>): void {
+    this.#kept.push(ref);
+  }
+
+  forward(): readonly ObjectRef<unknown>[] {
+    return this.#kept;
+  }
+
+  forget(): void {
+    for (const ref of this.#kept) ref.release();
+    this.#kept = [];
+  }
+
+  async getOption(): Promise<string | undefined> {
+    const { ref } = this.#options;
+    return ref && (await this.#context.get(ref));
+  }
+
+  die(): void {
+    process.kill(process.pid, 'SIGKILL');
+  }
+}
+
+export const keeper: ActorDefinition<KeeperOptions, Keeper> = defineActor({
+  type: 'test/keeper',
+  module: import.meta.url,
+  methods: {
+    where: 'call',
+    put: 'call',
+    sum: 'idempotent',
+    get: 'call',
+    keep: 'call',
+    forward: 'call',
+    forget: 'call',
+    getOption: 'call',
+    die: 'call',
+  },
+  create: (context, options: KeeperOptions) => new Keeper(context, options),
+});
