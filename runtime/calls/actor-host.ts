@@ -237,7 +237,10 @@ export class ActorHost {
       return { kind: 'checkpoint', incarnation, name, number, ...carried };
     });
     const subject = subjects.node(endpoint.namespace, owner);
-    await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+    const { signal } = this.#stopping;
+    // An owner that was cut off comes back; one that is gone takes this actor along.
+    const options = { timeoutMs, absentMs: timeoutMs, signal };
+    await requestControl(endpoint, subject, 'done', parcel, options);
   }
 
   #receive(busMessage: BusMessage): void {

@@ -25,6 +25,8 @@ import type { StreamReference } from './stream-reference.ts';
 const TICK_MS = 1_000;
 /** An owner that doesn't answer for so long is taken for dead, and its actors with it. */
 const OWNER_SILENT_MS = 15_000;
+/** One that listens no more may have lost its connection: as a node, it is dead after so long. */
+const OWNER_ABSENT_MS = 5_000;
 /** A deadline that is met later than this was met by a process that was not running. */
 const STALL_MS = 1_000;
 const PEERS_MAX = 16_384;
@@ -265,7 +267,7 @@ export class Caller implements CallPath {
     const { signal } = this.#closing;
     try {
       for (;;) {
-        const options = { timeoutMs: OWNER_SILENT_MS, signal };
+        const options = { timeoutMs: OWNER_SILENT_MS, absentMs: OWNER_ABSENT_MS, signal };
         const askedAt = this.#endpoint.clock.now();
         try {
           peer.apply(await requestControl(this.#endpoint, subject, 'state', { bytes }, options));

@@ -16,6 +16,8 @@ const ANSWERS_KEPT = 64;
 export interface ControlOptions {
   /** For all attempts together. */
   readonly timeoutMs: number;
+  /** A far side that listens no more may be reconnecting; it is waited for so long. Default 1 s. */
+  readonly absentMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -29,7 +31,7 @@ export async function requestControl<Kind extends WireMessage['kind']>(
   subject: string,
   answerKind: Kind,
   parcel: Parcel,
-  { timeoutMs, signal }: ControlOptions,
+  { timeoutMs, absentMs = NO_RESPONDER_GRACE_MS, signal }: ControlOptions,
 ): Promise<Extract<WireMessage, { kind: Kind }>> {
   const { bus, clock, link } = endpoint;
   const giveUpAt = clock.now() + timeoutMs;
@@ -45,7 +47,7 @@ export async function requestControl<Kind extends WireMessage['kind']>(
       if (remainingMs <= attemptMs) throw answer;
       if (answer instanceof NoResponderError && link.connected) {
         unansweredSince ??= clock.now();
-        if (clock.now() - unansweredSince >= NO_RESPONDER_GRACE_MS) throw answer;
+        if (clock.now() - unansweredSince >= absentMs) throw answer;
       } else {
         unansweredSince = undefined;
       }

@@ -373,10 +373,9 @@ export class HostNode {
     }
     const bytes = encodeMessage({ kind: 'exited', incarnation, cause });
     const subject = subjects.node(this.endpoint.namespace, start.owner);
-    requestControl(this.endpoint, subject, 'done', { bytes }, { timeoutMs: EXIT_REPORT_MS }).catch(
-      () => {
-        // The owner is gone, and with it whoever wanted to know.
-      },
-    );
+    const options = { timeoutMs: EXIT_REPORT_MS, absentMs: EXIT_REPORT_MS };
+    requestControl(this.endpoint, subject, 'done', { bytes }, options).catch(() => {
+      // The owner is gone, and with it whoever wanted to know.
+    });
   }
 }

@@ -5,6 +5,7 @@ import { type ActorEvent, createSystem, type System } from '../../../runtime/ind
 import { type NatsServer, startNatsCluster, startNatsServer } from '../../support/nats-server.ts';
 import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts';
 import { isAlive, waitForProcessEnd } from '../../support/process-watch.ts';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { counter } from '../../support/test-actors.ts';
 
 const JOIN = { timeoutMs: 20_000 };
@@ -133,6 +134,36 @@ test('the actors of a killed node go on elsewhere, from their checkpoints', asyn
     t.is((await moved.describe()).nodeId, system.nodeId);
     t.is(await actor.add(1), 1);
   });
+});
+
+test('an owner that was cut off hears of what happened meanwhile, and loses no checkpoint', async (t) => {
+  await using link = await startTcpProxy(server.port);
+  const namespace = 'cut-off-owner';
+  const common = { namespace, modules: [counter.module], warmProcesses: 0 };
+  const through = (port: number) => ({
+    nats: { servers: `nats://127.0.0.1:${port}`, timeoutMs: 10_000 },
+  });
+  await using far = await startNodeProcess({ ...common, bus: through(server.port) });
+  await using owner = await createSystem({ ...common, bus: through(link.port) });
+  await using other = await createSystem({ ...common, bus: through(server.port) });
+  await owner.waitForNodes(3, JOIN);
+  const placed = { placement: { nodeId: far.nodeId } };
+  const dying = await owner.spawn(counter, {}, { ...placed, name: 'dying', maxRestarts: 0 });
+  await owner.spawn(counter, {}, { ...placed, name: 'saving' });
+  const saving = (await other.get(counter, 'saving'))!;
+  const { pid } = await dying.describe();
+  const died = new Promise<ActorEvent>((resolve) => {
+    owner.onActorEvent((event) => event.event === 'died' && resolve(event));
+  });
+
+  link.cut();
+  process.kill(pid, 'SIGKILL');
+  const saved = saving.addAndSave(7);
+  // Longer than a node is asked again that seems to be just joining.
+  await delay(2_000);
+  link.heal();
+  t.is(await saved, 7);
+  t.like((await died).cause, { kind: 'signal', signal: 'SIGKILL' });
 });
 
 test('a node that was cut off and returns gives up what was replaced', async (t) => {
