@@ -4,12 +4,18 @@ import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
 
+export interface DoctorFlags extends NatsFlags {
+  readonly natsMonitor?: string;
+}
+
 /** `actorctl doctor`: what works here, what doesn't and what to do about it. */
 export async function doctorCommand(
-  flags: NatsFlags,
+  flags: DoctorFlags,
   { output, environment }: CommandContext,
 ): Promise<ExitCode> {
-  const checks = await listChecks({ cwd: environment.cwd, nats: parseNatsFlags(flags) });
+  const nats = parseNatsFlags(flags);
+  const { natsMonitor } = flags;
+  const checks = await listChecks({ cwd: environment.cwd, nats, natsMonitor });
   const width = Math.max(...checks.map(({ name }) => name.length));
   for (const check of checks)
     output.message(formatCheck(check, width), { type: 'check', ...check });

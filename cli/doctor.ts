@@ -2,9 +2,9 @@ import { access, constants, mkdtemp, rm, statfs, writeFile } from 'node:fs/promi
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { listEngines } from '../compiler/index.ts';
-import { connectNatsBus, type NatsOptions } from '../runtime/index.ts';
+import type { NatsOptions } from '../runtime/index.ts';
+import { checkNats } from './doctor-nats.ts';
 import { describeError } from './error-text.ts';
-import { describeServers } from './nats-address.ts';
 import { nodeVersionAdvice } from './package-info.ts';
 import { formatBytes } from './quantity.ts';
 
@@ -24,6 +24,7 @@ const freeBytesMin = 1e9;
 export async function listChecks(options: {
   readonly cwd: string;
   readonly nats: NatsOptions | undefined;
+  readonly natsMonitor: string | undefined;
 }): Promise<readonly Check[]> {
   return [
     checkRuntimeVersion(),
@@ -31,7 +32,7 @@ export async function listChecks(options: {
     ...(await checkEngines()),
     await checkTemporaryFolder(),
     await checkRunFolder(options.cwd),
-    ...(options.nats === undefined ? [] : [await checkNats(options.nats)]),
+    ...(options.nats === undefined ? [] : await checkNats(options.nats, options.natsMonitor)),
   ];
 }
 
@@ -91,19 +92,6 @@ async function checkRunFolder(cwd: string): Promise<Check> {
     return { name, status: 'missing', detail, advice };
   } catch (error) {
     const advice = 'Call actorctl in a folder that you may write to, or give --run-dir.';
-    return { name, status: 'failed', detail: describeError(error), advice };
-  }
-}
-
-async function checkNats(options: NatsOptions): Promise<Check> {
-  const name = 'nats-server';
-  try {
-    const bus = await connectNatsBus(options);
-    const detail = `${describeServers(options)}, messages up to ${formatBytes(bus.payloadBytesMax)}`;
-    await bus.close();
-    return { name, status: 'ok', detail };
-  } catch (error) {
-    const advice = 'Start a server (nats-server), or correct the address and the credentials.';
     return { name, status: 'failed', detail: describeError(error), advice };
   }
 }

@@ -1,9 +1,10 @@
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { UserInputError } from '../errors.ts';
 import type { CompletionShell } from './completion.ts';
+import type { DoctorFlags } from './doctor-command.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
 import { addMetricsOption } from './metrics-option.ts';
-import { addNatsOptions, type NatsFlags } from './nats-address.ts';
+import { addNatsOptions } from './nats-address.ts';
 import type { NodeFlags } from './node-command.ts';
 import { addObservationCommands } from './observation-program.ts';
 import type { CommandEnvironment, Output } from './output.ts';
@@ -158,10 +159,11 @@ function addDoctor(
   const command = program
     .command('doctor')
     .description('say what works on this machine, what does not and what to do');
-  addNatsOptions(command, { text: 'also try this server' })
+  addNatsOptions(command, { text: 'also try this server, and look at its settings' })
+    .option('--nats-monitor <url>', 'its monitor (default http://HOST:8222)')
     .option('--json', 'one JSON object per line and check on stdout')
     .addHelpText('after', '\nExamples:\n  actorctl doctor --nats nats://localhost:4222')
-    .action(async (flags: NatsFlags) => {
+    .action(async (flags: DoctorFlags) => {
       const { doctorCommand } = await import('./doctor-command.ts');
       done(await doctorCommand(flags, context));
     });

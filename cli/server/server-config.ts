@@ -4,6 +4,7 @@ import type { ClusterKey } from './cluster-key.ts';
 export const SERVER_NAME = 'codistill-server';
 /** The client library takes chunks of 256 KB; a larger limit was measured to bring nothing. */
 const PAYLOAD_LIMIT = '1MB';
+const SETTINGS_SUBJECT = '"$SYS.REQ.SERVER.PING.JSZ"';
 
 /** One nats-server as `actorctl up` runs it. Ports 0 are chosen by the server. */
 export interface ServerConfig {
@@ -48,8 +49,16 @@ jetstream {
 }
 system_account: SYSTEM
 accounts {
-  SYSTEM { users: [ ${user(key.system)} ] }
-  CODISTILL { jetstream: enabled, users: [ ${user(key.client)} ] }
+  SYSTEM {
+    users: [ ${user(key.system)} ]
+    exports: [ { service: ${SETTINGS_SUBJECT}, response: stream } ]
+  }
+  CODISTILL {
+    jetstream: enabled
+    users: [ ${user(key.client)} ]
+    # Lets doctor see how JetStream is set.
+    imports: [ { service: { account: SYSTEM, subject: ${SETTINGS_SUBJECT} } } ]
+  }
 }
 cluster {
   name: ${quote(key.clusterName)}

@@ -81,6 +81,15 @@ test('up gives a server and a node that jobs use, shows no secrets and leaves no
   t.is(refused.exitCode, 69);
   t.regex(refused.stdout, /refuses these credentials/);
 
+  const doctor = await actorctl(
+    ['doctor', '--nats', join(dir, 'nats.json'), '--json'],
+    folder.path,
+  );
+  const checks = parseEvents(doctor.stdout).filter(({ name }) => /^nats/.test(String(name)));
+  t.deepEqual(new Set(checks.map(({ name }) => name)).size, 6, doctor.stdout);
+  const troubled = checks.filter(({ status }) => status !== 'ok').map(({ name }) => name);
+  t.deepEqual(troubled, ['nats replicas'], 'there is one server yet');
+
   if (process.platform === 'linux') {
     for (const pid of [...up.pids, up.process.child.pid]) {
       const shown = await readFile(`/proc/${pid}/cmdline`, 'utf8');
