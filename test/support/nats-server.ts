@@ -20,6 +20,8 @@ export interface NatsServerOptions {
     readonly routes: readonly string[];
     /** For the routes of others to this server; default a free one. */
     readonly port?: number;
+    /** Further lines of this part of the configuration. */
+    readonly config?: readonly string[];
   };
   readonly name?: string;
 }
@@ -107,7 +109,7 @@ export async function startNatsCluster(
 }
 
 /** Ports that nothing listened on a moment ago. */
-async function freePorts(count: number): Promise<readonly number[]> {
+export async function freePorts(count: number): Promise<readonly number[]> {
   const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(listeners.map((listener) => once(listener, 'listening')));
   const ports = listeners.map((listener) => (listener.address() as AddressInfo).port);
@@ -135,7 +137,9 @@ async function launch(
     ...(cluster
       ? [
           `cluster { name: ${cluster.name}, listen: "127.0.0.1:${wanted.route}"`,
-          `  routes: ${JSON.stringify(cluster.routes)} }`,
+          `  routes: ${JSON.stringify(cluster.routes)}`,
+          ...(cluster.config ?? []),
+          '}',
         ]
       : []),
     ...config,

@@ -1,0 +1,13 @@
+import { randomInt } from 'node:crypto';
+import test from 'ava';
+import { runChaos } from './chaos-run.ts';
+
+test('calls keep their promises while servers and hosts of a cluster fail', async (t) => {
+  const seed = randomInt(1_000_000);
+  const lines: string[] = [];
+  const report = await runChaos({ seed, durationMs: 20_000, log: (line) => lines.push(line) });
+  const { findings, ...figures } = report;
+  t.deepEqual(findings, [], `npm run chaos -- --seed ${seed}\n${lines.join('\n')}`);
+  t.true(figures.faults > 0 && figures.confirmed > 0);
+  t.log(JSON.stringify(figures));
+});
