@@ -17,6 +17,7 @@ const keys = [
   'ownerId',
   'pid',
   'isolation',
+  'detached',
   'restarts',
   'waiting',
   'done',

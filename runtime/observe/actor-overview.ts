@@ -9,7 +9,10 @@ export interface ActorOverview extends Partial<ActorFigures> {
   /** `outdated`: an earlier life that its owner has replaced and that has not ended yet. */
   readonly status: 'running' | 'restarting' | 'dead' | 'outdated';
   readonly epoch: number;
-  /** Names for people, and ids. A node that did not answer goes by its id. */
+  /**
+   * Names for people, and ids. A node that nobody names goes by its id. The owner of a detached actor
+   * is the node that answers for it now.
+   */
   readonly node: string;
   readonly nodeId: string;
   readonly owner: string;
@@ -17,6 +20,8 @@ export interface ActorOverview extends Partial<ActorFigures> {
   readonly pid: number;
   readonly isolation?: 'process' | 'inline';
   readonly restarts?: number;
+  /** It outlives the node that answers for it. */
+  readonly detached?: boolean;
   /** How old the figures are. */
   readonly figuresAgeMs?: number;
   /** How long it has had its status. */
@@ -36,11 +41,12 @@ export function listActors({ nodes, silent }: Inspection): readonly ActorOvervie
       hosted.set(incarnationOf(facts.owner, facts.name, facts.epoch), { facts, host });
     }
   }
-  const answered = new Set(nodes.map(({ nodeId }) => nodeId));
+  const owners = new Set(nodes.map(({ nodeId }) => nodeId));
   const actors: ActorOverview[] = [];
   for (const owner of nodes) {
     for (const facts of owner.owned) {
-      const incarnation = incarnationOf(owner.nodeId, facts.name, facts.epoch);
+      owners.add(facts.owner);
+      const incarnation = incarnationOf(facts.owner, facts.name, facts.epoch);
       const found = facts.status === 'dead' ? undefined : hosted.get(incarnation);
       hosted.delete(incarnation);
       const places = { owner: owner.nodeName, ownerId: owner.nodeId, node: nameOf(facts.node) };
@@ -50,7 +56,7 @@ export function listActors({ nodes, silent }: Inspection): readonly ActorOvervie
   for (const { facts, host } of hosted.values()) {
     const { name, type: actorType, epoch, owner, pid } = facts;
     // An owner that answers but doesn't list this life has replaced it.
-    const status = answered.has(owner) ? 'outdated' : 'running';
+    const status = owners.has(owner) ? 'outdated' : 'running';
     const places = {
       node: host.nodeName,
       nodeId: host.nodeId,
@@ -62,7 +68,7 @@ export function listActors({ nodes, silent }: Inspection): readonly ActorOvervie
   return actors.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.epoch - b.epoch));
 }
 
-function ownedPart({ node, type: actorType, cause, ...facts }: OwnedFacts) {
+function ownedPart({ node, type: actorType, owner: _, cause, ...facts }: OwnedFacts) {
   return {
     ...facts,
     actorType,

@@ -38,7 +38,7 @@ export class CallRecorder {
 
   #send(): void {
     const { bus, clock, link, namespace, nodeId } = this.#endpoint;
-    const { name, type, epoch, owner } = this.#start;
+    const { name, type, epoch, owner, lessor } = this.#start;
     if (this.#calls.length === 0 || !link.usable) return;
     const now = clock.now();
     const calls = this.#calls.map(({ method, at, ranMs, failed }): RecordedCall => {
@@ -47,7 +47,8 @@ export class CallRecorder {
     const actor = { actor: name, actorType: type, epoch, node: nodeId };
     const omitted = this.#omitted;
     const message = encodeMessage({ kind: 'recorded', ...actor, calls, omitted });
-    bus.publish(subjects.node(namespace, owner), message);
+    // A detached actor is its own owner; the node that answers for it is its lessor.
+    bus.publish(subjects.node(namespace, lessor ?? owner), message);
     this.#calls = [];
     this.#omitted = 0;
   }

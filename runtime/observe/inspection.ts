@@ -40,10 +40,16 @@ export interface HostedFacts {
   readonly figuresAgeMs?: number;
 }
 
-/** An actor as its owner sees it. Of the dead ones the last hundred are told. */
+/**
+ * An actor as the node sees it that answers for it: the one that spawned it or, if it is detached, the
+ * one that adopted it last. Of the dead ones the last hundred are told.
+ */
 export interface OwnedFacts {
   readonly name: string;
   readonly type: string;
+  /** As in its incarnations: the node's id, but for a detached actor. */
+  readonly owner: string;
+  readonly detached: boolean;
   readonly status: ActorStatus;
   readonly epoch: number;
   /** Where it lives or lived last; empty before its first place was found. */
@@ -145,6 +151,8 @@ const hostedFactsSchema: v.GenericSchema<unknown, HostedFacts> = v.object({
 const ownedFactsSchema: v.GenericSchema<unknown, OwnedFacts> = v.object({
   name: v.string(),
   type: v.string(),
+  owner: v.string(),
+  detached: v.boolean(),
   status: v.picklist(['running', 'restarting', 'dead']),
   epoch: v.number(),
   node: v.string(),

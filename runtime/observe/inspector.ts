@@ -123,15 +123,17 @@ export class Inspector {
   }
 
   #describeOwned(actor: OwnedActor): OwnedFacts {
-    const { address, status, epoch, nodeId: node, pid, restarts, changedAt, cause } = actor;
+    const { status, epoch, nodeId: node, pid, restarts, detached, changedAt, cause } = actor;
     const sinceMs = Math.round(this.#options.endpoint.clock.now() - changedAt);
-    const { name, type } = address;
-    return { name, type, status, epoch, node, pid, restarts, sinceMs, ...(cause && { cause }) };
+    const { name, type, owner } = actor.address;
+    const facts = { name, type, owner, detached, status, epoch, node, pid, restarts, sinceMs };
+    return { ...facts, ...(cause && { cause }) };
   }
 }
 
-/** All that live and those that died last. */
-function listTold(owned: readonly OwnedActor[]): readonly OwnedActor[] {
+/** All that live and those that died last. What another node has taken over is that one's to tell. */
+function listTold(actors: readonly OwnedActor[]): readonly OwnedActor[] {
+  const owned = actors.filter(({ released }) => !released);
   const dead = owned.filter(({ status }) => status === 'dead');
   dead.sort((a, b) => b.changedAt - a.changedAt);
   const told = new Set(dead.slice(0, DEAD_ACTORS_TOLD));

@@ -3,6 +3,7 @@ import {
   connectNatsBus,
   createObserver,
   createSystem,
+  listActors,
   type Observer,
   type RuntimeEvent,
   type System,
@@ -125,6 +126,32 @@ test('an observer of a server finds all nodes, hears what happens and lists sile
     observer.close();
     await bus.close();
   }
+});
+
+test('a server lets a user look who may do nothing else', async (t) => {
+  const mayLook = `{ user: looker, password: eyes, permissions: {
+    publish: ["codistill.*.inspect.>", "codistill.*.inspect", "_INBOX.>"],
+    subscribe: ["codistill.*.events", "_INBOX.>"] } }`;
+  await using guarded = await startNatsServer({
+    config: [`authorization { users: [ { user: boss, password: all }, ${mayLook} ] }`],
+  });
+  const nats = { servers: guarded.url, timeoutMs: 10_000 };
+  const options = { ...nats, user: 'boss', password: 'all' };
+  await using system = await createSystem({ bus: { nats: options }, namespace: 'guarded' });
+  const bus = await connectNatsBus({ ...nats, user: 'looker', password: 'eyes' });
+  const observer = createObserver({ bus, namespace: 'guarded', clock: systemClock });
+  const started = nextEvent(observer, 'actor-started');
+  await bus.flush();
+  await system.spawn(counter, {}, { name: 'kept', lifetime: 'detached' });
+  t.is((await started).actor, 'kept');
+  const inspection = await observer.inspect({ eventsMax: 5 });
+  t.like(listActors(inspection)[0], { name: 'kept', detached: true, status: 'running', done: 0 });
+  const forbidden = bus.request(`codistill.guarded.node.${system.nodeId}`, new Uint8Array(0), {
+    timeoutMs: 5_000,
+  });
+  await t.throwsAsync(forbidden, { code: 'BUS_UNAVAILABLE', message: /does not let us publish/ });
+  observer.close();
+  await bus.close();
 });
 
 test('the answer of a node with thousands of actors comes whole', async (t) => {
