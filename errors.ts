@@ -74,6 +74,11 @@ export class MailboxFullError extends CodistillError {
   readonly code = 'MAILBOX_FULL';
 }
 
+/** A queue was closed: it takes no more items. */
+export class QueueClosedError extends CodistillError {
+  readonly code = 'QUEUE_CLOSED';
+}
+
 /** What was called is not among the actor's declared methods. */
 export class UnknownMethodError extends CodistillError {
   readonly code = 'UNKNOWN_METHOD';

@@ -1,5 +1,8 @@
-import type { WithoutContext } from './calls/handle.ts';
-import type { Clock } from './clock.ts';
+import type { TimerCallback } from './calls/actor-timers.ts';
+import type { OwnedHandle, WithoutContext } from './calls/handle.ts';
+import type { Reminders } from './calls/reminders.ts';
+import type { Clock, ClockTimer } from './clock.ts';
+import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ObjectRef } from './objects/object-ref.ts';
 import type { ObjectOptions } from './objects/object-table.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
@@ -18,6 +21,8 @@ export interface ActorLifecycle {
   restore?(state: never): void | Promise<void>;
   /** Asks the actor to finish its work in hand; a checkpoint and a stop follow. */
   drain?(): void | Promise<void>;
+  /** A reminder is due. It runs in its turn among the calls, at least once for each. */
+  remind?(name: string, payload: unknown): void | Promise<void>;
   [Symbol.asyncDispose]?(): PromiseLike<void>;
 }
 
@@ -48,6 +53,25 @@ export interface ActorContext {
   put<Value>(value: Value, options?: ObjectOptions): Promise<ObjectRef<Value>>;
   /** As `System.get`. */
   get<Value>(ref: ObjectRef<Value>, options?: ObjectOptions): Promise<Value>;
+  /**
+   * Runs `callback` once, `delayMs` from now, in its turn among the calls. What it throws ends this
+   * life of the actor. Cancelled when that ends. @throws RangeError beyond 1,024 timers
+   */
+  setTimeout(callback: TimerCallback, delayMs: number): ClockTimer;
+  /** The same, again and again; a period is left out while the one before still waits or runs. */
+  every(periodMs: number, callback: TimerCallback): ClockTimer;
+  /** Timers that outlive this life, kept in the checkpoint; the actor needs a method `remind`. */
+  readonly reminders: Reminders;
+  /**
+   * Starts an actor that this one owns: it ends when this life does, and is supervised by the node that
+   * this one lives on. Its module is among those of the job or system.
+   * @throws what `System.spawn` throws, UnknownActorTypeError for another module.
+   */
+  spawn<Options, Actor>(
+    definition: ActorDefinition<Options, Actor>,
+    options: Options,
+    spawnOptions?: SpawnOptions,
+  ): Promise<OwnedHandle<Actor>>;
 }
 
 type LifecycleKey = keyof ActorLifecycle;

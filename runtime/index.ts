@@ -32,10 +32,13 @@ export type { CallOptions } from './calls/call-options.ts';
 export {
   type ActorAddress,
   type Handle,
+  type OwnedHandle,
   type RemoteStream,
   withCallOptions,
 } from './calls/handle.ts';
+export type { Reminder, ReminderOptions, Reminders } from './calls/reminders.ts';
 export type { ErrorClass, RetryPolicy } from './calls/retry.ts';
+export { type ActorChange, type ActorWatch, watch } from './calls/watch.ts';
 export { type Clock, type ClockTimer, delay, systemClock } from './clock.ts';
 export {
   defineJob,
@@ -80,6 +83,17 @@ export {
   type Observer,
   type SilentNode,
 } from './observe/observer.ts';
+export { ActorPool, type ActorPoolOptions, type MapOptions } from './patterns/actor-pool.ts';
+export {
+  createQueue,
+  OwnedQueue,
+  Queue,
+  type QueueActor,
+  type QueueCallOptions,
+  type QueueOptions,
+  type Taken,
+} from './patterns/queue.ts';
+export { type Waited, type WaitOptions, wait } from './patterns/wait.ts';
 export { createRandom, type Random } from './simulation/random.ts';
 export type { ClockSkew } from './simulation/simulated-clock.ts';
 export type { SimulatedHost, SimulatedHostOptions } from './simulation/simulated-host.ts';

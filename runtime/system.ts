@@ -7,7 +7,13 @@ import { startLocalHub } from './bus/local-hub.ts';
 import { createMemoryBus } from './bus/memory-bus.ts';
 import type { NatsOptions } from './bus/nats-options.ts';
 import { requestControl } from './calls/control.ts';
-import { addressOf, createHandle, type Handle } from './calls/handle.ts';
+import {
+  addressOf,
+  createHandle,
+  createOwnedHandle,
+  type Handle,
+  type OwnedHandle,
+} from './calls/handle.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ActorChild, type StartProcess } from './nodes/actor-child.ts';
 import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
@@ -95,7 +101,8 @@ export interface System {
   readonly socketPath?: string;
   /**
    * Starts an actor and resolves when it takes calls. Its state is kept and it is restarted by this
-   * system, which it does not outlive.
+   * system, which it does not outlive. Disposing of the handle (`await using`) stops the actor, unless
+   * `getIfExists` found one that was there.
    * @throws PlacementError with each node's reason, NameTakenError, what `create` threw; TypeError
    * or RangeError for an option that can't be used.
    */
@@ -103,7 +110,7 @@ export interface System {
     definition: ActorDefinition<Options, Actor>,
     options: Options,
     spawnOptions?: SpawnOptions,
-  ): Promise<Handle<Actor>>;
+  ): Promise<OwnedHandle<Actor>>;
   /**
    * The actor that has this name, of whatever system of the namespace; undefined when there is none.
    * @throws TypeError for an actor of another type, DeadlineError when the register is away.
@@ -249,7 +256,10 @@ function createFacade(
       options: Options,
       spawnOptions: SpawnOptions = {},
     ) {
-      return createHandle<Actor>(await supervisor.spawn(definition, options, spawnOptions), caller);
+      const spawned = await supervisor.spawn(definition, options, spawnOptions);
+      const { address, owned } = spawned;
+      const stop = (): Promise<void> => supervisor.stop(address.name, STOP_TIMEOUT_MS);
+      return createOwnedHandle<Actor>(address, caller, owned ? stop : async () => {});
     },
     get: createGet(host),
     put: (value, options) => host.objects.put(value, options),

@@ -1,7 +1,14 @@
 import { DeadlineError } from '../../errors.ts';
-import type { ActorContext, ActorLifecycle, AnyActorDefinition } from '../actor.ts';
+import type {
+  ActorContext,
+  ActorDefinition,
+  ActorLifecycle,
+  AnyActorDefinition,
+} from '../actor.ts';
 import type { BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
+import type { ChildSpawner } from '../nodes/child-spawner.ts';
+import type { SpawnOptions } from '../nodes/spawn-options.ts';
 import type { ObjectTable } from '../objects/object-table.ts';
 import { CallRecorder, nestAround } from '../observe/call-recorder.ts';
 import type { ActorFigures } from '../observe/inspection.ts';
@@ -16,18 +23,27 @@ import {
   type WireMessage,
 } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
+import { ActorTimers } from './actor-timers.ts';
 import { CallCounters } from './call-counters.ts';
 import { CallServer } from './call-server.ts';
 import { requestControl } from './control.ts';
 import { type Endpoint, encodeCarrying } from './endpoint.ts';
-import { type CallPath, packHandles, unpackHandles } from './handle.ts';
+import {
+  type CallPath,
+  createOwnedHandle,
+  type OwnedHandle,
+  packHandles,
+  unpackHandles,
+} from './handle.ts';
 import { checkOptions } from './input-check.ts';
 import { type Lease, leasedBus } from './lease.ts';
 import { Mailboxes } from './mailboxes.ts';
+import { ActorReminders, splitReminders, withReminders } from './reminders.ts';
 
 /** A large state over a slow link takes its time. */
 const CHECKPOINT_TIMEOUT_MS = 300_000;
 const DISPOSE_MS_MAX = 2_000;
+const CHILD_STOP_MS = 5_000;
 
 export interface ActorHostOptions {
   readonly endpoint: Endpoint;
@@ -42,6 +58,8 @@ export interface ActorHostOptions {
   readonly state: Uint8Array | undefined;
   /** While it has lapsed no call begins and no answer goes out. */
   readonly lease: Lease;
+  /** What the actor spawns through. */
+  readonly children: ChildSpawner;
 }
 
 /** Runs one incarnation of an actor from its creation to its stop. */
@@ -53,7 +71,9 @@ export class ActorHost {
   readonly #startedAt: number;
   readonly #recorder: CallRecorder | undefined;
   readonly #stopping = new AbortController();
-  readonly #ended = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<Error | undefined>();
+  readonly #timers: ActorTimers;
+  readonly #reminders: ActorReminders;
   #instance: ActorLifecycle = {};
   #calls: CallServer | undefined;
   #subscription: Subscription | undefined;
@@ -85,6 +105,7 @@ export class ActorHost {
       call: (...call) => path.call(...call),
       stream: (...call) => path.stream(...call),
       openArgument: (...argument) => path.openArgument(...argument),
+      watch: (address, listener) => path.watch(address, listener),
     };
     this.#mailboxes = new Mailboxes({
       messagesMax: mailboxMessagesMax,
@@ -92,8 +113,21 @@ export class ActorHost {
       groups: options.definition.concurrencyGroups,
     });
     const { endpoint, start } = options;
-    this.#startedAt = endpoint.clock.now();
+    const { clock } = endpoint;
+    this.#startedAt = clock.now();
     if (start.recordCalls) this.#recorder = new CallRecorder(endpoint, start);
+    this.#timers = new ActorTimers({
+      clock,
+      mailbox: this.#mailboxes.main,
+      lease: options.lease,
+      fail: (error) => this.#fail(error),
+    });
+    this.#reminders = new ActorReminders({
+      clock,
+      timers: this.#timers,
+      remind: (name, payload) => this.#remind(name, payload),
+      save: () => this.#saveCheckpoint(),
+    });
   }
 
   get figures(): ActorFigures {
@@ -101,8 +135,8 @@ export class ActorHost {
     return { uptimeMs, waiting: this.#mailboxes.waiting, ...this.#counters };
   }
 
-  /** Resolves after the actor was stopped over the bus, or stopped itself as outdated. */
-  get ended(): Promise<void> {
+  /** Resolves when the actor was stopped over the bus or is outdated, or with why it failed. */
+  get ended(): Promise<Error | undefined> {
     return this.#ended.promise;
   }
 
@@ -153,7 +187,9 @@ export class ActorHost {
     }
     this.#instance = instance;
     if (state !== undefined) {
-      await this.#instance.restore?.(unpackHandles(decodeFrame(state), path) as never);
+      const saved = splitReminders(unpackHandles(decodeFrame(state), path));
+      if (saved.state !== undefined) await this.#instance.restore?.(saved.state as never);
+      this.#reminders.restore(saved.reminders);
     }
     const { lease } = this.#options;
     this.#calls = new CallServer({
@@ -171,16 +207,19 @@ export class ActorHost {
     const subject = subjects.actor(endpoint.namespace, start.name);
     this.#subscription = endpoint.bus.subscribe(subject, (message) => this.#receive(message));
     await endpoint.bus.flush();
+    this.#timers.begin();
   }
 
   async #finish(): Promise<void> {
     await this.#instance.drain?.();
     await this.#mailboxes.idle();
-    if (this.#instance.checkpoint !== undefined) await this.#saveCheckpoint();
+    const { checkpoint } = this.#instance;
+    if (checkpoint !== undefined || this.#hasReminders) await this.#saveCheckpoint();
   }
 
   async #stop(): Promise<void> {
     this.#subscription?.unsubscribe();
+    this.#timers.close();
     this.#mailboxes.clear();
     const reason = new Error(`actor ${this.#options.start.name} was stopped`);
     this.#stopping.abort(reason);
@@ -201,7 +240,6 @@ export class ActorHost {
     const { clock, nodeId } = this.#options.endpoint;
     const { name, type, epoch } = this.#options.start;
     const { signal } = this.#stopping;
-    const saveCheckpoint = (): Promise<void> => this.#saveCheckpoint();
     return {
       name,
       type,
@@ -209,10 +247,41 @@ export class ActorHost {
       nodeId,
       clock,
       signal,
-      saveCheckpoint,
+      saveCheckpoint: () => this.#saveCheckpoint(),
       put: (value, options) => objects.put(value, options, this.#references),
       get: (ref, options) => objects.get(ref, options, this.#path),
+      setTimeout: (callback, delayMs) => this.#timers.setTimeout(callback, delayMs),
+      every: (periodMs, callback) => this.#timers.every(periodMs, callback),
+      reminders: this.#reminders,
+      spawn: (definition, options, spawnOptions = {}) =>
+        this.#spawn(definition, options, spawnOptions),
     };
+  }
+
+  async #spawn<Options, Actor>(
+    definition: ActorDefinition<Options, Actor>,
+    options: Options,
+    spawnOptions: SpawnOptions,
+  ): Promise<OwnedHandle<Actor>> {
+    this.#stopping.signal.throwIfAborted();
+    const { children } = this.#options;
+    const { incarnation } = this;
+    const spawned = await children.spawn(definition, options, spawnOptions, incarnation);
+    const { address, owned } = spawned;
+    const stop = (): Promise<void> => children.stop(address, CHILD_STOP_MS);
+    return createOwnedHandle<Actor>(address, this.#path, owned ? stop : async () => {});
+  }
+
+  #remind(name: string, payload: unknown): unknown {
+    if (this.#instance.remind !== undefined) return this.#instance.remind(name, payload);
+    throw new TypeError(
+      `actor type ${this.#options.start.type} has reminders, but no method remind()`,
+    );
+  }
+
+  /** What fails where no caller waits for it ends this life; the owner decides about the next. */
+  #fail(error: unknown): void {
+    this.#ended.resolve(error instanceof Error ? error : new Error(String(error)));
   }
 
   /** One after another: the later state must also be the later one in the store. */
@@ -224,10 +293,11 @@ export class ActorHost {
 
   async #sendCheckpoint(): Promise<void> {
     const { endpoint, start } = this.#options;
-    if (this.#instance.checkpoint === undefined) {
+    if (this.#instance.checkpoint === undefined && !this.#hasReminders) {
       throw new TypeError(`actor type ${start.type} has no method checkpoint()`);
     }
-    const state = encodeFrame(packHandles(await this.#instance.checkpoint()));
+    const saved = withReminders(await this.#instance.checkpoint?.(), this.#reminders.list());
+    const state = encodeFrame(packHandles(saved));
     const timeoutMs = CHECKPOINT_TIMEOUT_MS;
     const { name, owner } = start;
     const { incarnation } = this;
@@ -241,6 +311,11 @@ export class ActorHost {
     // An owner that was cut off comes back; one that is gone takes this actor along.
     const options = { timeoutMs, absentMs: timeoutMs, signal };
     await requestControl(endpoint, subject, 'done', parcel, options);
+  }
+
+  /** Now or in the store, where the last one may have to be taken out. */
+  get #hasReminders(): boolean {
+    return this.#instance.remind !== undefined;
   }
 
   #receive(busMessage: BusMessage): void {
@@ -269,7 +344,7 @@ export class ActorHost {
     const { owner, name, epoch } = this.#options.start;
     const prefix = incarnationOf(owner, name, 0).slice(0, -1);
     if (!to.startsWith(prefix) || !(Number(to.slice(prefix.length)) > epoch)) return;
-    void this.stop().finally(() => this.#ended.resolve());
+    void this.stop().finally(() => this.#ended.resolve(undefined));
   }
 
   async #control(
@@ -283,7 +358,7 @@ export class ActorHost {
       answer = { kind: 'failed', error: toWireError(error) };
     }
     this.#reply(replySubject, answer);
-    if (message.kind === 'stop') this.#ended.resolve();
+    if (message.kind === 'stop') this.#ended.resolve(undefined);
   }
 
   #reply(replySubject: string | undefined, message: WireMessage): void {

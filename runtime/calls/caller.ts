@@ -21,6 +21,7 @@ import { Peer } from './peer.ts';
 import { withRetries } from './retry.ts';
 import { StreamReader } from './stream-reader.ts';
 import type { StreamReference } from './stream-reference.ts';
+import type { ActorListener } from './watch.ts';
 
 const TICK_MS = 1_000;
 /** An owner that doesn't answer for so long is taken for dead, and its actors with it. */
@@ -161,6 +162,11 @@ export class Caller implements CallPath {
 
   openArgument(reference: StreamReference, options: ReadOptions): StreamReader {
     return this.#streams.open(reference, options);
+  }
+
+  watch(address: ActorAddress, listener: ActorListener): () => void {
+    this.#closing.signal.throwIfAborted();
+    return this.#peer(address).watch(listener);
   }
 
   /** News of an actor that this process owns, ahead of its own announcement on the bus. */

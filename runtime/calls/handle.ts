@@ -6,6 +6,7 @@ import type { ReadOptions } from './argument-streams.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import type { StreamReader } from './stream-reader.ts';
 import { type StreamReference, streamReferenceSchema } from './stream-reference.ts';
+import type { ActorListener } from './watch.ts';
 
 /**
  * An actor's methods as seen from anywhere: each call returns a promise, each async generator an
@@ -86,12 +87,22 @@ export interface CallPath {
   ): AsyncIterable<unknown>;
   /** The reading end of an async iterable that came as an argument. */
   openArgument(reference: StreamReference, options: ReadOptions): StreamReader;
+  /** Returns what ends it. */
+  watch(address: ActorAddress, listener: ActorListener): () => void;
 }
+
+/**
+ * What spawning an actor gives: disposing of it (`await using`) stops the actor. A handle that was
+ * passed on in a message, or found by a name, is a plain `Handle`, whose end means nothing.
+ */
+export type OwnedHandle<Actor> = Handle<Actor> & AsyncDisposable;
 
 interface HandleParts {
   readonly address: ActorAddress;
   readonly path: CallPath;
   readonly options: CallOptions;
+  /** Stops the actor; only where this process spawned it. */
+  readonly dispose: (() => Promise<void>) | undefined;
 }
 
 const absentKeys: ReadonlySet<string> = new Set([
@@ -105,6 +116,7 @@ export function createHandle<Actor>(
   address: ActorAddress,
   path: CallPath,
   options: CallOptions = {},
+  dispose?: () => Promise<void>,
 ): Handle<Actor> {
   const methods = new Map<string, (...args: unknown[]) => unknown>();
   for (const [method, kind] of Object.entries(address.methods)) {
@@ -118,7 +130,7 @@ export function createHandle<Actor>(
     get(_target, key) {
       // `then` must be absent, or awaiting a function that returns a handle would call the actor;
       // valueOf and the like, or looking at a handle in a debugger would.
-      if (typeof key === 'symbol') return undefined;
+      if (typeof key === 'symbol') return key === Symbol.asyncDispose ? dispose : undefined;
       const method = methods.get(key);
       if (method !== undefined || absentKeys.has(key)) return method;
       return () => Promise.reject(unknownMethod(address, key));
@@ -126,8 +138,16 @@ export function createHandle<Actor>(
     ownKeys: () => [],
     set: () => false,
   });
-  partsOf.set(handle, { address, path, options });
+  partsOf.set(handle, { address, path, options, dispose });
   return handle as Handle<Actor>;
+}
+
+export function createOwnedHandle<Actor>(
+  address: ActorAddress,
+  path: CallPath,
+  dispose: () => Promise<void>,
+): OwnedHandle<Actor> {
+  return createHandle<Actor>(address, path, {}, dispose) as OwnedHandle<Actor>;
 }
 
 /**
@@ -140,13 +160,18 @@ export function withCallOptions<AnyHandle extends object>(
 ): AnyHandle {
   const parts = handleParts(handle);
   checkCallOptions(options);
-  const { address, path } = parts;
-  return createHandle(address, path, { ...parts.options, ...options }) as AnyHandle;
+  const { address, path, dispose } = parts;
+  return createHandle(address, path, { ...parts.options, ...options }, dispose) as AnyHandle;
 }
 
 /** @throws TypeError for what is no handle. */
 export function addressOf(handle: object): ActorAddress {
   return handleParts(handle).address;
+}
+
+/** What the handle calls through. @throws TypeError for what is no handle. */
+export function pathOf(handle: object): CallPath {
+  return handleParts(handle).path;
 }
 
 function handleParts(handle: object): HandleParts {

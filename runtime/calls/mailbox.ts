@@ -27,12 +27,17 @@ export class Mailbox {
   /** Queues the job, or returns false when the mailbox is full. */
   push(job: () => Promise<void> | void): boolean {
     if (this.waiting >= this.#messagesMax) return false;
+    this.pushOwn(job);
+    return true;
+  }
+
+  /** Queues a job of the actor's own, which are bounded elsewhere, also when the mailbox is full. */
+  pushOwn(job: () => Promise<void> | void): void {
     this.#jobs.push(job);
     if (this.#running < this.#concurrency) {
       this.#running += 1;
       void this.#work();
     }
-    return true;
   }
 
   /** Resolves when nothing waits and nothing runs. */

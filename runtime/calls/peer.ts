@@ -5,6 +5,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { ActorAddress, CallPath } from './handle.ts';
 import { IncarnationLink, type IncarnationMessage } from './incarnation-link.ts';
 import { type OutgoingCall, PendingCall } from './pending-call.ts';
+import type { ActorChange, ActorListener } from './watch.ts';
 
 /** Calls kept on this side while the actor is being located or restarted. */
 const WAITING_CALLS_MAX = 1024;
@@ -12,6 +13,8 @@ const WAITING_CALLS_MAX = 1024;
 const DOUBT_AFTER_MS = 5_000;
 /** Ticks of a second after which the owner is asked what the waiting calls wait for. */
 const ASK_TICKS = 2;
+/** Seconds between questions after an actor that is watched: announcements can get lost. */
+const WATCH_TICKS = 5;
 
 export interface PeerOptions {
   readonly address: ActorAddress;
@@ -38,6 +41,9 @@ export class Peer {
   #waiting: PendingCall[] = [];
   #status: 'unknown' | StateMessage['status'] = 'unknown';
   #version = 0;
+  #epoch = 0;
+  readonly #listeners = new Set<ActorListener>();
+  #watchTicks = 0;
   #cause: DeathCause | undefined;
   #presumedDeadAt: number | undefined;
   /** Since calls began to wait, or since the owner was asked about it. */
@@ -57,7 +63,8 @@ export class Peer {
 
   /** Nothing is open or waiting. */
   get quiet(): boolean {
-    return this.#waiting.length === 0 && this.#link?.quiet !== false;
+    if (this.#waiting.length > 0 || this.#listeners.size > 0) return false;
+    return this.#link?.quiet !== false;
   }
 
   call(outgoing: OutgoingCall): Promise<unknown> {
@@ -92,8 +99,10 @@ export class Peer {
     this.#version = state.version;
     this.#status = state.status;
     this.#cause = state.cause ?? this.#cause;
+    this.#epoch = state.epoch;
     if (state.status === 'running') this.#beginLife(state.epoch);
     else this.#endLife();
+    this.#tell();
   }
 
   /** The owner is gone, and with it whatever it owned. */
@@ -101,6 +110,7 @@ export class Peer {
     this.#status = 'dead';
     this.#cause = cause;
     this.#endLife();
+    this.#tell();
   }
 
   /** The owner is silent. It may yet come back, so calls of later ask for it again. */
@@ -118,15 +128,39 @@ export class Peer {
     const silent = this.#link?.tick() === true;
     // The announcement that ends the wait may have been lost.
     this.#waitingTicks = this.#waiting.length === 0 ? 0 : this.#waitingTicks + 1;
-    if (!silent && this.#waitingTicks < ASK_TICKS) return;
+    this.#watchTicks = this.#listeners.size === 0 ? 0 : this.#watchTicks + 1;
+    const asks = this.#waitingTicks >= ASK_TICKS || this.#watchTicks >= WATCH_TICKS;
+    if (!silent && !asks) return;
     this.#waitingTicks = 0;
+    this.#watchTicks = 0;
     this.#options.locate(this);
+  }
+
+  /** Tells `listener` how the actor is, and of each change; the result ends that. */
+  watch(listener: ActorListener): () => void {
+    this.#listeners.add(listener);
+    this.#options.onBusy();
+    const doubted = this.#status === 'dead' && this.#doubtDeath();
+    if (this.#status !== 'unknown' && !doubted) listener.onChange(this.#change(this.#status));
+    return () => this.#listeners.delete(listener);
   }
 
   close(error: Error): void {
     const pendings = [...(this.#link?.end(error) ?? []), ...this.#waiting];
     this.#waiting = [];
     for (const pending of pendings) pending.reject(error);
+    for (const listener of [...this.#listeners]) listener.onClose(error);
+  }
+
+  #tell(): void {
+    if (this.#status === 'unknown') return;
+    const change = this.#change(this.#status);
+    for (const listener of [...this.#listeners]) listener.onChange(change);
+  }
+
+  #change(event: ActorChange['event']): ActorChange {
+    const cause = event === 'running' ? undefined : this.#cause;
+    return { event, epoch: this.#epoch, ...(cause && { cause }) };
   }
 
   /** Whether a death that nobody has seen is old enough to be looked into again. */

@@ -34,7 +34,11 @@ const runner = new ActorRunner({
   modules: boot.modules,
   find: findDefinition,
   processFigures,
-  leave: () => process.exit(0),
+  leave(failure) {
+    // What it writes last is the cause of death that its callers see.
+    if (failure !== undefined) console.error(failure);
+    process.exit(failure === undefined ? 0 : 1);
+  },
 });
 lines.on('line', (line) => runner.renewLease(readLeaseTick(line)));
 await runner.run();

@@ -14,6 +14,7 @@ import {
   type StartMessage,
   type WireMessage,
 } from '../wire/wire.ts';
+import { createRemoteSpawner } from './child-spawner.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 const FETCH_TIMEOUT_MS = 60_000;
@@ -30,8 +31,8 @@ export interface ActorRunnerOptions {
   find(modules: readonly string[], type: string): Promise<AnyActorDefinition | undefined>;
   /** Memory and processor time of the process, where it is a real one. */
   processFigures?(): ProcessFigures;
-  /** The actor was stopped and everything said: the process is to end. */
-  leave(): void;
+  /** The actor was stopped, or failed, and everything is said: the process is to end. */
+  leave(failure: Error | undefined): void;
 }
 
 interface Started {
@@ -125,6 +126,7 @@ export class ActorRunner {
       options,
       state,
       lease,
+      children: createRemoteSpawner(endpoint),
     });
     this.#host = host;
     void this.#leave(host);
@@ -138,9 +140,9 @@ export class ActorRunner {
   }
 
   async #leave(host: ActorHost): Promise<void> {
-    await host.ended;
+    const failure = await host.ended;
     // The answer to the stop request must be out before the process is.
     await this.#options.endpoint.bus.flush().catch(() => {});
-    this.#options.leave();
+    this.#options.leave(failure);
   }
 }

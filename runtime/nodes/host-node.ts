@@ -14,6 +14,7 @@ import { Inspector } from '../observe/inspector.ts';
 import { MicroService } from '../observe/micro-service.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
 import type { Tracing } from '../observe/tracing.ts';
+import { queueActor } from '../patterns/queue.ts';
 import type { Register } from '../registry/register.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
@@ -28,6 +29,8 @@ import {
 import type { StartProcess } from './actor-child.ts';
 import { Adoption } from './adoption.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import { ChildSpawns } from './child-spawner.ts';
+import { findDefinition } from './definition-lookup.ts';
 import { Leases } from './leases.ts';
 import { Membership } from './membership.ts';
 import { Names } from './names.ts';
@@ -97,6 +100,7 @@ export class HostNode {
   readonly #events: RuntimeEvents;
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
+  readonly #childSpawns: ChildSpawns;
   readonly #serving: Subscription;
   readonly #objectServers: readonly ObjectServer[];
   #lastProcess = 0;
@@ -123,7 +127,16 @@ export class HostNode {
       pool: this.#pool,
       resources: options.resources,
       onLessor: (lessor) => this.#leases.request(lessor),
+      // Later than `supervisor` and `#childSpawns`, which need the node.
+      children: {
+        spawn: (...all) => this.supervisor.spawn(...all),
+        stop: ({ name }, timeoutMs) => this.supervisor.stop(name, timeoutMs),
+      },
       onExit: (start, cause) => this.#noteExit(start, cause),
+      onGone: (incarnation) => {
+        this.supervisor.endChildrenOf(incarnation);
+        this.#childSpawns.forget(incarnation);
+      },
       log: warn,
     });
     this.#registration = this.#createRegistration(warn);
@@ -161,6 +174,12 @@ export class HostNode {
       onRefused: ({ name, type }, message) =>
         this.#events.add({ event: 'placement-refused', message, actor: name, actorType: type }),
       log: warn,
+    });
+    this.#childSpawns = new ChildSpawns({
+      endpoint,
+      path: this.caller,
+      supervisor: this.supervisor,
+      find: (module, type) => this.#findDefinition(module, type),
     });
     this.#serving = serveControl(bus, subjects.node(namespace, nodeId), (message) =>
       this.#answer(message),
@@ -317,6 +336,11 @@ export class HostNode {
         return this.supervisor.locate(message.name);
       case 'start':
         return this.#startForeign(message);
+      case 'spawn':
+        return this.#childSpawns.answer(message);
+      case 'stop-child':
+        await this.supervisor.stop(message.name, message.timeoutMs);
+        break;
       case 'ready':
         this.#pool?.noteReady(message.processId);
         break;
@@ -346,6 +370,14 @@ export class HostNode {
         return undefined;
     }
     return { kind: 'done' };
+  }
+
+  /** Of this node's own modules, and of those that its program has spawned actors of. */
+  async #findDefinition(module: string, type: string): Promise<AnyActorDefinition | undefined> {
+    const known = this.#options.definitions.get(type);
+    if (known !== undefined) return known;
+    if (type === queueActor.type) return queueActor;
+    return this.#pool?.allows(module) ? findDefinition([module], type) : undefined;
   }
 
   /** Another owner wants an actor here: only types of this node's own modules are made. */

@@ -10,6 +10,7 @@ import { incarnationOf, subjects } from '../wire/address.ts';
 import { freeResources, missingResource, type Resources } from '../wire/resources.ts';
 import { encodeMessage, type StartMessage, type StartValue } from '../wire/wire.ts';
 import type { ActorProcess } from './actor-child.ts';
+import type { ChildSpawner } from './child-spawner.ts';
 import type { ProcessPool } from './process-pool.ts';
 
 /** From the request to the actor's first readiness, the import of its module included. */
@@ -22,10 +23,14 @@ export interface NodeOptions {
   /** Absent where actors can only live inline. */
   readonly pool: ProcessPool | undefined;
   readonly resources: Resources;
+  /** What inline actors spawn through. */
+  readonly children: ChildSpawner;
   /** An actor comes that may act only with this lessor's word. */
   onLessor(lessor: string): void;
   /** An actor that was started is gone. */
   onExit(start: StartMessage, cause: DeathCause): void;
+  /** An incarnation is gone, or could not begin. */
+  onGone(incarnation: string): void;
   log(message: string): void;
 }
 
@@ -52,6 +57,10 @@ export class Node {
 
   get actors(): number {
     return this.#actors.size;
+  }
+
+  has(incarnation: string): boolean {
+    return this.#actors.has(incarnation);
   }
 
   get hosted(): readonly HostedActor[] {
@@ -88,6 +97,7 @@ export class Node {
     const begin = start.isolation === 'inline' ? this.#startInline : this.#startProcess;
     begin.call(this, actor, definition, value).then(resolve, (error: unknown) => {
       this.#actors.delete(incarnation);
+      this.#options.onGone(incarnation);
       reject(error);
     });
     return promise;
@@ -163,10 +173,12 @@ export class Node {
       lease.limit();
       this.#options.onLessor(start.lessor);
     }
-    const begin = { endpoint, path, objects, definition, start, options, state, lease };
+    const { children } = this.#options;
+    const given = { definition, start, options, state };
+    const begin = { ...given, endpoint, path, objects, lease, children };
     const host = await ActorHost.start(begin);
     actor.host = host;
-    void host.ended.then(() => this.#endInline(host, actor));
+    void host.ended.then((failure) => this.#endInline(host, actor, failure));
     return process.pid;
   }
 
@@ -218,14 +230,18 @@ export class Node {
     }
   }
 
-  async #endInline(host: ActorHost, actor: HostedActor): Promise<void> {
+  async #endInline(host: ActorHost, actor: HostedActor, failure?: Error): Promise<void> {
     await host.stop();
-    this.#noteExit(actor, { kind: 'stopped', message: 'it was stopped', lastOutput: [] });
+    const message = failure === undefined ? 'it was stopped' : `it failed: ${failure.message}`;
+    const kind = failure === undefined ? 'stopped' : 'error';
+    this.#noteExit(actor, { kind, message, lastOutput: [] });
   }
 
   #noteExit(actor: HostedActor, cause: DeathCause): void {
     const { owner, name, epoch } = actor.start;
-    if (!this.#actors.delete(incarnationOf(owner, name, epoch))) return;
+    const incarnation = incarnationOf(owner, name, epoch);
+    if (!this.#actors.delete(incarnation)) return;
+    this.#options.onGone(incarnation);
     this.#options.onExit(actor.start, actor.stopping ? { ...cause, kind: 'stopped' } : cause);
   }
 }

@@ -35,6 +35,8 @@ export class OwnedActor {
   holder: Promise<ActorAddress | undefined> | undefined;
   /** An earlier life may act until then, on the owner's clock. */
   actsUntil = 0;
+  /** The incarnation that spawned it, if an actor did: this one ends with that. */
+  parent: string | undefined;
   /** Since it was spawned. */
   restarts = 0;
   /** When it got its present status, on the owner's clock. */

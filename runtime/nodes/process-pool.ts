@@ -36,6 +36,10 @@ export class ProcessPool {
     this.#modules.add(module);
   }
 
+  allows(module: string): boolean {
+    return this.#modules.has(module);
+  }
+
   /**
    * A process that is ready for an actor of `module`: a warm one, or a new one, which takes long.
    * @throws Error with the process's last words when it doesn't come up.

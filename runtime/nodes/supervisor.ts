@@ -28,6 +28,15 @@ import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
 
 const LOCATE_TIMEOUT_MS = 15_000;
+/** An actor whose parent is gone may take so long to dispose of what it holds. */
+const CHILD_STOP_MS = 3_000;
+
+/** What came of spawning. */
+export interface Spawned {
+  readonly address: ActorAddress;
+  /** False for a detached actor, and for one that was there already. */
+  readonly owned: boolean;
+}
 
 export interface ActorEvent {
   readonly event: 'started' | 'restarted' | 'died';
@@ -78,13 +87,15 @@ export class Supervisor {
 
   /**
    * Starts an actor and resolves when it takes calls.
+   * @param parent the incarnation that the actor ends with
    * @throws PlacementError with each node's reason, NameTakenError, or what creating it threw.
    */
   async spawn<Options, Actor>(
     definition: ActorDefinition<Options, Actor>,
     options: Options,
     spawnOptions: SpawnOptions,
-  ): Promise<ActorAddress> {
+    parent?: string,
+  ): Promise<Spawned> {
     const { endpoint, isolation } = this.#options;
     if (definition.options !== undefined) {
       await checkOptions(definition.options, options, `create of actor type ${definition.type}`);
@@ -97,6 +108,8 @@ export class Supervisor {
     const owner = detached ? detachedOwner(name) : endpoint.nodeId;
     const address = { name, type: definition.type, owner, methods };
     const known = this.#actors.get(name);
+    // A child of a parent's earlier life may still be ending.
+    if (known?.stopping) await known.dead;
     if (known !== undefined && known.status !== 'dead') {
       return this.#share((await known.holder) ?? known.address, plan, definition.type);
     }
@@ -104,6 +117,8 @@ export class Supervisor {
     const addresses: ObjectAddress[] = [];
     const packed = packHandles(options, { forMs: START_TIMEOUT_MS, addresses });
     const actor = new OwnedActor(unknown, plan, address, packed, named);
+    // A detached actor outlives also the actor that spawned it.
+    if (!actor.detached) actor.parent = parent;
     if (known !== undefined) actor.follow(known);
     this.#actors.set(name, actor);
     try {
@@ -127,14 +142,23 @@ export class Supervisor {
       }
       throw error;
     }
+    if (actor.status === 'dead') {
+      // Stopped while it started.
+      void this.#launcher.kill(actor.nodeId, actor.incarnation);
+      throw actor.diedError();
+    }
     this.#announce(actor, 'running');
     this.#emit(actor, 'started');
-    return address;
+    if (actor.parent !== undefined && !this.#options.node.has(actor.parent)) {
+      await this.#stopActor(actor, CHILD_STOP_MS);
+      throw actor.diedError();
+    }
+    return { address, owned: !actor.detached };
   }
 
   /** The name is an actor's already: its address, if that is what is wanted. */
-  #share(address: ActorAddress, { name, getIfExists }: SpawnPlan, type: string): ActorAddress {
-    if (getIfExists && address.type === type) return address;
+  #share(address: ActorAddress, { name, getIfExists }: SpawnPlan, type: string): Spawned {
+    if (getIfExists && address.type === type) return { address, owned: false };
     throw nameTaken(name, this.#options.endpoint.namespace, address);
   }
 
@@ -245,6 +269,13 @@ export class Supervisor {
     const actor = this.#actors.get(name);
     if (actor === undefined || actor.status === 'dead') return;
     await this.#stopActor(actor, timeoutMs);
+  }
+
+  /** A parent is gone: what it spawned ends. */
+  endChildrenOf(parent: string): void {
+    for (const actor of this.#living()) {
+      if (actor.parent === parent) void this.#stopActor(actor, CHILD_STOP_MS);
+    }
   }
 
   /** Asks every actor to finish and to save its state. Reports those that did not in time. */

@@ -117,7 +117,7 @@ export class SimulatedProcess implements ActorProcess {
       modules: this.modules,
       find: async (modules, type) =>
         actors.find((actor) => actor.type === type && modules.includes(actor.module)),
-      leave: () => this.#exit(0),
+      leave: (failure) => this.#exit(failure === undefined ? 0 : 1),
     });
     this.#runner.run().catch(() => this.#exit(1));
   }

@@ -237,6 +237,29 @@ export interface EventMessage {
   readonly kind: 'event';
   readonly event: RuntimeEvent;
 }
+/**
+ * Actor to its node: spawn an actor that ends when the incarnation `parent` does. `value` is the list
+ * of its options and its spawn options; `request` counts those of the parent.
+ */
+export interface SpawnMessage extends Carried {
+  readonly kind: 'spawn';
+  readonly parent: string;
+  readonly request: number;
+  readonly type: string;
+  readonly module: string;
+}
+export interface SpawnedMessage {
+  readonly kind: 'spawned';
+  readonly name: string;
+  readonly owner: string;
+  /** False for a detached actor, and for one that was there already. */
+  readonly owned: boolean;
+}
+export interface StopChildMessage {
+  readonly kind: 'stop-child';
+  readonly name: string;
+  readonly timeoutMs: number;
+}
 export interface DoneMessage {
   readonly kind: 'done';
 }
@@ -358,6 +381,9 @@ export type WireMessage =
   | ExitedMessage
   | CheckpointMessage
   | ReadyMessage
+  | SpawnMessage
+  | SpawnedMessage
+  | StopChildMessage
   | InspectMessage
   | InspectionMessage
   | EventMessage
@@ -488,6 +514,21 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     ...carried,
   }),
   v.object({ kind: v.literal('ready'), processId: v.string() }),
+  v.object({
+    kind: v.literal('spawn'),
+    parent: v.string(),
+    request: count,
+    type: v.string(),
+    module: v.string(),
+    ...carried,
+  }),
+  v.object({
+    kind: v.literal('spawned'),
+    name: v.string(),
+    owner: v.string(),
+    owned: v.boolean(),
+  }),
+  v.object({ kind: v.literal('stop-child'), name: v.string(), timeoutMs: v.number() }),
   v.object({ kind: v.literal('inspect'), eventsMax: count }),
   v.object({ kind: v.literal('inspection'), ...carried }),
   v.object({ kind: v.literal('event'), event: runtimeEventSchema }),

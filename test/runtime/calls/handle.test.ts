@@ -71,6 +71,7 @@ function createPath() {
     openArgument: () => {
       throw new Error('no argument of these tests is a stream');
     },
+    watch: () => () => {},
   };
   return { path, seen };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { NameTakenError, PlacementError } from '../../../errors.ts';
-import { type ActorEvent, createSystem, type System } from '../../../runtime/index.ts';
+import { type ActorEvent, createSystem, type System, watch } from '../../../runtime/index.ts';
 import { type NatsServer, startNatsCluster, startNatsServer } from '../../support/nats-server.ts';
 import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts';
 import { isAlive, waitForProcessEnd } from '../../support/process-watch.ts';
@@ -189,12 +189,14 @@ test('the death of the owner frees its names once its actors have stopped acting
   await using owner = await startNodeProcess(common, 'owner');
   const { pid, nodeId } = (await owner.nextLine()) as { pid: number; nodeId: string };
   t.is(nodeId, host.nodeId);
-  owner.send('SIGKILL');
   await using heir = await createSystem({ bus: { nats }, namespace: 'orphans' });
+  const { ended } = watch((await heir.get(counter, 'owned'))!);
+  owner.send('SIGKILL');
   t.true(isAlive(pid));
   const again = await heir.spawn(counter, {}, { name: 'owned', isolation: 'inline' });
   t.is((await again.describe()).pid, process.pid);
   await waitForProcessEnd(pid);
+  t.is((await ended).kind, 'node-lost');
 });
 
 test('ten seconds without the server kill nothing, and calls of that time are answered', async (t) => {

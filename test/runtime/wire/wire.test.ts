@@ -17,6 +17,7 @@ const samples: readonly WireMessage[] = [
     value: [],
     trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
   },
+  { ...call, key: 'order 7', value: [] },
   { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined },
   { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined, error: { name: 'E', message: 'm' } },
   { kind: 'item', of: 'a@n#1', seq: 3, index: 0, value: 'x' },
@@ -37,6 +38,9 @@ const samples: readonly WireMessage[] = [
     cause,
   },
   { kind: 'exited', incarnation: 'a@n#1', cause },
+  { kind: 'spawn', parent: 'a@n#1', request: 1, type: 'a/b', module: 'file:///m', value: [{}, {}] },
+  { kind: 'spawned', name: 'b', owner: 'n', owned: true },
+  { kind: 'stop-child', name: 'b', timeoutMs: 5 },
   {
     kind: 'heartbeat',
     protocol: 1,
