@@ -11,14 +11,21 @@ export interface JwtSetup {
   readonly seed: string;
 }
 
-/** An operator with one account and one user, as `nsc` would make them. */
+/** An operator with a system account, one more and a user of that, as `nsc` would make them. */
 export function createJwtSetup(): JwtSetup {
   const operator = nkeys.createOperator();
   const account = nkeys.createAccount();
+  // A server with JetStream needs one for its own messages.
+  const systemAccount = nkeys.createAccount();
   const user = nkeys.createUser();
   const operatorJwt = writeJwt(operator, operator, { type: 'operator' });
   const limits = { subs: -1, data: -1, payload: -1, conn: -1, leaf: -1, imports: -1, exports: -1 };
+  const jetStream = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
   const accountJwt = writeJwt(operator, account, {
+    type: 'account',
+    limits: { ...limits, wildcards: true, ...jetStream },
+  });
+  const systemJwt = writeJwt(operator, systemAccount, {
     type: 'account',
     limits: { ...limits, wildcards: true },
   });
@@ -28,7 +35,8 @@ export function createJwtSetup(): JwtSetup {
     config: [
       `operator: ${operatorJwt}`,
       'resolver: MEMORY',
-      `resolver_preload: { ${account.getPublicKey()}: ${accountJwt} }`,
+      `system_account: ${systemAccount.getPublicKey()}`,
+      `resolver_preload: { ${account.getPublicKey()}: ${accountJwt}, ${systemAccount.getPublicKey()}: ${systemJwt} }`,
     ],
     creds: `${block('NATS USER JWT', userJwt)}\n${block('USER NKEY SEED', seed)}`,
     seed,
