@@ -25,7 +25,7 @@ export interface EvaluatorOptions {
 
 /** Whoever can say what weights a replica has: its Trainer or its TeacherSnapshot. */
 export interface WeightSource {
-  weights(): VersionedWeights | null;
+  weights(): VersionedWeights | null | Promise<VersionedWeights>;
 }
 
 /** Scores on held-out data; losses are in nats per token. */
@@ -62,7 +62,7 @@ export class Evaluator {
       if (current === null) return null;
       versions.push(current.version);
       for (const [name, values] of Object.entries(current.weights)) {
-        this.#state.read(`replica${replica}/${name}`).set(values);
+        this.#state.write(`replica${replica}/${name}`, values);
       }
     }
     return { versions, ...(await this.#score()) };
@@ -79,9 +79,11 @@ export class Evaluator {
       const { step, inputs } = this.#evaluationStep();
       this.#step = await compileStep(step, { state: this.#state, inputs, engine, threads });
     }
-    for (const name of Object.keys(this.#state.specs)) {
-      if (/^replica\d+\.recurrent\//.test(name)) this.#state.read(name).fill(0);
-    }
+    const recurrent = Object.keys(this.#state.specs).filter((name) =>
+      /^replica\d+\.recurrent\//.test(name),
+    );
+    await this.#state.toHost(recurrent);
+    for (const name of recurrent) this.#state.read(name).fill(0);
     const windows = Math.min(windowsMax, this.#windows.count);
     const losses = models.map(() => 0);
     let ensembleLoss = 0;

@@ -160,11 +160,13 @@ export class Trainer {
   }
 
   /** The student's weights as they are now. */
-  weights(): VersionedWeights {
+  async weights(): Promise<VersionedWeights> {
+    await this.#weightsToHost();
     return { version: this.#step, weights: copyWeights(this.#studentWeights()) };
   }
 
-  summary(): TrainingSummary {
+  async summary(): Promise<TrainingSummary> {
+    await this.#weightsToHost();
     const weights = this.#studentWeights();
     return {
       totals: this.#totals,
@@ -181,7 +183,8 @@ export class Trainer {
     await this.#training;
   }
 
-  checkpoint(): TrainerCheckpoint {
+  async checkpoint(): Promise<TrainerCheckpoint> {
+    await this.#state.toHost();
     const state: Record<string, Float32Array> = {};
     for (const name of Object.keys(this.#state.specs)) {
       if (isTeacherWeight(name)) continue;
@@ -228,7 +231,8 @@ export class Trainer {
   }
 
   async #train(): Promise<void> {
-    const { data, batch, time, prefetchWindows, patienceMs, steps } = this.#options;
+    const { data, batch, time, prefetchWindows, patienceMs, steps, exchangeIntervalSteps } =
+      this.#options;
     const patience = { clock: this.#context.clock, patienceMs };
     const reader = new WindowReader({
       shard: data,
@@ -245,9 +249,10 @@ export class Trainer {
     try {
       if (this.#step > 0) await exchange.resume();
       while (this.#step < steps && !this.#draining) {
-        await this.#timed('exchangeMs', () =>
-          exchange.beforeStep(this.#step, () => this.#studentWeights()),
-        );
+        await this.#timed('exchangeMs', async () => {
+          if (this.#step % exchangeIntervalSteps === 0) await this.#weightsToHost();
+          await exchange.beforeStep(this.#step, () => this.#studentWeights());
+        });
         this.#checkpointIfDue();
         const window = await this.#timed('dataMs', () => reader.next());
         await this.#trainStep(exchange, window);
@@ -376,6 +381,12 @@ export class Trainer {
       .map(([name]) => name);
   }
 
+  /** Where the engine keeps them on a device. */
+  async #weightsToHost(): Promise<void> {
+    await this.#state.toHost(Object.keys(this.#shapes).map((name) => `student/${name}`));
+  }
+
+  /** Views of the weights, once they are in host memory. */
   #studentWeights(): Weights {
     const weights: Record<string, Float32Array> = {};
     for (const name of Object.keys(this.#shapes)) {

@@ -1,11 +1,10 @@
 import { CannotCompileError } from '../errors.ts';
-import { chooseEngine, type EngineName, engineNames, prepareEngine } from './engines.ts';
-import { createOnnxRunner } from './onnx-engine.ts';
+import { type EngineName, engineNames } from './engine.ts';
+import { prepareEngine, startFastest } from './engines.ts';
 import { StateMemory, type StateStore } from './state-store.ts';
 import type { StepFunction } from './step-function.ts';
 import type { StepRunner } from './step-runner.ts';
 import { checkData, checkSpec, type TensorData, type TensorSpec } from './tensor-spec.ts';
-import { createTfjsRunner } from './tfjs-engine.ts';
 import { type StepTrace, traceStep } from './trace-step.ts';
 
 export interface CompileOptions {
@@ -47,27 +46,29 @@ export async function compileStep(
   step: StepFunction,
   options: CompileOptions,
 ): Promise<CompiledStep> {
-  const { inputs, engine = 'auto', threads = 1 } = options;
+  const { inputs, engine = 'auto', threads = 1, int8Weights = [], profilePrefix } = options;
   checkOptions(options.state, inputs, engine, threads);
   const state = options.state as StateMemory;
+  const job = { step, inputs, state, threads, int8Weights, profilePrefix };
   const trace = (): StepTrace => traceStep(step, state.specs, inputs);
-  if (engine !== 'auto') await prepareEngine(engine);
-  const traced = engine === 'auto' || engine === 'onnx-cpu' ? attempt(trace) : undefined;
-  if (traced instanceof Error && engine !== 'auto') throw traced;
-  const name =
-    engine !== 'auto'
-      ? engine
-      : await chooseEngine(
-          traced instanceof Error
-            ? { kernelNames: new Set(), obstacle: traced }
-            : { kernelNames: new Set(traced!.kernels.keys()) },
-        );
-  const runner =
-    name === 'onnx-cpu'
-      ? await createOnnxRunner((traced as StepTrace).graph, state, { ...options, threads })
-      : createTfjsRunner(name === 'tfjs-wasm' ? 'wasm' : 'cpu', step, state, inputs);
-  return new GuardedStep(name, runner, state, inputs);
+  const start = async (name: EngineName, runner: Promise<StepRunner>): Promise<CompiledStep> =>
+    new GuardedStep(name, await runner, state, inputs);
+  if (engine !== 'auto') {
+    const chosen = await prepareEngine(engine);
+    const graph = chosen.runs === 'graph' ? trace().graph : undefined;
+    return start(engine, chosen.createRunner({ ...job, graph, whole: false }));
+  }
+  const traced = attempt(trace);
+  const obstacle = traced instanceof Error ? traced : undefined;
+  const { kernels, graph } = obstacle ? nothingKnown : (traced as StepTrace);
+  const known = { kernelNames: new Set(kernels.keys()), ...(obstacle && { obstacle }) };
+  return startFastest(known, (fastest, name) =>
+    start(name, fastest.createRunner({ ...job, graph, whole: true })),
+  );
 }
+
+/** Of a step that can't be traced. */
+const nothingKnown = { kernels: new Map<string, never>(), graph: undefined };
 
 /** Checks what comes in and keeps runs apart; the engines rely on both. */
 class GuardedStep implements CompiledStep {
@@ -100,6 +101,8 @@ class GuardedStep implements CompiledStep {
       const known = Object.keys(this.#inputs).join(', ') || 'none';
       throw new TypeError(`The step has no input '${name}'; its inputs are: ${known}.`);
     }
+    if (!this.#runner.usesDevice) await this.#state.toHost();
+    await this.#state.settled();
     this.#state.acquire('A compiled step');
     this.#running = true;
     try {

@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { CannotCompileError } from '../errors.ts';
 import { type CompiledStep, type CompileOptions, compileStep } from './compile-step.ts';
 import { callFunction, type Discovery, discover, type TensorFunction } from './discover.ts';
-import type { EngineName } from './engines.ts';
+import type { EngineName } from './engine.ts';
 import { readVariable, specOf, withVariableValues, writeVariable } from './function-variables.ts';
 import { type Draw, fillDraw, replaceDraws, sameDraw } from './random-draws.ts';
 import { createState, type StateStore } from './state-store.ts';
@@ -24,7 +24,10 @@ export interface CompileFunctionOptions
 export interface CompiledFunction extends CompiledStep {
   /** The values of the variables, by their names, and how often functions ran (`random:calls`). */
   readonly state: StateStore;
-  /** Writes the present values into the `tf.Variable`s, where anything else can read them. */
+  /**
+   * Writes the present values into the `tf.Variable`s, where anything else can read them. Where the engine keeps them
+   * on a device (`onnx-webgpu`) `await state.toHost()` comes first.
+   */
   sync(): void;
   /** Takes over the values that the `tf.Variable`s have now. */
   load(): void;
@@ -162,7 +165,7 @@ class FunctionOverVariables implements CompiledFunction {
 
   load(): void {
     for (const [name, variable] of this.#found.variables) {
-      this.state.read(name).set(readVariable(variable));
+      this.state.write(name, readVariable(variable));
     }
   }
 

@@ -1,7 +1,9 @@
-import type { InferenceSession, OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
+import type { OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
+import type { EngineJob } from './engine.ts';
 import { splitFusedUpdates } from './fused-update.ts';
 import type { Graph } from './graph.ts';
 import { outputName, usedInputs, writeOnnxModel } from './onnx-model.ts';
+import { loadOnnxruntime, openSession, type Session } from './onnx-session.ts';
 import { optimiseWithInt8 } from './optimise.ts';
 import { QuantisedWeights } from './quantised-weights.ts';
 import type { StateMemory } from './state-store.ts';
@@ -10,47 +12,28 @@ import { type DType, type TensorData, type TensorSpec, viewOf } from './tensor-s
 import { inputPrefix, outputPrefix, statePrefix } from './trace-step.ts';
 import { UpdateRunner } from './update-runner.ts';
 
-type Onnxruntime = typeof import('onnxruntime-node');
-
-/** Loads the native library. @throws what loading it throws, where it isn't installed or can't run. */
-export async function loadOnnxruntime(): Promise<Onnxruntime> {
-  return import('onnxruntime-node');
-}
-
-export interface OnnxEngineOptions {
-  readonly threads: number;
-  /** Where onnxruntime writes its profile, a prefix of a path; none is written without it. */
-  readonly profilePrefix?: string;
-  /** State entries whose products are computed in int8. */
-  readonly int8Weights?: readonly string[];
-}
-
 /** Makes a traced step one native session that reads weights where the state keeps them. */
 export async function createOnnxRunner(
-  traced: Graph,
-  state: StateMemory,
-  options: OnnxEngineOptions,
+  { graph: traced, state, threads, int8Weights, profilePrefix, whole }: EngineJob,
+  provider: 'cpu' | 'cuda',
 ): Promise<StepRunner> {
   const onnxruntime = await loadOnnxruntime();
-  const int8Inputs = new Set(options.int8Weights?.map((name) => statePrefix + name));
-  const optimised = optimiseWithInt8(traced, int8Inputs);
+  await state.toHost();
+  // Only the processor has products of bytes.
+  const int8Inputs = new Set(
+    provider === 'cpu' ? int8Weights.map((name) => statePrefix + name) : [],
+  );
+  const optimised = optimiseWithInt8(traced!, int8Inputs);
   const quantised = optimised.inputs.map((input) => {
-    const { shape } = traced.inputs.get(input.source)!;
+    const { shape } = traced!.inputs.get(input.source)!;
     return new QuantisedWeights(input, shape as [number, number]);
   });
   const { graph, updates } = await splitUpdates(optimised.graph, state);
-  const session = await onnxruntime.InferenceSession.create(writeOnnxModel(graph), {
-    executionProviders: ['cpu'],
-    executionMode: 'sequential',
-    // Our passes leave it nothing that pays, it takes as long again, and it would undo a layout.
-    graphOptimizationLevel: 'disabled',
-    intraOpNumThreads: options.threads,
-    interOpNumThreads: 1,
-    // What goes wrong comes back as an error; it needs no line on stderr as well.
-    logSeverityLevel: 4,
-    ...(options.profilePrefix === undefined
-      ? {}
-      : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
+  const session = await openSession(onnxruntime, writeOnnxModel(graph), {
+    provider,
+    threads,
+    profilePrefix,
+    whole: whole && provider !== 'cpu',
   });
   return new OnnxRunner(onnxruntime.Tensor, session, graph, { state, updates, quantised });
 }
@@ -76,7 +59,7 @@ async function splitUpdates(
 
 class OnnxRunner implements StepRunner {
   readonly #tensor: TensorConstructor;
-  readonly #session: InferenceSession;
+  readonly #session: Session;
   readonly #state: StateMemory;
   readonly #stateFeeds: Readonly<Record<string, Tensor>>;
   readonly #inputs: readonly [name: string, spec: TensorSpec][];
@@ -90,7 +73,7 @@ class OnnxRunner implements StepRunner {
 
   constructor(
     tensor: TensorConstructor,
-    session: InferenceSession,
+    session: Session,
     graph: Graph,
     memory: {
       readonly state: StateMemory;

@@ -11,8 +11,10 @@ export interface StateStore {
   readonly specs: Readonly<Record<string, TensorSpec>>;
   /**
    * A view of one entry, not a copy: what a step updates shows in it, and what is written to it
-   * between steps (`.set(…)`) is what the next step reads. Valid until `dispose`.
-   * @throws RangeError when there is no such entry, Error after `dispose`.
+   * between steps (`.set(…)`) is what the next step reads. Valid until `dispose`; where the engine has a memory of
+   * its own (`onnx-webgpu`) until the next run, which takes the entry there.
+   * @throws RangeError when there is no such entry, Error after `dispose` and while the entry is on a
+   *   device: await `toHost` first.
    */
   read(name: string): Float32Array | Int32Array | Uint8Array;
   /**
@@ -21,6 +23,12 @@ export interface StateStore {
    * @throws RangeError when there is no such entry or `values` have another length.
    */
   write(name: string, values: ArrayLike<number>): void;
+  /**
+   * Brings entries (default: all) back from the memory of a device, where an engine keeps them between
+   * runs; nothing to do where none does. Waits for a run that is going on.
+   * @throws RangeError when there is no such entry.
+   */
+  toHost(names?: readonly string[]): Promise<void>;
   /** Gives the memory back; views and compiled steps over this state must not be used after. */
   dispose(): void;
 }
@@ -28,6 +36,12 @@ export interface StateStore {
 /** Creates a state of zeros. @throws TypeError or RangeError when a specification is impossible. */
 export function createState(specs: Readonly<Record<string, TensorSpec>>): StateStore {
   return new StateMemory(specs);
+}
+
+/** The values of one entry in the memory of a device. */
+export interface DeviceValues {
+  download(): Promise<TensorData>;
+  free(): void;
 }
 
 /** Cache lines; vector loads then never straddle two, and kernels may run over a slot's padding. */
@@ -48,7 +62,10 @@ export class StateMemory implements StateStore {
   #views = new Map<string, TensorData>();
   #scratch: WebAssembly.Memory | undefined;
   #disposed = false;
+  readonly #onDevice = new Map<string, DeviceValues>();
   #user: string | undefined;
+  #released = Promise.withResolvers<void>();
+  #reading = false;
 
   constructor(specs: Readonly<Record<string, TensorSpec>>) {
     let byteLength = 0;
@@ -66,17 +83,14 @@ export class StateMemory implements StateStore {
   }
 
   read(name: string): TensorData {
-    if (this.#disposed) throw new Error(`State '${name}' was read after the state's dispose().`);
-    const view = this.#views.get(name);
-    if (view === undefined) {
-      throw new RangeError(
-        `There is no state '${name}'; there are: ${Object.keys(this.specs).join(', ')}.`,
-      );
-    }
-    return view;
+    const view = this.#viewOf(name);
+    if (!this.#onDevice.has(name)) return view;
+    throw new Error(`State '${name}' is on the engine's device: await state.toHost() to read it.`);
   }
 
   write(name: string, values: ArrayLike<number>): void {
+    // What a device has of it is out of date now.
+    this.keepOnDevice(name, undefined);
     const view = this.read(name);
     if (values.length !== view.length) {
       throw new RangeError(
@@ -85,6 +99,36 @@ export class StateMemory implements StateStore {
     }
     view.set(values);
     this.#versions.set(name, this.versionOf(name) + 1);
+  }
+
+  async toHost(names: readonly string[] = [...this.#onDevice.keys()]): Promise<void> {
+    for (const name of names) this.#viewOf(name);
+    if (!names.some((name) => this.#onDevice.has(name))) return;
+    while (this.#user !== undefined) await this.#released.promise;
+    this.#user = 'toHost';
+    this.#reading = true;
+    try {
+      for (const name of names) {
+        const values = await this.#onDevice.get(name)?.download();
+        this.keepOnDevice(name, undefined);
+        if (values !== undefined) this.read(name).set(values);
+      }
+    } finally {
+      this.#reading = false;
+      this.release();
+    }
+  }
+
+  /** What a device has of the entry; undefined where the values in host memory are the newest. */
+  onDevice(name: string): DeviceValues | undefined {
+    return this.#onDevice.get(name);
+  }
+
+  /** Says where the newest values of an entry are now, and frees what was there before. */
+  keepOnDevice(name: string, values: DeviceValues | undefined): void {
+    this.#onDevice.get(name)?.free();
+    if (values === undefined) this.#onDevice.delete(name);
+    else this.#onDevice.set(name, values);
   }
 
   /** How often the entry was written to. */
@@ -110,6 +154,11 @@ export class StateMemory implements StateStore {
     return this.#scratch;
   }
 
+  /** Resolves when nothing is read out any more. */
+  async settled(): Promise<void> {
+    while (this.#reading) await this.#released.promise;
+  }
+
   /** Marks the state as in use by a running step. @throws Error while another one runs. */
   acquire(user: string): void {
     if (this.#disposed) throw new Error(`${user} ran after its state's dispose().`);
@@ -124,6 +173,8 @@ export class StateMemory implements StateStore {
 
   release(): void {
     this.#user = undefined;
+    this.#released.resolve();
+    this.#released = Promise.withResolvers();
   }
 
   dispose(): void {
@@ -131,9 +182,19 @@ export class StateMemory implements StateStore {
       throw new Error(`The state was disposed of while ${this.#user} runs; await it first.`);
     }
     this.#disposed = true;
+    for (const name of this.#onDevice.keys()) this.keepOnDevice(name, undefined);
     this.#views = new Map();
     this.#scratch = undefined;
     Object.assign(this, { memory: undefined });
+  }
+
+  #viewOf(name: string): TensorData {
+    if (this.#disposed) throw new Error(`State '${name}' was read after the state's dispose().`);
+    const view = this.#views.get(name);
+    if (view !== undefined) return view;
+    throw new RangeError(
+      `There is no state '${name}'; there are: ${Object.keys(this.specs).join(', ')}.`,
+    );
   }
 }
 

@@ -1,23 +1,46 @@
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 
-export type TfjsBackendName = 'cpu' | 'wasm';
+/** Engines of TensorFlow.js, and the name under which each registers its kernels. */
+const BACKENDS = {
+  'tfjs-node-gpu': 'tensorflow',
+  'tfjs-node': 'tensorflow',
+  'tfjs-wasm': 'wasm',
+  'tfjs-cpu': 'cpu',
+} as const;
+export type TfjsEngineName = keyof typeof BACKENDS;
 
 /**
- * Loads and initialises a tfjs backend and leaves the active one active.
+ * Loads and initialises the backend of an engine and leaves the active one active.
  * @throws Error where the backend can't be loaded or initialised.
  */
-export async function prepareBackend(name: TfjsBackendName): Promise<void> {
-  if (name === 'cpu') await import('@tensorflow/tfjs-backend-cpu');
-  else await importWasmBackend();
+export async function prepareBackend(engine: TfjsEngineName): Promise<void> {
+  const active: string | null | undefined = tf.getBackend();
+  await importBackend(engine);
+  const name = BACKENDS[engine];
   const { registry } = tf.engine();
   if (registry[name] === undefined) {
     // tfjs's own way to initialise would block every other backend until this one is ready.
     const backend = await tf.findBackendFactory(name)();
     registry[name] ??= backend;
   }
+  // The one of tfjs-node makes itself the active one.
+  if (active && tf.getBackend() !== active) activate(active);
   if (name === 'cpu') silenceGreeting(registry.cpu);
-  else addSegmentSum();
+  if (name === 'wasm') addSegmentSum();
+}
+
+/** Those of some kernels that the engine's backend lacks, once it is prepared. */
+export function lackingKernels(
+  engine: TfjsEngineName,
+  kernelNames: ReadonlySet<string>,
+): readonly string[] {
+  return [...kernelNames].filter((kernel) => tf.getKernel(kernel, BACKENDS[engine]) === undefined);
+}
+
+/** Runs `body` with the backend of an engine that has been prepared. */
+export function withEngine<Result>(engine: TfjsEngineName, body: () => Result): Result {
+  return withBackend(BACKENDS[engine], body);
 }
 
 /**
@@ -42,11 +65,40 @@ function activate(name: string): void {
   }
 }
 
+async function importBackend(engine: TfjsEngineName): Promise<void> {
+  if (engine === 'tfjs-cpu') await import('@tensorflow/tfjs-backend-cpu');
+  else if (engine === 'tfjs-wasm') await importWasmBackend();
+  else await importTensorflow(engine);
+}
+
 async function importWasmBackend(): Promise<void> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   if (tf.engine().registry.wasm !== undefined) return;
   const manifest = import.meta.resolve('@tensorflow/tfjs-backend-wasm/package.json');
   setWasmPaths(fileURLToPath(new URL('wasm-out/', manifest)));
+}
+
+async function importTensorflow(engine: 'tfjs-node' | 'tfjs-node-gpu'): Promise<void> {
+  const isGpu = engine === 'tfjs-node-gpu';
+  const loaded = () =>
+    tf.findBackend('tensorflow') as
+      | (tf.KernelBackend & { isGPUPackage?: boolean; isUsingGpuDevice?: boolean })
+      | null;
+  // Both packages register one backend, and two copies of TensorFlow in a process don't get along.
+  if (loaded() && loaded()!.isGPUPackage !== isGpu) {
+    throw new Error(`this process has loaded ${isGpu ? 'tfjs-node' : 'tfjs-node-gpu'}`);
+  }
+  // Node dropped functions in version 23 that tfjs-node 4.22 still calls.
+  const util = process.getBuiltinModule('node:util') as unknown as Record<string, unknown>;
+  util.isNullOrUndefined ??= (value: unknown) => value === undefined || value === null;
+  util.isArray ??= Array.isArray;
+  // By a variable: the packages are the user's to install, and their types may be absent.
+  const name = `@tensorflow/${engine}`;
+  await import(name).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ERR_MODULE_NOT_FOUND' || !cause.message.includes(`'${name}'`)) throw cause;
+    throw new Error(`the package ${name} is not installed`, { cause });
+  });
+  if (isGpu && loaded()?.isUsingGpuDevice !== true) throw new Error('TensorFlow finds no GPU');
 }
 
 /** The CPU backend prints an advertisement at its first tensor. */

@@ -9,17 +9,17 @@ import {
   type TensorSpec,
   viewOf,
 } from './tensor-spec.ts';
-import { type TfjsBackendName, withBackend } from './tfjs-backend.ts';
+import { type TfjsEngineName, withEngine } from './tfjs-backend.ts';
 
 /** Runs a step with TensorFlow.js itself, operation by operation: the reference, and the fallback. */
 export function createTfjsRunner(
-  backendName: TfjsBackendName,
+  engine: TfjsEngineName,
   step: StepFunction,
   state: StateMemory,
   inputSpecs: Readonly<Record<string, TensorSpec>>,
 ): StepRunner {
   return {
-    run: async (inputs) => withBackend(backendName, () => runStep(step, state, inputSpecs, inputs)),
+    run: async (inputs) => withEngine(engine, () => runStep(step, state, inputSpecs, inputs)),
     dispose: async () => {},
   };
 }

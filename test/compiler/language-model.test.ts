@@ -5,6 +5,7 @@ import test from 'ava';
 import { compileStep, type EngineName, type StateStore } from '../../compiler/index.ts';
 import { largestDifference } from './graphs.ts';
 import { smallInputs, smallState, smallStep } from './small-model.ts';
+import { testedEngines } from './working-engines.ts';
 
 /** Makes the first moment after the first step the gradient itself, as nothing is clipped. */
 const plainGradients = { beta1: 0, clipNorm: 1e9 };
@@ -20,7 +21,7 @@ async function compile(engine: EngineName, options = {}) {
   return { state, step: await compileStep(step, { state, inputs, engine }) };
 }
 
-for (const engine of ['onnx-cpu', 'tfjs-wasm'] as const) {
+for (const engine of testedEngines) {
   test(`${engine}: all gradients of the language model are those of tfjs on the CPU`, async (t) => {
     const [tested, reference] = await Promise.all([
       compile(engine, plainGradients),
@@ -32,6 +33,7 @@ for (const engine of ['onnx-cpu', 'tfjs-wasm'] as const) {
     for (const name of Object.keys(outputs)) {
       t.true(largestDifference(outputs[name]!, expected[name]!) < 1e-5, name);
     }
+    await tested.state.toHost();
     for (const name of parameterNames(tested.state).map(gradientName)) {
       const actual = tested.state.read(name);
       t.true(

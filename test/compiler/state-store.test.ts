@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createState } from '../../compiler/index.ts';
-import { StateMemory } from '../../compiler/state-store.ts';
+import { type DeviceValues, StateMemory } from '../../compiler/state-store.ts';
 
 test('a state starts at zero, in arrays of each entry’s type and size', (t) => {
   const state = createState({
@@ -75,4 +75,60 @@ test('a state that a run holds can’t be taken by another run or disposed of', 
   t.throws(() => state.dispose(), { message: /The first step/ });
   state.release();
   t.notThrows(() => state.acquire('The second step'));
+});
+
+/** The values of an entry somewhere else, as an engine with a memory of its own holds them. */
+class Elsewhere implements DeviceValues {
+  freed = 0;
+  readonly #values: Float32Array;
+
+  constructor(...values: readonly number[]) {
+    this.#values = Float32Array.from(values);
+  }
+
+  async download(): Promise<Float32Array> {
+    return this.#values;
+  }
+
+  free(): void {
+    this.freed++;
+  }
+}
+
+test('an entry on a device is read only once it has been brought back', async (t) => {
+  const state = new StateMemory({ a: { shape: [2], dtype: 'float32' } });
+  const values = new Elsewhere(3, 4);
+  state.keepOnDevice('a', values);
+  t.throws(() => state.read('a'), { message: /await state\.toHost/ });
+  await state.toHost();
+  t.deepEqual([...state.read('a')], [3, 4]);
+  t.is(values.freed, 1);
+  t.is(state.onDevice('a'), undefined);
+});
+
+test('newer values of an entry, and dispose, free those on the device', (t) => {
+  const state = new StateMemory({ a: { shape: [2], dtype: 'float32' } });
+  const [first, second, third] = [new Elsewhere(1, 1), new Elsewhere(2, 2), new Elsewhere(3, 3)];
+  state.keepOnDevice('a', first);
+  state.keepOnDevice('a', second);
+  state.write('a', [5, 6]);
+  t.deepEqual([...state.read('a')], [5, 6]);
+  state.keepOnDevice('a', third);
+  state.dispose();
+  t.deepEqual([first.freed, second.freed, third.freed], [1, 1, 1]);
+});
+
+test('state is brought back after the run that is going on, and no run begins meanwhile', async (t) => {
+  const state = new StateMemory({ a: { shape: [1], dtype: 'float32' } });
+  state.keepOnDevice('a', new Elsewhere(1));
+  state.acquire('The step');
+  const brought = state.toHost(['a']);
+  state.keepOnDevice('a', new Elsewhere(2));
+  state.release();
+  await brought;
+  t.deepEqual([...state.read('a')], [2]);
+  await state.settled();
+  state.acquire('The next step');
+  state.release();
+  await t.throwsAsync(state.toHost(['b']), { instanceOf: RangeError, message: /no state 'b'/ });
 });

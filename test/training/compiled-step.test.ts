@@ -56,6 +56,7 @@ async function run(engine: EngineName, steps: readonly Step[], first: Step) {
     outputs.push(await compiled.run(inputsFor(inputs, index)));
     await compiled.dispose();
   }
+  await state.toHost();
   const entries = Object.keys(first.state).map((name) => [name, state.read(name).slice()] as const);
   state.dispose();
   return { outputs, state: Object.fromEntries(entries) };
