@@ -30,8 +30,8 @@ export interface NodeOptions extends MetricsFlags {
 const drainMs = 5000;
 
 /**
- * `actorctl node`: takes actors of the jobs on a nats-server until it is told to stop, then lets its actors finish
- * and leaves. It instantiates only actors of the built-in modules and of those given here.
+ * `actorctl node`: takes actors of the jobs on a nats-server until it is told to stop, then lets its actors finish,
+ * has them moved to other nodes and leaves. It instantiates only actors of the built-in modules and of those given here.
  */
 export async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<ExitCode> {
   const nats = parseNatsFlags(flags);
@@ -44,7 +44,8 @@ export async function nodeCommand(flags: NodeFlags, context: CommandContext): Pr
 export function watchNode({ output, environment }: CommandContext): InterruptionWatch {
   return watchInterruptions({
     stdout: environment.stdout,
-    onFirst: () => output.message('Leaving: the actors here finish. Again ends them at once.'),
+    onFirst: () =>
+      output.message('Leaving: the actors here finish and move. Again ends them at once.'),
     onSecond: () => process.exit(exitCodes.interrupted),
   });
 }
@@ -79,8 +80,13 @@ export async function serveNode(options: {
     server,
   });
   if (metrics) tellMetrics(output, metrics);
+  let timeoutMs = drainMs;
+  system.onLeaveRequest((wantedMs) => {
+    timeoutMs = wantedMs;
+    watch.interrupt(new Interruption('was asked to leave'));
+  });
   const reason = await aborted(watch.signal);
-  await system.drain({ timeoutMs: drainMs });
+  await system.drain({ timeoutMs });
   if (!(reason instanceof Interruption)) throw reason;
   output.message('Left.', { type: 'node', event: 'left', node: nodeId });
   return exitCodes.ok;

@@ -2,6 +2,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import { UserInputError } from '../errors.ts';
 import type { CompletionShell } from './completion.ts';
 import type { DoctorFlags } from './doctor-command.ts';
+import type { DrainFlags } from './drain-command.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
 import { addMetricsOption } from './metrics-option.ts';
 import { addNatsOptions } from './nats-address.ts';
@@ -34,6 +35,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addRun(program, context, done);
   addResume(program, context, done);
   addNode(program, context, done);
+  addDrain(program, context, done);
   addUp(program, context, done);
   addObservationCommands(program, context, done);
   addDoctor(program, context, done);
@@ -117,6 +119,22 @@ function addNodeOptions(command: Command): Command {
     .option('--resources <name=amount...>', 'what actors may reserve, as cpu=4 gpu=1 memory=8GB')
     .option('--labels <name=value...>', 'what placement rules can ask for, as zone=attic')
     .option('--json', 'one JSON object per line and event on stdout');
+}
+
+function addDrain(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
+  const command = program
+    .command('drain')
+    .description('let a node finish, move its actors to others and leave')
+    .argument('<node>', 'its name or id; actorctl nodes lists them')
+    .option('--namespace <name>', 'where the node is')
+    .option('--timeout <seconds>', 'what has not moved by then is lost', atLeastOne, 60)
+    .option('--json', 'one JSON object per line and event on stdout');
+  addNatsOptions(command, { text: "the node's server", required: true })
+    .addHelpText('after', '\nExamples:\n  actorctl drain attic --nats nats://10.0.0.5:4222')
+    .action(async (node: string, flags: DrainFlags) => {
+      const { drainCommand } = await import('./drain-command.ts');
+      done(await drainCommand(node, flags, context));
+    });
 }
 
 function addUp(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {

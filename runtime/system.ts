@@ -154,6 +154,14 @@ export interface System {
    * time.
    */
   stop(handle: object, options?: { readonly timeoutMs?: number }): Promise<void>;
+  /**
+   * Asks a node to let its actors finish, to move them elsewhere and to leave; resolves when it is gone.
+   * A node that nobody runs as one (see `onLeaveRequest`) only stops taking actors and moves them.
+   * @throws DeadlineError when it is still there after `timeoutMs`, NoResponderError.
+   */
+  drainNode(nodeId: string, options: { readonly timeoutMs: number }): Promise<void>;
+  /** Somebody asks this node to leave: who listens drains and closes the system, then. */
+  onLeaveRequest(listener: (timeoutMs: number) => void): Subscription;
   /** Lets all actors finish and save their state within `timeoutMs`, then stops them. */
   drain(options: { readonly timeoutMs: number }): Promise<void>;
   /** Stops all actors and processes and leaves the bus. Idempotent. */
@@ -184,6 +192,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
   const connection = await connect(options.bus, nodeId, namespace);
   try {
     const listeners = new Set<(event: ActorEvent) => void>();
+    const leaving = new Set<(timeoutMs: number) => void>();
     const actors = options.actors ?? [];
     const modules = options.modules ?? [];
     const log = options.log ?? (() => {});
@@ -206,6 +215,13 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       tracing: await loadTracing(),
       onCalls: options.onCalls,
       objects: planObjects(connection, options.objects),
+      onLeave: (timeoutMs) => {
+        for (const listener of leaving) listener(timeoutMs);
+        if (leaving.size > 0) return;
+        host.drain(timeoutMs).catch((error) => {
+          log({ level: 'warning', message: `leaving failed: ${error}` });
+        });
+      },
       emit: (event) => {
         for (const listener of listeners) tell(listener, event, log);
       },
@@ -216,7 +232,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       await host.close(0);
       throw error;
     });
-    return createFacade(host, connection, listeners);
+    return createFacade(host, connection, listeners, leaving);
   } catch (error) {
     await connection.close();
     throw error;
@@ -240,6 +256,7 @@ function createFacade(
   host: HostNode,
   connection: Connection,
   listeners: Set<(event: ActorEvent) => void>,
+  leaving: Set<(timeoutMs: number) => void>,
 ): System {
   const { supervisor, membership, caller, endpoint } = host;
   let closed: Promise<void> | undefined;
@@ -286,6 +303,16 @@ function createFacade(
         throw new TypeError(`actor ${name} belongs to node ${owner}; only its owner can stop it`);
       }
       await supervisor.stop(name, timeoutMs);
+    },
+    async drainNode(nodeId, { timeoutMs }) {
+      const parcel = { bytes: encodeMessage({ kind: 'leave', timeoutMs }) };
+      const subject = subjects.node(endpoint.namespace, nodeId);
+      await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+      await membership.waitForEnd(nodeId, timeoutMs);
+    },
+    onLeaveRequest(listener) {
+      leaving.add(listener);
+      return { unsubscribe: () => leaving.delete(listener) };
     },
     drain: ({ timeoutMs }) => host.drain(timeoutMs),
     close() {

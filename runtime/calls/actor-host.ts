@@ -83,6 +83,8 @@ export class ActorHost {
   /** What releases the references that the actor has: an inline one leaves its process behind. */
   readonly #references = new Set<() => void>();
   readonly #path: CallPath;
+  /** Another life will do what comes now. */
+  #last = false;
   #stopped: Promise<void> | undefined;
 
   /**
@@ -332,7 +334,7 @@ export class ActorHost {
       if (message.to !== this.incarnation) this.#noteOther(message.to);
       else if (message.kind === 'drain' || message.kind === 'stop') {
         void this.#control(message, busMessage.replySubject);
-      } else {
+      } else if (message.kind !== 'call' || !this.#last) {
         this.#counters.receivedBytes += busMessage.data.length;
         this.#calls?.receive(message);
       }
@@ -353,6 +355,7 @@ export class ActorHost {
   ): Promise<void> {
     let answer: WireMessage = { kind: 'done' };
     try {
+      if (message.kind === 'drain' && message.last) this.#last = true;
       await (message.kind === 'drain' ? this.drain(message.timeoutMs) : this.stop());
     } catch (error) {
       answer = { kind: 'failed', error: toWireError(error) };

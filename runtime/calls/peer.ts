@@ -101,7 +101,8 @@ export class Peer {
     this.#cause = state.cause ?? this.#cause;
     this.#epoch = state.epoch;
     if (state.status === 'running') this.#beginLife(state.epoch);
-    else this.#endLife();
+    // What is in flight to an actor that moves is answered where it was.
+    else if (state.status !== 'moving') this.#endLife();
     this.#tell();
   }
 
@@ -141,7 +142,8 @@ export class Peer {
     this.#listeners.add(listener);
     this.#options.onBusy();
     const doubted = this.#status === 'dead' && this.#doubtDeath();
-    if (this.#status !== 'unknown' && !doubted) listener.onChange(this.#change(this.#status));
+    const status = this.#status === 'moving' ? 'running' : this.#status;
+    if (status !== 'unknown' && !doubted) listener.onChange(this.#change(status));
     return () => this.#listeners.delete(listener);
   }
 
@@ -153,7 +155,7 @@ export class Peer {
   }
 
   #tell(): void {
-    if (this.#status === 'unknown') return;
+    if (this.#status === 'unknown' || this.#status === 'moving') return;
     const change = this.#change(this.#status);
     for (const listener of [...this.#listeners]) listener.onChange(change);
   }

@@ -1,4 +1,4 @@
-import { type DeathCause, UnknownActorTypeError } from '../../errors.ts';
+import { type DeathCause, PlacementError, UnknownActorTypeError } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
 import type { Bus, Subscription } from '../bus/bus.ts';
 import { Caller } from '../calls/caller.ts';
@@ -79,6 +79,8 @@ export interface HostNodeOptions {
   emit(event: ActorEvent): void;
   /** Wants to know when calls of own actors ran. */
   readonly onCalls: ((calls: ActorCalls) => void) | undefined;
+  /** Somebody wants this node to leave within that time. */
+  onLeave(timeoutMs: number): void;
   log(entry: LogEntry): void;
 }
 
@@ -104,6 +106,7 @@ export class HostNode {
   readonly #serving: Subscription;
   readonly #objectServers: readonly ObjectServer[];
   #lastProcess = 0;
+  #draining = false;
 
   constructor(options: HostNodeOptions) {
     this.#options = options;
@@ -228,8 +231,10 @@ export class HostNode {
     return this.#registration.enter();
   }
 
-  /** Lets own actors and those of other owners save their state; then ends the own ones. */
+  /** Moves actors of other owners elsewhere, lets the own ones save their state and ends those. */
   async drain(timeoutMs: number): Promise<void> {
+    this.#draining = true;
+    this.membership.announce();
     // A fifth is left for the stop.
     const savingMs = timeoutMs * 0.8;
     await Promise.all([this.supervisor.drain(savingMs), this.node.drain(savingMs)]);
@@ -327,6 +332,7 @@ export class HostNode {
       free: this.node.free,
       actorTypes: [...definitions.keys()],
       actors: this.node.actors,
+      draining: this.#draining,
     };
   }
 
@@ -343,6 +349,12 @@ export class HostNode {
         break;
       case 'ready':
         this.#pool?.noteReady(message.processId);
+        break;
+      case 'move':
+        await this.supervisor.move(message.name, message.incarnation, message.timeoutMs);
+        break;
+      case 'leave':
+        this.#options.onLeave(message.timeoutMs);
         break;
       case 'lookup':
         return { kind: 'found', found: (await this.names.find(message.name)) !== undefined };
@@ -383,6 +395,7 @@ export class HostNode {
   /** Another owner wants an actor here: only types of this node's own modules are made. */
   async #startForeign(start: StartMessage): Promise<WireMessage> {
     const { definitions, nodeName } = this.#options;
+    if (this.#draining) throw new PlacementError('it is about to leave');
     const definition = definitions.get(start.type);
     if (definition === undefined) {
       const known = [...definitions.keys()].join(', ') || 'none';

@@ -94,6 +94,13 @@ export class Launcher {
     );
   }
 
+  /** Whether some node would take the actor now. */
+  async hasPlace(actor: OwnedActor): Promise<boolean> {
+    const request = await this.#request(actor);
+    const ranked = rankNodes(request, this.#options.nodes(), () => 0);
+    return ranked.nodes.length > 0;
+  }
+
   async #request({ plan, address }: OwnedActor): Promise<PlacementRequest> {
     const { beside, ...rules } = plan.placement;
     const request = { ...rules, type: address.type, resources: plan.resources };

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { DeadlineError } from '../../errors.ts';
 import type { Subscription } from '../bus/bus.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
-import { type ClockTimer, repeat } from '../clock.ts';
+import { type ClockTimer, delay, repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { decodeFrame } from '../wire/frame.ts';
 import {
@@ -21,6 +21,7 @@ const RECONNECT_GRACE_MS = 10_000;
 /** Ticks that come later than this mean that we were asleep, not the others. */
 const STALL_MS = 2_500;
 const NODES_MAX = 4096;
+const LOOK_MS = 100;
 
 export interface MembershipOptions {
   readonly endpoint: Endpoint;
@@ -127,6 +128,23 @@ export class Membership {
     });
   }
 
+  /** Tells the others at once what has changed about this node. */
+  announce(): void {
+    if (this.#ticking !== undefined && this.#options.endpoint.link.connected) this.#announce(false);
+  }
+
+  /** Resolves when the node is gone. @throws DeadlineError */
+  async waitForEnd(nodeId: string, timeoutMs: number): Promise<void> {
+    const { clock } = this.#options.endpoint;
+    const giveUpAt = clock.now() + timeoutMs;
+    while (this.isAlive(nodeId)) {
+      if (clock.now() >= giveUpAt) {
+        throw new DeadlineError(`node ${nodeId} has not left within ${timeoutMs} ms`);
+      }
+      await delay(clock, LOOK_MS);
+    }
+  }
+
   /** Tells the others that this node leaves on purpose. */
   close(): void {
     if (this.#ticking === undefined) return;
@@ -229,6 +247,6 @@ const greetingSchema = v.object({
 });
 
 function toNodeInfo(node: Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving'>, self: boolean) {
-  const { nodeId, nodeName, pid, labels, resources, free, actorTypes, actors } = node;
-  return { nodeId, nodeName, pid, self, labels, resources, free, actorTypes, actors };
+  const { nodeId, nodeName, pid, labels, resources, free, actorTypes, actors, draining } = node;
+  return { nodeId, nodeName, pid, self, labels, resources, free, actorTypes, actors, draining };
 }

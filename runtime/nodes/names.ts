@@ -6,7 +6,7 @@ import type { ActorAddress } from '../calls/handle.ts';
 import { delay } from '../clock.ts';
 import { type Register, type RegisterEntry, registerKey } from '../registry/register.ts';
 import { subjects } from '../wire/address.ts';
-import { encodeMessage } from '../wire/wire.ts';
+import { type ActorStatus, encodeMessage } from '../wire/wire.ts';
 import { awaitGone, type Registration } from './registration.ts';
 import type { SpawnPlan } from './spawn-options.ts';
 
@@ -222,10 +222,7 @@ export class Names {
     return !(await awaitGone({ register, clock: endpoint.clock }, node, nodeEpoch));
   }
 
-  async #ask({
-    name,
-    owner,
-  }: ActorAddress): Promise<'running' | 'restarting' | 'dead' | 'unknown'> {
+  async #ask({ name, owner }: ActorAddress): Promise<ActorStatus | 'unknown'> {
     const { endpoint } = this.#options;
     const subject = subjects.node(endpoint.namespace, owner);
     const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };

@@ -141,17 +141,24 @@ export class Node {
     return undefined;
   }
 
-  /** Lets the actors of other owners save their state: this node is about to leave. */
+  /**
+   * Asks the owners of actors here to take them elsewhere; those that can't move save their state. This
+   * node is about to leave.
+   */
   async drain(timeoutMs: number): Promise<void> {
     const { endpoint, log } = this.#options;
-    const foreign = [...this.#actors].filter(([, { start }]) => start.owner !== endpoint.nodeId);
+    const foreign = [...this.#actors].filter(
+      ([, { start }]) => start.owner !== endpoint.nodeId && start.lessor !== endpoint.nodeId,
+    );
     const drained = foreign.map(async ([to, { start }]) => {
-      const parcel = { bytes: encodeMessage({ kind: 'drain', to, timeoutMs }) };
-      const subject = subjects.actor(endpoint.namespace, start.name);
+      const { name, owner } = start;
+      const message = { kind: 'move', name, incarnation: to, timeoutMs } as const;
+      const parcel = { bytes: encodeMessage(message) };
+      const subject = subjects.node(endpoint.namespace, owner);
       try {
         await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
       } catch (error) {
-        log(`actor ${start.name} was not drained: ${error}`);
+        log(`actor ${name} was not moved: ${error}`);
       }
     });
     await Promise.all(drained);

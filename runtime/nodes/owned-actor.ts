@@ -127,7 +127,7 @@ export class OwnedActor {
     this.status = status;
     if (cause) this.cause = cause;
     this.#version += 1;
-    if (status === 'running') return;
+    if (status === 'running' || status === 'moving') return;
     this.life.abort(this.diedError());
     if (status === 'restarting') return;
     this.ending.abort(this.diedError());

@@ -13,6 +13,8 @@ export interface NodeInfo {
   /** What it can instantiate. */
   readonly actorTypes: readonly string[];
   readonly actors: number;
+  /** It takes no new actors: it is about to leave. */
+  readonly draining: boolean;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -82,6 +84,7 @@ export function rankNodes(
 }
 
 function refusalOf(request: PlacementRequest, node: NodeInfo): string | undefined {
+  if (node.draining) return 'is about to leave';
   if (request.nodeId !== undefined && node.nodeId !== request.nodeId) {
     return `is not the required node ${request.nodeId}`;
   }

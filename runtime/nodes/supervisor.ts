@@ -28,6 +28,8 @@ import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
 
 const LOCATE_TIMEOUT_MS = 15_000;
+/** News of an actor has reached its callers by then. */
+const HEARSAY_MS = 100;
 /** An actor whose parent is gone may take so long to dispose of what it holds. */
 const CHILD_STOP_MS = 3_000;
 
@@ -206,7 +208,7 @@ export class Supervisor {
     for (const actor of this.#actors.values()) {
       if (actor.incarnation !== incarnation || actor.released) continue;
       // During a start the start itself fails, or looks at this when it is done.
-      if (actor.status === 'running') this.#noteDeath(actor, cause);
+      if (actor.status === 'running' || actor.status === 'moving') this.#noteDeath(actor, cause);
       else actor.exitedEarly = cause;
       return;
     }
@@ -237,7 +239,7 @@ export class Supervisor {
       if (actor.nodeId !== node.nodeId || actor.status === 'dead') continue;
       this.#launcher.fence(node.nodeId, actor.incarnation);
       actor.actsUntil = endpoint.clock.now() + outstandingMs(node.nodeId);
-      if (actor.status === 'running') this.#noteDeath(actor, cause);
+      if (actor.status === 'running' || actor.status === 'moving') this.#noteDeath(actor, cause);
       else actor.life.abort(new NoResponderError(message));
     }
   }
@@ -280,7 +282,8 @@ export class Supervisor {
 
   /** Asks every actor to finish and to save its state. Reports those that did not in time. */
   async drain(timeoutMs: number): Promise<void> {
-    const actors = this.#living();
+    // Detached ones are drained when they are left to another node.
+    const actors = this.#living().filter(({ detached }) => !detached);
     const drained = await Promise.allSettled(
       actors.map((actor) => this.#control(actor, 'drain', timeoutMs)),
     );
@@ -289,6 +292,36 @@ export class Supervisor {
       const { name } = actors[index]!.address;
       this.#options.log(`actor ${name} was not drained: ${result.reason}`);
     });
+  }
+
+  /**
+   * Takes an actor away from a node that leaves: it finishes what it has in hand, saves its state and
+   * goes on from that elsewhere. Calls meanwhile wait. Where no other node takes it, it only saves.
+   */
+  async move(name: string, incarnation: string, timeoutMs: number): Promise<void> {
+    const actor = this.#actors.get(name);
+    if (actor?.incarnation !== incarnation || actor.status !== 'running') return;
+    const { clock } = this.#options.endpoint;
+    if (!(await this.#launcher.hasPlace(actor))) {
+      await this.#control(actor, 'drain', timeoutMs);
+      return;
+    }
+    const cause: DeathCause = { kind: 'node-lost', message: 'its node leaves', lastOutput: [] };
+    const { life } = actor;
+    this.#announce(actor, 'moving');
+    try {
+      // What callers sent before they heard of the move is still to be taken.
+      await delay(clock, HEARSAY_MS, life.signal);
+      await this.#control(actor, 'drain', timeoutMs * 0.8, true);
+    } catch (error) {
+      this.#options.log(`actor ${name} moves from its last checkpoint: ${error}`);
+    }
+    if (actor.incarnation !== incarnation || (actor.status as string) !== 'moving') return;
+    this.#launcher.fence(actor.nodeId, incarnation);
+    const { nodeId } = actor;
+    this.#announce(actor, 'restarting', cause);
+    await this.#launcher.kill(nodeId, incarnation);
+    await this.#restart(actor, 0);
   }
 
   /** Ends its own actors; detached ones save their state and are left to another node. */
@@ -329,7 +362,9 @@ export class Supervisor {
 
   async #release(actor: OwnedActor, timeoutMs: number): Promise<void> {
     const { name } = actor.address;
-    const finished = this.#control(actor, 'drain', timeoutMs / 2);
+    this.#announce(actor, 'moving');
+    await delay(this.#options.endpoint.clock, HEARSAY_MS);
+    const finished = this.#control(actor, 'drain', timeoutMs / 2, true);
     await finished.catch((error) => this.#options.log(`actor ${name} was not drained: ${error}`));
     actor.released = true;
     this.#options.names.release(name);
@@ -456,10 +491,15 @@ export class Supervisor {
     enough.abort();
   }
 
-  async #control(actor: OwnedActor, kind: 'drain' | 'stop', timeoutMs: number): Promise<void> {
+  async #control(
+    actor: OwnedActor,
+    kind: 'drain' | 'stop',
+    timeoutMs: number,
+    last = false,
+  ): Promise<void> {
     const { endpoint } = this.#options;
     const to = actor.incarnation;
-    const message = kind === 'drain' ? { kind, to, timeoutMs } : { kind, to };
+    const message = kind === 'drain' ? { kind, to, timeoutMs, last } : { kind, to };
     const parcel = { bytes: encodeMessage(message) };
     const subject = subjects.actor(endpoint.namespace, actor.address.name);
     const options = { timeoutMs, signal: actor.life.signal };

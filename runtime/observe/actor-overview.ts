@@ -7,7 +7,7 @@ export interface ActorOverview extends Partial<ActorFigures> {
   readonly name: string;
   readonly actorType: string;
   /** `outdated`: an earlier life that its owner has replaced and that has not ended yet. */
-  readonly status: 'running' | 'restarting' | 'dead' | 'outdated';
+  readonly status: 'running' | 'moving' | 'restarting' | 'dead' | 'outdated';
   readonly epoch: number;
   /**
    * Names for people, and ids. A node that nobody names goes by its id. The owner of a detached actor

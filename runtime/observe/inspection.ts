@@ -153,7 +153,7 @@ const ownedFactsSchema: v.GenericSchema<unknown, OwnedFacts> = v.object({
   type: v.string(),
   owner: v.string(),
   detached: v.boolean(),
-  status: v.picklist(['running', 'restarting', 'dead']),
+  status: v.picklist(['running', 'moving', 'restarting', 'dead']),
   epoch: v.number(),
   node: v.string(),
   pid: v.number(),

@@ -73,6 +73,8 @@ export interface DrainMessage {
   readonly kind: 'drain';
   readonly to: string;
   readonly timeoutMs: number;
+  /** What comes from now on is not begun: another life will do it. */
+  readonly last?: boolean;
 }
 /** End now. */
 export interface StopMessage {
@@ -112,7 +114,8 @@ export interface ProgressMessage {
 
 // Between owners, nodes and processes.
 
-export type ActorStatus = 'running' | 'restarting' | 'dead';
+/** `moving`: it finishes what it has in hand and goes on elsewhere; what comes now waits for that. */
+export type ActorStatus = 'running' | 'moving' | 'restarting' | 'dead';
 
 /** What an owner says of its actor, on the actor's state subject and in answer to `locate`. */
 export interface StateMessage {
@@ -171,6 +174,18 @@ export interface LeaseMessage {
 export interface LeasedMessage {
   readonly kind: 'leased';
   readonly remainingMs: number;
+}
+/** A node that leaves to the owner of an actor there: take it elsewhere. */
+export interface MoveMessage {
+  readonly kind: 'move';
+  readonly name: string;
+  readonly incarnation: string;
+  readonly timeoutMs: number;
+}
+/** Anybody to a node: let your actors finish, move them elsewhere and leave. */
+export interface LeaveMessage {
+  readonly kind: 'leave';
+  readonly timeoutMs: number;
 }
 /** Anybody to a host: has any actor this name in the register? */
 export interface LookupMessage {
@@ -283,6 +298,8 @@ export interface HeartbeatMessage {
   readonly free: Resources;
   readonly actorTypes: readonly string[];
   readonly actors: number;
+  /** It takes no new actors: it is about to leave. */
+  readonly draining: boolean;
   /** Set in the last one of a node that leaves on purpose. */
   readonly leaving: boolean;
 }
@@ -374,6 +391,8 @@ export type WireMessage =
   | StartedMessage
   | LeaseMessage
   | LeasedMessage
+  | MoveMessage
+  | LeaveMessage
   | LookupMessage
   | FoundMessage
   | EndActorMessage
@@ -468,14 +487,19 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
   }),
   v.object({ kind: v.literal('ping') }),
   v.object({ kind: v.literal('pong'), owner: v.string() }),
-  v.object({ kind: v.literal('drain'), to: v.string(), timeoutMs: v.number() }),
+  v.object({
+    kind: v.literal('drain'),
+    to: v.string(),
+    timeoutMs: v.number(),
+    last: v.exactOptional(v.boolean()),
+  }),
   v.object({ kind: v.literal('stop'), to: v.string() }),
   v.object({
     kind: v.literal('state'),
     owner: v.string(),
     name: v.string(),
     version: count,
-    status: v.picklist(['running', 'restarting', 'dead']),
+    status: v.picklist(['running', 'moving', 'restarting', 'dead']),
     epoch: count,
     nodeId: v.string(),
     cause: v.exactOptional(deathCauseSchema),
@@ -501,6 +525,13 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
   v.object({ kind: v.literal('started'), pid: count }),
   v.object({ kind: v.literal('lease'), nodeId: v.string() }),
   v.object({ kind: v.literal('leased'), remainingMs: v.number() }),
+  v.object({
+    kind: v.literal('move'),
+    name: v.string(),
+    incarnation: v.string(),
+    timeoutMs: v.number(),
+  }),
+  v.object({ kind: v.literal('leave'), timeoutMs: v.number() }),
   v.object({ kind: v.literal('lookup'), name: v.string() }),
   v.object({ kind: v.literal('found'), found: v.boolean() }),
   v.object({ kind: v.literal('end-actor'), name: v.string(), timeoutMs: v.number() }),
@@ -554,6 +585,7 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     free: resourcesSchema,
     actorTypes: v.array(v.string()),
     actors: count,
+    draining: v.boolean(),
     leaving: v.boolean(),
   }),
   v.object({

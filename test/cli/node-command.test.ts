@@ -16,7 +16,7 @@ const whereaboutsJob = fixture('whereabouts-job.ts');
 /** Nothing listens there: the port is reserved. */
 const nowhere = 'nats://127.0.0.1:1';
 
-test('a node joins, takes actors of a job, and leaves with exit code 0', async (t) => {
+test('a node joins, takes actors of a job, and leaves when it is drained', async (t) => {
   await using folder = await makeFolder();
   await using server = await startNatsServer();
   const module = join(folder.path, 'actors.ts');
@@ -34,7 +34,8 @@ test('a node joins, takes actors of a job, and leaves with exit code 0', async (
   t.true(found.some((event) => event.node === 'attic'));
   t.is(new Set(found.flatMap(({ pid, parent }) => [pid, parent])).size, 3);
 
-  node.child.kill('SIGINT');
+  const drained = await actorctl(['drain', 'attic', '--nats', server.url], folder.path);
+  t.is(drained.exitCode, 0, drained.stderr);
   const left = await node.ended;
   t.is(left.exitCode, 0, left.stderr);
   t.like(parseEvents(left.stdout).at(-1), { event: 'left', node: joined.node });

@@ -69,6 +69,10 @@ async function run(role: NodeRole): Promise<void> {
   print({ nodeId: system.nodeId });
   if (role === 'owner') await own(system, options.bus === 'local' ? 1 : 2, print);
   if (role === 'detacher') await detach(system, print);
+  system.onLeaveRequest((timeoutMs) => {
+    const left = system.drain({ timeoutMs }).then(() => system.close());
+    void left.finally(() => process.exit(0));
+  });
   lines.once('close', () => void system.close().then(() => process.exit(0)));
 }
 

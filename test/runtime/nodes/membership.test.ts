@@ -27,7 +27,13 @@ function createMembers(clock: ManualClock) {
     const membership = new Membership({
       endpoint,
       shared: true,
-      describe: () => ({ ...described, free: resources, actorTypes: [], actors: 0 }),
+      describe: () => ({
+        ...described,
+        free: resources,
+        actorTypes: [],
+        actors: 0,
+        draining: false,
+      }),
       onJoined: (node) => joined!.push(node.nodeId),
       onLost: (node, why, how) => lost!.push(`${how}: ${node.nodeId} ${why}`),
       onReturned: (id) => returned!.push(id),

@@ -8,7 +8,7 @@ import { freeResources, missingResource } from '../../../runtime/wire/resources.
 
 function node(nodeId: string, changes: Partial<NodeInfo> = {}): NodeInfo {
   const resources = { cpu: 4, memoryBytes: 1000 };
-  const rest = { pid: 1, labels: {}, actorTypes: ['a/b'], actors: 0 };
+  const rest = { pid: 1, labels: {}, actorTypes: ['a/b'], actors: 0, draining: false };
   return { nodeId, nodeName: nodeId, self: false, ...rest, resources, free: resources, ...changes };
 }
 
@@ -42,6 +42,12 @@ test('a required node excludes all others, with the reason of each', (t) => {
   const unknown = rankNodes({ ...request, nodeId: 'three' }, [here], nobody);
   t.deepEqual(unknown.nodes, []);
   t.regex(unknown.reasons.join(), /no node three is known/);
+});
+
+test('a node that is about to leave is passed over', (t) => {
+  const ranked = rankNodes(request, [node('three', { draining: true }), two], nobody);
+  t.deepEqual(ids(ranked.nodes), ['two']);
+  t.regex(ranked.reasons[0]!, /about to leave/);
 });
 
 test('a node without room or without the type is passed over, in plain words', (t) => {

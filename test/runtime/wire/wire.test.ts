@@ -52,6 +52,7 @@ const samples: readonly WireMessage[] = [
     free: resources,
     actorTypes: ['a/b'],
     actors: 0,
+    draining: false,
     leaving: false,
   },
 ];
