@@ -63,6 +63,15 @@ function numeric(graph: GraphBuilder, x: Value): Value {
   return x.dtype === 'bool' ? graph.cast(x, 'int32') : x;
 }
 
+/** At least `low` and at most `high`. */
+function bounded(graph: GraphBuilder, x: Value, low: number, high?: number): Value {
+  const number = numeric(graph, x);
+  const raised = graph.binary('Max', number, graph.splat(low, number.dtype));
+  const result =
+    high === undefined ? raised : graph.binary('Min', raised, graph.splat(high, number.dtype));
+  return graph.cast(result, x.dtype);
+}
+
 const arithmetic = (operator: string): Kernel =>
   kernel<'a' | 'b'>((graph, { a, b }) => {
     const result = graph.binary(operator, numeric(graph, a), numeric(graph, b));
@@ -133,13 +142,16 @@ export const elementwiseKernels: KernelTable = {
     return graph.binary('Mul', difference, difference);
   }),
 
-  Abs: kernel<'x'>((graph, { x }) => graph.unary('Abs', numeric(graph, x))),
+  Abs: kernel<'x'>((graph, { x }) => graph.cast(graph.unary('Abs', numeric(graph, x)), x.dtype)),
 
-  Neg: kernel<'x'>((graph, { x }) => graph.unary('Neg', numeric(graph, x))),
+  Neg: kernel<'x'>((graph, { x }) => graph.cast(graph.unary('Neg', numeric(graph, x)), x.dtype)),
 
-  Sign: kernel<'x'>((graph, { x }) => graph.unary('Sign', numeric(graph, x))),
+  Sign: kernel<'x'>((graph, { x }) => graph.cast(graph.unary('Sign', numeric(graph, x)), x.dtype)),
 
-  Square: kernel<'x'>((graph, { x }) => graph.binary('Mul', x, x)),
+  Square: kernel<'x'>((graph, { x }) => {
+    const number = numeric(graph, x);
+    return graph.cast(graph.binary('Mul', number, number), x.dtype);
+  }),
 
   Rsqrt: kernel<'x'>((graph, { x }) =>
     graph.unary('Reciprocal', graph.unary('Sqrt', graph.cast(x, 'float32'))),
@@ -176,11 +188,9 @@ export const elementwiseKernels: KernelTable = {
     return graph.add('Where', [small, careful, log], x);
   }),
 
-  Relu: kernel<'x'>((graph, { x }) => graph.binary('Max', x, graph.splat(0, x.dtype))),
+  Relu: kernel<'x'>((graph, { x }) => bounded(graph, x, 0)),
 
-  Relu6: kernel<'x'>((graph, { x }) =>
-    graph.binary('Min', graph.binary('Max', x, graph.splat(0, x.dtype)), graph.splat(6, x.dtype)),
-  ),
+  Relu6: kernel<'x'>((graph, { x }) => bounded(graph, x, 0, 6)),
 
   LeakyRelu: kernel<'x', LeakyReluAttrs>((graph, { x }, { alpha }) =>
     graph.unary('LeakyRelu', graph.cast(x, 'float32'), { alpha }),
@@ -206,11 +216,7 @@ export const elementwiseKernels: KernelTable = {
   }),
 
   ClipByValue: kernel<'x', ClipByValueAttrs>((graph, { x }, { clipValueMin, clipValueMax }) =>
-    graph.binary(
-      'Min',
-      graph.binary('Max', x, graph.splat(clipValueMin, x.dtype)),
-      graph.splat(clipValueMax, x.dtype),
-    ),
+    bounded(graph, x, clipValueMin, clipValueMax),
   ),
 
   Select: kernel<'condition' | 't' | 'e'>((graph, { condition, t, e }) => {

@@ -35,9 +35,7 @@ const casts: Readonly<Record<'float32' | 'int32' | 'bool', Cast>> = {
   bool,
 };
 
-function pickType(pick: Pick): keyof typeof casts {
-  return (['float32', 'int32', 'bool'] as const)[pick(3)]!;
-}
+const types = ['float32', 'int32', 'bool'] as const;
 
 function pickAxes(pick: Pick, rank: number): number[] {
   const axes = Array.from({ length: rank }, (_, axis) => axis).filter(() => pick(2) === 0);
@@ -46,18 +44,17 @@ function pickAxes(pick: Pick, rank: number): number[] {
 
 function rounds(
   title: string,
-  make: (pick: Pick) => Omit<Case, 'title'> & { types: string },
+  make: (pick: Pick, type: keyof typeof casts) => Omit<Case, 'title'> & { about: string },
 ): Case[] {
   return Array.from({ length: ROUNDS }, (_, round) => {
-    const { types, ...rest } = make(createPick(round + 1));
+    const { about, ...rest } = make(createPick(round + 1), types[round % types.length]!);
     const shapes = rest.shapes.map((shape) => `[${shape}]`).join(', ');
-    return { title: `${title}, round ${round + 1}: ${types} ${shapes}`, ...rest };
+    return { title: `${title}, round ${round + 1}: ${about} ${shapes}`, ...rest };
   });
 }
 
 const unaryOperations = [
   tf.abs,
-  tf.neg,
   tf.sign,
   tf.square,
   tf.relu,
@@ -71,6 +68,7 @@ const unaryOperations = [
 ];
 
 const floatOperations = [
+  tf.neg,
   tf.sigmoid,
   tf.tanh,
   tf.exp,
@@ -89,18 +87,16 @@ const arithmetic = [tf.add, tf.sub, tf.mul, tf.maximum, tf.minimum];
 const comparisons = [tf.equal, tf.notEqual, tf.greater, tf.greaterEqual, tf.less, tf.lessEqual];
 
 export const randomCases: readonly Case[] = [
-  ...rounds('elementwise operations', (pick) => {
-    const type = pickType(pick);
+  ...rounds('elementwise operations', (pick, type) => {
     const operations = [...unaryOperations, ...(type === 'float32' ? floatOperations : [])];
     return {
-      types: type,
+      about: type,
       shapes: [pickShape(pick)],
       build: (x) => operations.map((operation) => operation(casts[type](x!)) as tf.Tensor),
     };
   }),
 
-  ...rounds('operations on two tensors', (pick) => {
-    const type = pickType(pick);
+  ...rounds('operations on two tensors', (pick, type) => {
     const shape = pickShape(pick);
     const shapes = [shape, pickPartner(pick, shape)];
     if (pick(2) === 0) shapes.reverse();
@@ -111,21 +107,20 @@ export const randomCases: readonly Case[] = [
         : [...arithmetic, tf.squaredDifference]),
     ];
     return {
-      types: type,
+      about: type,
       shapes,
       build: (a, b) =>
         operations.map((operation) => operation(casts[type](a!), casts[type](b!)) as tf.Tensor),
     };
   }),
 
-  ...rounds('reductions', (pick) => {
-    const type = pickType(pick);
+  ...rounds('reductions', (pick, type) => {
     const shape = pickShape(pick, 1, 1);
     const axes = pickAxes(pick, shape.length);
     const keepDims = pick(2) === 0;
     const axis = pick(shape.length) - (pick(2) === 0 ? 0 : shape.length);
     return {
-      types: `${type} over [${axes}] and ${axis}`,
+      about: `${type} over [${axes}] and ${axis}`,
       shapes: [shape],
       build: (y) => {
         const x = casts[type](y!);
@@ -152,8 +147,7 @@ export const randomCases: readonly Case[] = [
     };
   }),
 
-  ...rounds('moves', (pick) => {
-    const type = pickType(pick);
+  ...rounds('moves', (pick, type) => {
     const shape = pickShape(pick, 1);
     const rank = shape.length;
     const order = shape.map((_, axis) => axis).sort(() => pick(3) - 1);
@@ -164,7 +158,7 @@ export const randomCases: readonly Case[] = [
     const repetitions = shape.map(() => 1 + pick(2));
     const axes = pickAxes(pick, rank);
     return {
-      types: `${type} along ${axis}`,
+      about: `${type} along ${axis}`,
       shapes: [shape],
       build: (y) => {
         const x = casts[type](y!);
@@ -183,14 +177,13 @@ export const randomCases: readonly Case[] = [
     };
   }),
 
-  ...rounds('choices by index', (pick) => {
-    const type = pickType(pick);
+  ...rounds('choices by index', (pick, type) => {
     const shape = pickShape(pick, 1, 1);
     const axis = pick(shape.length);
     const count = shape[axis]!;
     const places = Array.from({ length: 1 + pick(4) }, () => pick(count));
     return {
-      types: `${type} along ${axis}`,
+      about: `${type} along ${axis}`,
       shapes: [shape],
       build: (y) => {
         const x = casts[type](y!);
