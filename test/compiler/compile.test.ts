@@ -181,7 +181,7 @@ test.serial('a sequential model with convolutions, normalisation and dropout tra
       { engine: name, seed: 7 },
     );
     const losses: number[] = [];
-    for (let i = 0; i < 25; i++) losses.push((await step.run(inputs)).loss![0]!);
+    for (let i = 0; i < 200; i++) losses.push((await step.run(inputs)).loss![0]!);
     step.sync();
     const weights = model.getWeights().map((weight) => weight.dataSync());
     await step.dispose();

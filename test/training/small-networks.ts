@@ -38,7 +38,7 @@ export const smallNetworks: Readonly<Record<string, Network>> = {
     stem: 'small',
   }),
   'residual network of bottlenecks': residualNetwork({
-    imageSize: 16,
+    imageSize: 12,
     channels: 3,
     classes: 4,
     block: 'bottleneck',
