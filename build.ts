@@ -21,6 +21,7 @@ compile();
 for (const file of assets) await cp(new URL(file, root), new URL(file, dist));
 for (const file of documents) await cp(new URL(file, root), new URL(file, dist));
 await copyPictures();
+await copyExampleTexts();
 await writeManifest();
 
 function compile(): void {
@@ -39,6 +40,15 @@ async function copyPictures(): Promise<void> {
   const pictures = names.filter((name) => name.endsWith('.png'));
   if (pictures.length > 0) await mkdir(new URL('docs/', dist), { recursive: true });
   for (const name of pictures) await cp(new URL(name, from), new URL(`docs/${name}`, dist));
+}
+
+/** Examples that are a folder explain themselves. */
+async function copyExampleTexts(): Promise<void> {
+  const entries = await readdir(new URL('examples/', root), { withFileTypes: true });
+  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+    const path = `examples/${name}/README.md`;
+    await cp(new URL(path, root), new URL(path, dist));
+  }
 }
 
 async function writeManifest(): Promise<void> {

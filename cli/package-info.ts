@@ -10,14 +10,19 @@ export const packageVersion: string = readVersion();
 
 /** Names that `actorctl run` takes, in alphabetical order. */
 export function listExamples(): readonly string[] {
-  return readdirSync(new URL('examples/', packageRoot))
-    .filter((file) => file.endsWith(sourceExtension) && !file.endsWith('.test.ts'))
-    .map((file) => file.slice(0, -sourceExtension.length))
+  return readdirSync(new URL('examples/', packageRoot), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() || entry.name.endsWith(sourceExtension))
+    .map(({ name }) =>
+      name.endsWith(sourceExtension) ? name.slice(0, -sourceExtension.length) : name,
+    )
     .sort();
 }
 
+/** `lm-codistill` is a file; `01-hello` is a folder, with a README beside its `hello.ts`. */
 export function exampleModule(name: string): URL {
-  return new URL(`examples/${name}${sourceExtension}`, packageRoot);
+  const folder = /^\d\d-(.+)$/.exec(name);
+  const path = folder === null ? name : `${name}/${folder[1]}`;
+  return new URL(`examples/${path}${sourceExtension}`, packageRoot);
 }
 
 /** What to do when this Node is older than the package needs; undefined when it isn't. */

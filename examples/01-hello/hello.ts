@@ -43,7 +43,7 @@ export const guest: ActorDefinition<{ greeter: Handle<Greeter> }, Guest> = defin
 });
 
 const job: Job = defineJob({
-  name: 'hello-actors',
+  name: 'hello',
   description: 'Two actors, a call between them, and a stream.',
   options: v.object({ names: v.optional(v.array(v.string()), ['Ada', 'Grace']) }),
   modules: [import.meta.url],
