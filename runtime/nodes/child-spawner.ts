@@ -5,6 +5,7 @@ import { type Endpoint, encodeCarrying, openCarried } from '../calls/endpoint.ts
 import { type ActorAddress, type CallPath, packHandles, unpackHandles } from '../calls/handle.ts';
 import { subjects } from '../wire/address.ts';
 import { encodeMessage, type SpawnMessage, type WireMessage } from '../wire/wire.ts';
+import { checkForeignEnvironment } from './foreign-environment.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import type { SpawnOptions } from './spawn-options.ts';
 import type { Spawned, Supervisor } from './supervisor.ts';
@@ -99,6 +100,8 @@ export class ChildSpawns {
     const value = unpackHandles(await openCarried(endpoint.bus, message, { timeoutMs }), path);
     if (!Array.isArray(value)) throw new DamagedDataError('a spawn message is malformed');
     const [options, spawnOptions] = value as [never, SpawnOptions];
+    // Whoever is on the bus can send this; an actor of our own is only the likeliest.
+    checkForeignEnvironment(spawnOptions?.environment);
     const spawned = await supervisor.spawn(definition, options, spawnOptions, parent);
     const { address, owned } = spawned;
     return { kind: 'spawned', name: address.name, owner: address.owner, owned };

@@ -31,6 +31,7 @@ import { Adoption } from './adoption.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { ChildSpawns } from './child-spawner.ts';
 import { findDefinition } from './definition-lookup.ts';
+import { checkForeignEnvironment } from './foreign-environment.ts';
 import { Leases } from './leases.ts';
 import { Membership } from './membership.ts';
 import { Names } from './names.ts';
@@ -396,6 +397,7 @@ export class HostNode {
   async #startForeign(start: StartMessage): Promise<WireMessage> {
     const { definitions, nodeName } = this.#options;
     if (this.#draining) throw new PlacementError('it is about to leave');
+    checkForeignEnvironment(start.environment);
     const definition = definitions.get(start.type);
     if (definition === undefined) {
       const known = [...definitions.keys()].join(', ') || 'none';

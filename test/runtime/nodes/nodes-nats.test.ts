@@ -107,6 +107,25 @@ test('a node takes only types of its own modules, and says so', async (t) => {
   );
 });
 
+test('a node takes no variables from others that make a process load code', async (t) => {
+  await withNodes(async ({ system, far }) => {
+    const placement = { nodeId: far.nodeId };
+    const program = 'data:text/javascript,console.log(1)';
+    for (const name of ['NODE_OPTIONS', 'ld_preload', 'PATH']) {
+      const environment = { [name]: `--import ${program}` };
+      await t.throwsAsync(system.spawn(counter, {}, { placement, environment }), {
+        message: new RegExp(`the variable ${name} decides what a process loads`),
+      });
+    }
+    const harmless = await system.spawn(
+      counter,
+      {},
+      { placement, environment: { GREETING: 'hi' } },
+    );
+    t.is((await harmless.surroundings('GREETING')).value, 'hi');
+  });
+});
+
 test('a name that lives in another system of the namespace is refused', async (t) => {
   await withNodes(async ({ system, namespace }) => {
     await system.spawn(counter, {}, { name: 'taken' });
