@@ -257,9 +257,11 @@ export class CallServer {
         );
       }
       const args = await (call.args ?? this.#arguments(call, served));
-      const items = served.apply(args, context) as AsyncIterable<unknown>;
-      // Cancelled while its arguments were fetched: the generator has not begun and needs no end.
+      const { lease } = this.#options;
+      if (!lease.held) await lease.whenHeld();
+      // Cancelled meanwhile: nothing has begun, so nothing needs an end.
       if (call.cancelled) return;
+      const items = served.apply(args, context) as AsyncIterable<unknown>;
       const key = streamKey(call.message);
       const { clock, link } = endpoint;
       const outlet = this.#outlet(call.message, () => {

@@ -208,7 +208,7 @@ export class HostNode {
         this.#events.add({ event: 'node-refused', message: why });
         warn(`refused: ${why}`);
       },
-      onReturned: (id) => this.supervisor.noteNodeReturned(id),
+      onReturned: (id) => void this.supervisor.isClear(id),
     });
     const { node, supervisor, membership, names } = this;
     const { definitions } = options;
@@ -260,6 +260,11 @@ export class HostNode {
     this.inspector.close();
     this.#microService?.close();
     this.endpoint.link.close();
+  }
+
+  /** A node that still runs what was replaced gets no word that would hold for that as well. */
+  #grantLease(nodeId: string): number {
+    return this.supervisor.isClear(nodeId) ? this.#leases.grant(nodeId) : 0;
   }
 
   #createRegistration(warn: (message: string) => void): Registration {
@@ -363,7 +368,7 @@ export class HostNode {
         await this.supervisor.stop(message.name, message.timeoutMs);
         break;
       case 'lease':
-        return { kind: 'leased', remainingMs: this.#leases.grant(message.nodeId) };
+        return { kind: 'leased', remainingMs: this.#grantLease(message.nodeId) };
       case 'kill':
         this.node.kill(message.incarnation);
         break;

@@ -46,6 +46,7 @@ export class Launcher {
   readonly #options: LauncherOptions;
   /** Incarnations left behind on nodes that were lost, to be ended if those come back. */
   readonly #fenced = new Map<string, Set<string>>();
+  readonly #clearing = new Set<string>();
 
   constructor(options: LauncherOptions) {
     this.#options = options;
@@ -160,6 +161,7 @@ export class Launcher {
     const subject = subjects.node(endpoint.namespace, nodeId);
     try {
       await requestControl(endpoint, subject, 'done', parcel, { timeoutMs: KILL_TIMEOUT_MS });
+      this.#unfence(nodeId, incarnation);
     } catch {
       // Not reached: ended when the node shows itself again.
       this.fence(nodeId, incarnation);
@@ -174,11 +176,27 @@ export class Launcher {
     this.#fenced.set(nodeId, fenced);
   }
 
-  /** What a node that comes back still runs has been replaced: it is ended there. */
-  noteNodeReturned(nodeId: string): void {
-    const incarnations = this.#fenced.get(nodeId);
-    this.#fenced.delete(nodeId);
-    for (const incarnation of incarnations ?? []) void this.kill(nodeId, incarnation);
+  /**
+   * A node shows itself: what it still runs of the past is ended there. False until it has confirmed
+   * that, and until then it must not hear that actors of ours may act.
+   */
+  isClear(nodeId: string): boolean {
+    if (!this.#fenced.has(nodeId)) return true;
+    void this.#endFenced(nodeId);
+    return false;
+  }
+
+  async #endFenced(nodeId: string): Promise<void> {
+    if (this.#clearing.has(nodeId)) return;
+    this.#clearing.add(nodeId);
+    const incarnations = [...(this.#fenced.get(nodeId) ?? [])];
+    await Promise.all(incarnations.map((incarnation) => this.kill(nodeId, incarnation)));
+    this.#clearing.delete(nodeId);
+  }
+
+  #unfence(nodeId: string, incarnation: string): void {
+    const fenced = this.#fenced.get(nodeId);
+    if (fenced?.delete(incarnation) && fenced.size === 0) this.#fenced.delete(nodeId);
   }
 }
 

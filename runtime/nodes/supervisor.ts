@@ -244,8 +244,9 @@ export class Supervisor {
     }
   }
 
-  noteNodeReturned(nodeId: string): void {
-    this.#launcher.noteNodeReturned(nodeId);
+  /** Whether a node that shows itself has ended what it must not run any more. */
+  isClear(nodeId: string): boolean {
+    return this.#launcher.isClear(nodeId);
   }
 
   /** The name belongs to another actor now: ours must not act any more. */

@@ -1,7 +1,9 @@
 import type { AnyActorDefinition } from '../actor.ts';
 import type { SimulatedConnection, SimulatedNetwork, Traffic } from '../bus/simulated-bus.ts';
+import { watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
 import type { ProcessOrder } from '../nodes/actor-child.ts';
+import { connectRegister } from '../registry/bus-register.ts';
 import { createSystem, type System } from '../system.ts';
 import type { Resources } from '../wire/resources.ts';
 import type { Random } from './random.ts';
@@ -34,6 +36,8 @@ export interface SimulatedHostParts {
   readonly network: SimulatedNetwork;
   readonly random: Random;
   readonly timerLateMsMax: number;
+  /** Serves the register of a namespace, which all its hosts share. */
+  openRegister(namespace: string): Promise<void>;
   nextPid(): number;
   trace(text: string): void;
 }
@@ -82,12 +86,16 @@ export class SimulatedHost {
     if (this.#life !== undefined) throw new Error(`host ${this.name} is running already`);
     this.#lives += 1;
     const nodeId = this.#lives === 1 ? this.name : `${this.name}-life${this.#lives}`;
-    this.#parts.trace(`${nodeId} starts`);
+    const { openRegister, trace } = this.#parts;
+    trace(`${nodeId} starts`);
     const lifeline = new Lifeline();
     const clock = this.#createClock(lifeline);
     const connection = this.#connect(nodeId, clock, lifeline);
     const processes = new Set<SimulatedProcess>();
-    const system = this.#createSystem(nodeId, clock, lifeline, connection, processes);
+    const { namespace = 'simulation' } = this.#options;
+    const system = openRegister(namespace).then(() =>
+      this.#createSystem(namespace, nodeId, clock, lifeline, connection, processes),
+    );
     const life: HostLife = { lifeline, connection, processes, system };
     this.#life = life;
     connection.bus.onStatus(({ type }) => {
@@ -185,6 +193,7 @@ export class SimulatedHost {
   }
 
   #createSystem(
+    namespace: string,
     nodeId: string,
     clock: Clock,
     lifeline: Lifeline,
@@ -193,8 +202,7 @@ export class SimulatedHost {
   ): Promise<System> {
     const { time, random, nextPid, trace } = this.#parts;
     const { isolation = 'process', actors = [], labels = {} } = this.#options;
-    const { namespace = 'simulation', resources = { cpu: 64, memoryBytes: 2 ** 36 } } =
-      this.#options;
+    const { resources = { cpu: 64, memoryBytes: 2 ** 36 } } = this.#options;
     const startProcess = (order: ProcessOrder) => {
       const process = new SimulatedProcess({
         time,
@@ -210,8 +218,11 @@ export class SimulatedHost {
       void process.exited.then(() => processes.delete(process));
       return process;
     };
+    const { bus } = connection;
+    const endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock) };
+    const register = connectRegister(endpoint);
     return createSystem({
-      bus: { connected: connection.bus, ...(isolation === 'process' && { startProcess }) },
+      bus: { connected: bus, register, ...(isolation === 'process' && { startProcess }) },
       namespace,
       nodeId,
       nodeName: this.name,

@@ -1,11 +1,16 @@
 import { DeadlineError, SimulationStalledError } from '../../errors.ts';
 import { type Link, type LinkFaults, SimulatedNetwork } from '../bus/simulated-bus.ts';
+import { serveRegister } from '../registry/bus-register.ts';
+import { createMemoryRegister } from '../registry/memory-register.ts';
 import { createRandom, type Random } from './random.ts';
+import { createSimulatedClock } from './simulated-clock.ts';
 import { SimulatedHost, type SimulatedHostOptions } from './simulated-host.ts';
 import { describeMessage } from './trace-text.ts';
-import { VirtualTime } from './virtual-time.ts';
+import { Lifeline, VirtualTime } from './virtual-time.ts';
 
 const RUN_MS_MAX = 3_600_000;
+/** Where the register is, as a link's end: no host has this name. */
+const REGISTER_PLACE = '(register)';
 
 export interface SimulationOptions {
   /** Decides everything that is left to chance. */
@@ -64,6 +69,8 @@ export interface Simulation {
     others: readonly SimulatedHost[],
     options?: PartitionOptions,
   ): void;
+  /** Loses what goes between these hosts and the register of names, both ways, until `heal`. */
+  partitionRegister(hosts: readonly SimulatedHost[]): void;
   /** Ends all partitions. */
   heal(): void;
   /** Adds a line of the scenario's own to the trace. */
@@ -92,6 +99,7 @@ class SeededSimulation implements Simulation {
   readonly #hostRandom: Random;
   #faults: LinkFaults;
   #partitions: Link[] = [];
+  readonly #registers = new Map<string, Promise<unknown>>();
   #lastPid = 0;
   #failure: { readonly error: unknown } | undefined;
 
@@ -136,6 +144,7 @@ class SeededSimulation implements Simulation {
       network: this.#network,
       random: this.#hostRandom,
       timerLateMsMax: this.#options.timerLateMsMax ?? 1,
+      openRegister: (namespace) => this.#openRegister(namespace),
       nextPid: () => {
         this.#lastPid += 1;
         return this.#lastPid;
@@ -205,12 +214,25 @@ class SeededSimulation implements Simulation {
   ): void {
     const names = (hosts: readonly SimulatedHost[]): string => hosts.map(({ name }) => name).join();
     this.trace(`${names(some)} ${oneWay ? 'unheard by' : 'apart from'} ${names(others)}`);
-    const links = some.flatMap(({ name: from }) => others.map(({ name: to }) => ({ from, to })));
-    const back = oneWay ? [] : links.map(({ from, to }) => ({ from: to, to: from }));
-    for (const link of [...links, ...back]) {
-      this.#network.block(link);
-      this.#partitions.push(link);
+    for (const { name: from } of some) {
+      for (const { name: to } of others) {
+        this.#block({ from, to });
+        if (!oneWay) this.#block({ from: to, to: from });
+      }
     }
+  }
+
+  partitionRegister(hosts: readonly SimulatedHost[]): void {
+    this.trace(`${hosts.map(({ name }) => name).join()} apart from the register`);
+    for (const { name } of hosts) {
+      this.#block({ from: name, to: REGISTER_PLACE });
+      this.#block({ from: REGISTER_PLACE, to: name });
+    }
+  }
+
+  #block(link: Link): void {
+    this.#network.block(link);
+    this.#partitions.push(link);
   }
 
   heal(): void {
@@ -221,6 +243,22 @@ class SeededSimulation implements Simulation {
 
   trace(text: string): void {
     this.#options.onTrace?.(`${this.nowMs.toFixed(3)} ${text}`);
+  }
+
+  /** On a connection of its own, as a cluster of servers keeps it; it never fails itself. */
+  async #openRegister(namespace: string): Promise<void> {
+    let serving = this.#registers.get(namespace);
+    if (serving === undefined) {
+      const lifeline = new Lifeline();
+      const skew = { offsetMs: 0, rate: 1 };
+      const parts = { time: this.#time, lifeline, skew, timerLateMsMax: 0 };
+      const clock = createSimulatedClock({ ...parts, random: this.#hostRandom });
+      const name = `register-${namespace}`;
+      const { bus } = this.#network.connect({ name, place: REGISTER_PLACE, clock, lifeline });
+      serving = serveRegister({ bus, namespace }, createMemoryRegister());
+      this.#registers.set(namespace, serving);
+    }
+    await serving;
   }
 
   async #run(done: () => boolean, durationMs: number) {

@@ -57,6 +57,10 @@ const kinds = {
     simulation.partition(some, others, { oneWay: random.chance(0.3) });
     simulation.after(random.between(500, 15_000), () => simulation.heal());
   },
+  partitionRegister({ simulation, stations }: FaultPlanOptions, random: Random): void {
+    simulation.partitionRegister(stations.map(({ host }) => host).filter(() => random.chance(0.5)));
+    simulation.after(random.between(500, 20_000), () => simulation.heal());
+  },
   crashHost({ simulation, stations, restart }: FaultPlanOptions, random: Random): void {
     const station = random.pick(stations);
     station.resume();

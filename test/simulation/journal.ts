@@ -10,6 +10,7 @@ export type Method = 'add' | 'addAndSave' | 'put' | 'work' | 'carry' | 'relay' |
 const onceMethods: ReadonlySet<Method> = new Set(['add', 'addAndSave', 'work', 'carry', 'relay']);
 
 interface Life {
+  readonly actor: string;
   /** How often each call ran. */
   readonly runs: Map<string, number>;
   readonly lastNumbers: Map<string, number>;
@@ -25,6 +26,8 @@ export class Journal {
   readonly violations: string[] = [];
   readonly #now: () => number;
   readonly #lives = new Map<string, Life>();
+  /** Of each name the incarnation that was created last. */
+  readonly #latest = new Map<string, string>();
   readonly #runs = new Map<string, number>();
   /** Calls acknowledged after their state was saved, by actor. */
   readonly #saved = new Map<string, Set<string>>();
@@ -46,7 +49,8 @@ export class Journal {
   noteLife(actor: string, incarnation: string): void {
     if (this.#lives.has(incarnation)) this.violation(`${incarnation} lives twice`);
     const expected = [...(this.#saved.get(actor) ?? [])];
-    this.#lives.set(incarnation, { runs: new Map(), lastNumbers: new Map(), expected });
+    this.#lives.set(incarnation, { actor, runs: new Map(), lastNumbers: new Map(), expected });
+    this.#latest.set(actor, incarnation);
   }
 
   /** Its first call comes: what was saved before it was created must be in its state. */
@@ -60,6 +64,10 @@ export class Journal {
   noteRun(incarnation: string, method: Method, entry: Entry): void {
     const life = this.#lives.get(incarnation)!;
     const key = keyOf(entry);
+    const latest = this.#latest.get(life.actor);
+    if (latest !== incarnation) {
+      this.violation(`${incarnation} began ${method} ${key} although ${latest} had been created`);
+    }
     const inLife = (life.runs.get(key) ?? 0) + 1;
     life.runs.set(key, inLife);
     if (inLife > 1) this.violation(`${method} ${key} ran ${inLife} times in ${incarnation}`);

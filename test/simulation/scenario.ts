@@ -191,7 +191,15 @@ class Scenario {
 
   async #restart(station: Station): Promise<void> {
     if (station.host.alive) return;
-    await station.host.start();
+    try {
+      await station.host.start();
+    } catch (error) {
+      // As whoever starts it would: the register may be out of reach.
+      this.#simulation.trace(`${station.host.name} could not start: ${error}`);
+      await station.sleep(RETRY_MS);
+      await this.#restart(station);
+      return;
+    }
     await this.#furnish(station);
     this.#startClients(station);
   }

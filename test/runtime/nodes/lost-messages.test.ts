@@ -1,6 +1,6 @@
 import test from 'ava';
 import { ActorDiedError } from '../../../errors.ts';
-import { createSimulation } from '../../../runtime/index.ts';
+import { type ActorContext, createSimulation, defineActor } from '../../../runtime/index.ts';
 import { counter } from '../../support/test-actors.ts';
 
 const actors = [counter];
@@ -45,4 +45,43 @@ test('a call that runs when its actor is stopped fails with that cause', async (
   await simulation.runFor(100);
   await simulation.run(a.system.stop(actor));
   await simulation.run(waiting);
+});
+
+// Seeds 185 and 227 of the scenarios: a new lease for its node let it act, and streams asked for none.
+test('an actor that was replaced while its host was paused begins nothing any more', async (t) => {
+  const begun: string[] = [];
+  const note = (context: ActorContext, what: string): string => {
+    begun.push(`${what} in life ${context.epoch}`);
+    return what;
+  };
+  const noting = defineActor({
+    type: 'test/noting',
+    module: import.meta.url,
+    methods: { call: 'call', stream: 'stream' },
+    create: (context: ActorContext) => ({
+      call: () => note(context, 'call'),
+      async *stream() {
+        yield note(context, 'stream');
+      },
+    }),
+  });
+  const simulation = createSimulation({ seed: 1 });
+  const a = await simulation.startHost({ name: 'a', actors: [noting] });
+  const b = await simulation.startHost({ name: 'b', actors: [noting] });
+  await simulation.run(a.system.waitForNodes(2, { timeoutMs: 10_000 }));
+  const placement = { strategy: 'spread' } as const;
+  await simulation.run(a.system.spawn(noting, undefined, { placement }));
+  const actor = await simulation.run(a.system.spawn(noting, undefined, { placement }));
+  await simulation.run(actor.call());
+  b.pause();
+  const calls = Promise.allSettled([actor.call(), actor.stream()[Symbol.asyncIterator]().next()]);
+  const outcomes = await simulation.run(calls);
+  t.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
+  await simulation.run(actor.call());
+  b.resume();
+  await simulation.runFor(30_000);
+  t.deepEqual(begun, ['call in life 1', 'call in life 2']);
 });
