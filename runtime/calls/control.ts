@@ -7,6 +7,8 @@ import { type Endpoint, encodeCarrying, type Parcel } from './endpoint.ts';
 
 /** One attempt of a request; a lost one is noticed and sent again after this. */
 const ATTEMPT_MS = 10_000;
+/** However short the time: that one message was lost must not cost the request. */
+const ATTEMPTS_LEAST = 4;
 /** A listener may not be known everywhere in a cluster at once: ask again before believing that. */
 const NO_RESPONDER_GRACE_MS = 1_000;
 const NO_RESPONDER_PAUSE_MS = 100;
@@ -39,7 +41,7 @@ export async function requestControl<Kind extends WireMessage['kind']>(
   try {
     for (;;) {
       const remainingMs = Math.max(1, giveUpAt - clock.now());
-      const attemptMs = Math.min(ATTEMPT_MS, remainingMs);
+      const attemptMs = Math.min(ATTEMPT_MS, timeoutMs / ATTEMPTS_LEAST, remainingMs);
       const options = { timeoutMs: attemptMs, ...(signal && { signal }) };
       const answer = await bus.request(subject, parcel.bytes, options).catch(lostOnly);
       // What the far side answers is final, a deadline of its own included.

@@ -26,7 +26,7 @@ export class Journal {
   readonly violations: string[] = [];
   readonly #now: () => number;
   readonly #lives = new Map<string, Life>();
-  /** Of each name the incarnation that was created last. */
+  /** Of each name the latest incarnation. */
   readonly #latest = new Map<string, string>();
   readonly #runs = new Map<string, number>();
   /** Calls acknowledged after their state was saved, by actor. */
@@ -50,7 +50,11 @@ export class Journal {
     if (this.#lives.has(incarnation)) this.violation(`${incarnation} lives twice`);
     const expected = [...(this.#saved.get(actor) ?? [])];
     this.#lives.set(incarnation, { actor, runs: new Map(), lastNumbers: new Map(), expected });
-    this.#latest.set(actor, incarnation);
+    const latest = this.#latest.get(actor);
+    // A start that was held up makes a life that was replaced before it began.
+    if (latest === undefined || rankOf(incarnation) > rankOf(latest)) {
+      this.#latest.set(actor, incarnation);
+    }
   }
 
   /** Its first call comes: what was saved before it was created must be in its state. */
@@ -124,6 +128,12 @@ export class Journal {
     }
     this.#acceptedEpochs.set(accepted, Number(epoch));
   }
+}
+
+/** Later lives of the owner come after all of its earlier ones, and in each the epochs count up. */
+function rankOf(incarnation: string): number {
+  const [, ownerLife = 1] = /-life(\d+)#/.exec(incarnation) ?? [];
+  return Number(ownerLife) * 1e6 + Number(incarnation.split('#')[1]);
 }
 
 export function keyOf({ caller, number }: Entry): string {
