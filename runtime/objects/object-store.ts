@@ -53,6 +53,12 @@ interface StoredObject {
   loading: Promise<Uint8Array> | undefined;
 }
 
+interface RoomOrder {
+  readonly byteLength: number;
+  /** It comes from disk, where what leaves memory for it may go even beyond the limit. */
+  readonly exchange: boolean;
+}
+
 /**
  * The objects that a node holds, and its copies of others', within a limit of memory. What was used
  * least recently makes room: own objects go to disk, copies are dropped. The bytes of an object
@@ -103,15 +109,16 @@ export class ObjectStore {
     receive: () => Uint8Array | Promise<Uint8Array>,
   ): Promise<ObjectAddress> {
     const { word, nodeId, chunkBytes } = this.#options;
-    const bytes = await this.#receive(byteLength, receive);
-    this.#lastNumber += 1;
-    const id = `${word}-${this.#lastNumber}`;
-    const source = new ChunkSource(bytes, chunkBytes);
-    const address = { node: nodeId, id, byteLength, chunkBytes, crc32: source.crc32 };
-    this.#add(address, bytes).sources.set(chunkBytes, source);
-    this.#leases.open(id);
-    this.#leases.hold(holder, id, leaseMs);
-    return address;
+    return await this.#receive({ byteLength, exchange: false }, receive, (bytes) => {
+      this.#lastNumber += 1;
+      const id = `${word}-${this.#lastNumber}`;
+      const source = new ChunkSource(bytes, chunkBytes);
+      const address = { node: nodeId, id, byteLength, chunkBytes, crc32: source.crc32 };
+      this.#add(address, bytes).sources.set(chunkBytes, source);
+      this.#leases.open(id);
+      this.#leases.hold(holder, id, leaseMs);
+      return address;
+    });
   }
 
   /**
@@ -123,9 +130,10 @@ export class ObjectStore {
     if (this.#objects.has(id)) return;
     let fetching = this.#fetching.get(id);
     if (fetching === undefined) {
-      fetching = this.#receive(byteLength, receive)
-        .then((bytes) => this.#addCopy(address, bytes))
-        .finally(() => this.#fetching.delete(id));
+      const keep = (bytes: Uint8Array): void => this.#addCopy(address, bytes);
+      fetching = this.#receive({ byteLength, exchange: false }, receive, keep).finally(() =>
+        this.#fetching.delete(id),
+      );
       this.#fetching.set(id, fetching);
     }
     await fetching;
@@ -236,18 +244,16 @@ export class ObjectStore {
 
   async #loadOnce(object: StoredObject): Promise<Uint8Array> {
     const { id, byteLength } = object.address;
-    // What leaves memory for it may have its place on disk: else two full ones could not exchange.
-    this.#diskBytes -= byteLength;
-    try {
-      const bytes = await this.#receive(byteLength, () => this.#readFile(object));
+    const keep = (bytes: Uint8Array): Uint8Array => {
       // Freed meanwhile: whoever asked still gets it, but nothing is kept.
       if (this.#objects.get(id) === object) object.bytes = bytes;
       else this.#giveBack(byteLength);
       return bytes;
-    } finally {
-      this.#diskBytes += byteLength;
-      this.#clearDisk(0);
-    }
+    };
+    const order = { byteLength, exchange: true };
+    const bytes = await this.#receive(order, () => this.#readFile(object), keep);
+    this.#clearDisk(0);
+    return bytes;
   }
 
   async #readFile(object: StoredObject): Promise<Uint8Array> {
@@ -268,17 +274,17 @@ export class ObjectStore {
     }
   }
 
-  /** Counts what comes from the moment when its place is taken. */
-  async #receive(
-    byteLength: number,
+  /** Counts what comes from the moment when its place is taken until it is kept. */
+  async #receive<Kept>(
+    order: RoomOrder,
     receive: () => Uint8Array | Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
-    await this.#makeRoom(byteLength);
-    this.#reservations += 1;
+    keep: (bytes: Uint8Array) => Kept,
+  ): Promise<Kept> {
+    await this.#makeRoom(order);
     try {
-      return await receive();
+      return keep(await receive());
     } catch (error) {
-      this.#giveBack(byteLength);
+      this.#giveBack(order.byteLength);
       throw error;
     } finally {
       this.#reservations -= 1;
@@ -286,12 +292,13 @@ export class ObjectStore {
     }
   }
 
-  async #makeRoom(byteLength: number): Promise<void> {
+  /** Takes the room as well, together with a reservation that the caller ends. */
+  async #makeRoom({ byteLength, exchange }: RoomOrder): Promise<void> {
     if (byteLength > this.#options.memoryBytesMax) throw this.#fullError(byteLength);
     const made = this.#turn.then(async () => {
       while (this.#memoryBytes + byteLength > this.#options.memoryBytesMax) {
         if (this.#closed) throw new BusClosedError('the object store was closed');
-        if (await this.#evictOne()) continue;
+        if (await this.#evictOne(exchange)) continue;
         if (this.#reservations === 0) throw this.#fullError(byteLength);
         // What is on its way settles by its own deadline, and can be moved to disk then.
         await new Promise<void>((resolve) => {
@@ -299,19 +306,20 @@ export class ObjectStore {
         });
       }
       this.#memoryBytes += byteLength;
+      this.#reservations += 1;
     });
     this.#turn = made.catch(() => {});
     await made;
   }
 
   /** False when nothing in memory can leave it. @throws ObjectStoreFullError for a full disk. */
-  async #evictOne(): Promise<boolean> {
+  async #evictOne(exchange: boolean): Promise<boolean> {
     const resident = [...this.#objects.values()].filter(({ bytes }) => bytes !== undefined);
     const [victim] = resident;
     if (victim === undefined) return false;
     try {
       if (this.#isCopy(victim)) this.#free(victim.address.id);
-      else if (!victim.onDisk) await this.#spill(victim);
+      else if (!victim.onDisk) await this.#spill(victim, exchange);
       this.#dropBytes(victim);
     } catch (error) {
       // No way to disk: a copy can still be dropped, however fresh it is.
@@ -345,11 +353,11 @@ export class ObjectStore {
     this.#tidying = undefined;
   }
 
-  async #spill(object: StoredObject): Promise<void> {
+  async #spill(object: StoredObject, exchange: boolean): Promise<void> {
     const { id, byteLength } = object.address;
     this.#clearDisk(byteLength);
-    if (this.#diskBytes + byteLength > this.#options.diskBytesMax)
-      throw this.#fullError(byteLength);
+    const full = this.#diskBytes + byteLength > this.#options.diskBytesMax;
+    if (full && !exchange) throw this.#fullError(byteLength);
     // Counted before it is written: a file of the same moment must not take its place.
     this.#diskBytes += byteLength;
     try {

@@ -7,6 +7,8 @@ import { ObjectStoreFullError } from '../../errors.ts';
 export class SpillFolder {
   readonly #parent: string;
   #folder: Promise<string> | undefined;
+  /** One after another: a file may be removed and written again. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** @param parent exists; default the system's temporary folder. */
   constructor(parent: string = tmpdir()) {
@@ -17,7 +19,28 @@ export class SpillFolder {
    * Leaves the whole file or none.
    * @throws ObjectStoreFullError when the disk is full or can't be written.
    */
-  async write(id: string, bytes: Uint8Array): Promise<void> {
+  write(id: string, bytes: Uint8Array): Promise<void> {
+    return this.#inTurn(() => this.#write(id, bytes));
+  }
+
+  /** @throws the file system's error. */
+  read(id: string): Promise<Uint8Array> {
+    return this.#inTurn(async () => await readFile(await this.#path(id)));
+  }
+
+  /** Does nothing if there is no such file. */
+  remove(id: string): Promise<void> {
+    return this.#inTurn(async () => await rm(await this.#path(id), { force: true }));
+  }
+
+  /** Removes the folder and all that is in it. */
+  async close(): Promise<void> {
+    await this.#turn;
+    const folder = await this.#folder?.catch(() => undefined);
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
+
+  async #write(id: string, bytes: Uint8Array): Promise<void> {
     let path: string | undefined;
     try {
       path = await this.#path(id);
@@ -40,20 +63,10 @@ export class SpillFolder {
     }
   }
 
-  /** @throws the file system's error. */
-  async read(id: string): Promise<Uint8Array> {
-    return await readFile(await this.#path(id));
-  }
-
-  /** Does nothing if there is no such file. */
-  async remove(id: string): Promise<void> {
-    await rm(await this.#path(id), { force: true });
-  }
-
-  /** Removes the folder and all that is in it. */
-  async close(): Promise<void> {
-    const folder = await this.#folder?.catch(() => undefined);
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   async #path(id: string): Promise<string> {
