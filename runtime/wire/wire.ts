@@ -612,7 +612,6 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
   v.object({
     kind: v.literal('object-fetch'),
     address: objectAddressSchema,
-    timeoutMs: v.number(),
   }),
   v.object({ kind: v.literal('object-check'), id: v.string() }),
   v.object({

@@ -27,11 +27,12 @@ export type NodeRole = 'host' | 'owner' | 'detacher';
 export async function startNodeProcess(
   options: SystemOptions,
   role: NodeRole = 'host',
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<NodeProcess> {
   const child: ChildProcess = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', fileURLToPath(import.meta.url), 'run', role],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
+    { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } },
   );
   child.stdin!.write(`${JSON.stringify(options)}\n`);
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();

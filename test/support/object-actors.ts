@@ -4,6 +4,7 @@ import {
   defineActor,
   type ObjectRef,
 } from '../../runtime/index.ts';
+import { peakBufferBytes } from './garbage.ts';
 
 export interface KeeperOptions {
   readonly ref?: ObjectRef<string>;
@@ -36,9 +37,19 @@ export class Keeper {
     return values.reduce((total, value) => total + value, 0);
   }
 
-  /** How much memory outside the heap a get took besides the value itself, at its most. */
   async get(ref: ObjectRef<unknown>): Promise<unknown> {
     return await this.#context.get(ref);
+  }
+
+  /** Bytes of buffers, at most, that it takes to make and put so many bytes, and to get them. */
+  async measure(byteLength: number): Promise<{ readonly put: number; readonly get: number }> {
+    let ref: ObjectRef<Uint8Array> | undefined;
+    const put = await peakBufferBytes(async () => {
+      ref = await this.#context.put(new Uint8Array(byteLength).fill(7));
+    });
+    const get = await peakBufferBytes(() => this.#context.get(ref!));
+    ref?.release();
+    return { put, get };
   }
 
   keep(ref: ObjectRef<unknown>): void {
@@ -72,6 +83,7 @@ export const keeper: ActorDefinition<KeeperOptions, Keeper> = defineActor({
     put: 'call',
     sum: 'idempotent',
     get: 'call',
+    measure: 'call',
     keep: 'call',
     forward: 'call',
     forget: 'call',
