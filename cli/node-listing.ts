@@ -4,7 +4,8 @@ import { formatBytes, formatCount, formatDuration } from './quantity.ts';
 import type { Column } from './table.ts';
 
 /** A node as it says of itself, or one that others know and that is silent. */
-export interface NodeRow extends Partial<Omit<NodeInspection, 'hosted' | 'owned' | 'events'>> {
+export interface NodeRow
+  extends Partial<Omit<NodeInspection, 'hosted' | 'owned' | 'objects' | 'events'>> {
   readonly nodeId: string;
   readonly nodeName: string;
   readonly status: 'up' | 'silent';
@@ -13,6 +14,7 @@ export interface NodeRow extends Partial<Omit<NodeInspection, 'hosted' | 'owned'
   /** Actors that live on it, and that it owns. */
   readonly actors?: number;
   readonly ownedActors?: number;
+  readonly objects?: number;
 }
 
 const keys = [
@@ -25,6 +27,7 @@ const keys = [
   'labels',
   'actors',
   'ownedActors',
+  'objects',
 ] as const satisfies readonly (keyof NodeRow)[];
 
 const columns: readonly Column<NodeRow>[] = [
@@ -51,8 +54,13 @@ export const nodeListing: Listing<NodeRow> = {
 
 function listNodes({ nodes, silent }: Inspection): readonly NodeRow[] {
   return [
-    ...nodes.map(({ hosted, owned, events: _, ...node }) => {
-      return { ...node, status: 'up', actors: hosted.length, ownedActors: owned.length } as const;
+    ...nodes.map(({ hosted, owned, objects, events: _, ...node }) => {
+      const counts = {
+        actors: hosted.length,
+        ownedActors: owned.length,
+        objects: objects.length + node.omittedObjects,
+      };
+      return { ...node, ...counts, status: 'up' } as const;
     }),
     ...silent.map((node) => ({ ...node, status: 'silent' }) as const),
   ];

@@ -25,6 +25,13 @@ export function addObservationCommands(
       const { actorListing } = await import('./actor-listing.ts');
       done(await listCommand({ listing: actorListing, compares: false }, flags, context));
     });
+  addListOptions(program.command('objects').description('list the largest objects of each node'))
+    .addHelpText('after', examples('objects', 'objects --filter node=attic where=disk'))
+    .action(async (flags: ListFlags) => {
+      const { listCommand } = await import('./list-command.ts');
+      const { objectListing } = await import('./object-listing.ts');
+      done(await listCommand({ listing: objectListing, compares: false }, flags, context));
+    });
   addListOptions(program.command('top').description('show the busiest actors'))
     .addHelpText('after', examples('top', 'top --json --watch 5 --filter node=attic'))
     .action(async (flags: ListFlags) => {

@@ -67,6 +67,7 @@ export { type ActorOverview, listActors } from './observe/actor-overview.ts';
 export type {
   ActorFigures,
   HostedFacts,
+  InspectedObject,
   NodeInspection,
   OwnedFacts,
   PastEvent,

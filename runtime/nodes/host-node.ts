@@ -210,7 +210,7 @@ export class HostNode {
       },
       onReturned: (id) => void this.supervisor.isClear(id),
     });
-    const { node, supervisor, membership, names } = this;
+    const { node, supervisor, membership, store, names } = this;
     const { definitions } = options;
     this.#adoption =
       options.replicated &&
@@ -220,6 +220,7 @@ export class HostNode {
       node,
       supervisor,
       membership,
+      store,
       events: this.#events,
     });
     if (bus.kind === 'nats') {

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { DamagedDataError, type DeathCause } from '../../errors.ts';
 import type { BusKind } from '../bus/bus.ts';
+import type { ObjectFacts } from '../objects/object-store.ts';
 import { type Resources, resourcesSchema } from '../wire/resources.ts';
 import { type RuntimeEvent, runtimeEventSchema } from '../wire/runtime-event.ts';
 import type { ActorStatus } from '../wire/wire.ts';
@@ -8,6 +9,8 @@ import { deathCauseSchema } from '../wire/wire-error.ts';
 
 /** Actors that one node tells of: so many that live on it, and so many that it owns. */
 export const INSPECTED_ACTORS_MAX = 10_000;
+/** Objects that one node tells of, the largest ones. */
+export const INSPECTED_OBJECTS_MAX = 1_000;
 
 /** What an actor counted in its present life. */
 export interface ActorFigures {
@@ -62,6 +65,11 @@ export interface OwnedFacts {
   readonly cause?: DeathCause;
 }
 
+/** An object that a node has, of its own or as a copy, with the number of its holders. */
+export interface InspectedObject extends Omit<ObjectFacts, 'holders'> {
+  readonly holders: number;
+}
+
 export interface PastEvent {
   readonly ageMs: number;
   readonly event: RuntimeEvent;
@@ -93,6 +101,10 @@ export interface NodeInspection extends NodeDescription {
   readonly owned: readonly OwnedFacts[];
   /** Actors beyond `INSPECTED_ACTORS_MAX`. */
   readonly omittedActors: number;
+  readonly objects: readonly InspectedObject[];
+  /** Of all objects here, told of or not. */
+  readonly objectMemoryBytes: number;
+  readonly omittedObjects: number;
   /** Oldest first. */
   readonly events: readonly PastEvent[];
 }
@@ -162,6 +174,15 @@ const ownedFactsSchema: v.GenericSchema<unknown, OwnedFacts> = v.object({
   cause: v.exactOptional(deathCauseSchema),
 });
 
+const inspectedObjectSchema: v.GenericSchema<unknown, InspectedObject> = v.object({
+  id: v.string(),
+  bytes: v.number(),
+  owner: v.string(),
+  holders: v.number(),
+  where: v.picklist(['memory', 'disk', 'lost']),
+  spilled: v.boolean(),
+});
+
 const nodeInspectionSchema: v.GenericSchema<unknown, NodeInspection> = v.object({
   ...nodeName,
   pid: v.number(),
@@ -179,5 +200,8 @@ const nodeInspectionSchema: v.GenericSchema<unknown, NodeInspection> = v.object(
   hosted: v.array(hostedFactsSchema),
   owned: v.array(ownedFactsSchema),
   omittedActors: v.number(),
+  objects: v.array(inspectedObjectSchema),
+  objectMemoryBytes: v.number(),
+  omittedObjects: v.number(),
   events: v.array(v.object({ ageMs: v.number(), event: runtimeEventSchema })),
 });

@@ -5,12 +5,15 @@ import type { Membership } from '../nodes/membership.ts';
 import type { HostedActor, Node } from '../nodes/node.ts';
 import type { OwnedActor } from '../nodes/owned-actor.ts';
 import type { Supervisor } from '../nodes/supervisor.ts';
+import type { ObjectFacts, ObjectStore } from '../objects/object-store.ts';
 import { subjects } from '../wire/address.ts';
 import { encodeMessage, PROTOCOL_VERSION } from '../wire/wire.ts';
 import {
   type ActorFigures,
   type HostedFacts,
   INSPECTED_ACTORS_MAX,
+  INSPECTED_OBJECTS_MAX,
+  type InspectedObject,
   type NodeDescription,
   type NodeInspection,
   type OwnedFacts,
@@ -20,7 +23,7 @@ import { processFigures } from './process-figures.ts';
 import type { RuntimeEvents } from './runtime-events.ts';
 
 /** A process that is busy for longer is told of with the figures that it gave before. */
-const FIGURES_TIMEOUT_MS = 500;
+const FIGURES_TIMEOUT_MS = 1_000;
 const DEAD_ACTORS_TOLD = 100;
 
 export interface InspectorOptions {
@@ -28,6 +31,7 @@ export interface InspectorOptions {
   readonly node: Node;
   readonly supervisor: Supervisor;
   readonly membership: Membership;
+  readonly store: ObjectStore;
   readonly events: RuntimeEvents;
 }
 
@@ -54,9 +58,10 @@ export class Inspector {
     ];
   }
 
-  /** With `eventsMax` past events at most. Takes half a second when an actor is busy. */
+  /** With `eventsMax` past events at most. Takes a second when an actor is busy. */
   async inspect(eventsMax: number): Promise<NodeInspection> {
-    const { node, supervisor, events } = this.#options;
+    const { node, supervisor, store, events } = this.#options;
+    const objects = listLargest(store.list());
     const hosted = node.hosted.slice(0, INSPECTED_ACTORS_MAX);
     const owned = listTold(supervisor.owned);
     return {
@@ -66,6 +71,9 @@ export class Inspector {
       omittedActors:
         Math.max(0, node.hosted.length - INSPECTED_ACTORS_MAX) +
         Math.max(0, owned.length - INSPECTED_ACTORS_MAX),
+      objects: objects.slice(0, INSPECTED_OBJECTS_MAX),
+      objectMemoryBytes: store.memoryBytes,
+      omittedObjects: Math.max(0, objects.length - INSPECTED_OBJECTS_MAX),
       events: events.last(eventsMax),
     };
   }
@@ -129,6 +137,11 @@ export class Inspector {
     const facts = { name, type, owner, detached, status, epoch, node, pid, restarts, sinceMs };
     return { ...facts, ...(cause && { cause }) };
   }
+}
+
+function listLargest(objects: readonly ObjectFacts[]): readonly InspectedObject[] {
+  const counted = objects.map((facts) => ({ ...facts, holders: facts.holders.length }));
+  return counted.sort((a, b) => b.bytes - a.bytes);
 }
 
 /** All that live and those that died last. What another node has taken over is that one's to tell. */

@@ -42,6 +42,9 @@ const metrics: readonly InspectionMetric[] = [
   gauge('codistill_node_uptime_seconds', 'Since the node started.', ({ uptimeMs }) => [
     { labels: {}, value: uptimeMs / 1000 },
   ]),
+  gauge('codistill_object_memory_bytes', 'Memory of the objects on this node.', (node) => [
+    { labels: {}, value: node.objectMemoryBytes },
+  ]),
   gauge('codistill_owned_actors', 'Actors that this node owns, by status.', ({ owned }) =>
     (['running', 'restarting', 'dead'] as const).map((status) => ({
       labels: { status },

@@ -22,11 +22,12 @@ test('a run on this machine is looked at without a server', async (t) => {
   await using folder = await makeFolder();
   await using run = await startObserved(folder.path);
   const look = (...args: readonly string[]) => actorctl(args, folder.path);
-  const [actors, nodes, events, top] = await Promise.all([
+  const [actors, nodes, events, top, objects] = await Promise.all([
     look('actors'),
     look('nodes', '--json', '--run', await onlyRun(folder.path)),
     look('events'),
     look('top', '--json', '--filter', 'name=st*'),
+    look('objects'),
   ]);
   t.regex(actors.stdout, /^NAME +TYPE +STATUS/);
   t.regex(actors.stdout, /^steady +test\/worker +running .* 4 +0 +0 +0 +\d+\.\d MB$/m);
@@ -39,6 +40,8 @@ test('a run on this machine is looked at without a server', async (t) => {
   const [node] = parseEvents(nodes.stdout);
   t.like(node, { type: 'node', status: 'up', bus: 'local', actors: 1, ownedActors: 3 });
   t.is(node!.pid, run.child.pid);
+
+  t.regex(objects.stdout, /^\S+ +\S+ +its own +1\.0 MB +memory +1$/m);
 
   const expected = [/steady .* started/, /doomed .* started/, /doomed died/, /no node can take/];
   const told = events.stdout.trimEnd().split('\n');

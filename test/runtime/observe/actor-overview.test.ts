@@ -39,6 +39,9 @@ function node(
     hosted: [],
     owned: [],
     omittedActors: 0,
+    objects: [],
+    objectMemoryBytes: 0,
+    omittedObjects: 0,
     events: [],
     ...parts,
   };
