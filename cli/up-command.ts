@@ -1,27 +1,22 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { BusUnavailableError, UserInputError } from '../errors.ts';
-import type { ExitCode } from './exit-codes.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { Interruption } from './interruption.ts';
 import { type NodeOptions, serveNode, watchNode } from './node-command.ts';
 import type { CommandContext } from './program.ts';
 import { takeRunLock } from './run-lock.ts';
 import { type ClusterKey, createClusterKey, parseClusterKey } from './server/cluster-key.ts';
 import {
+  advertisedHost,
   type ClusterServer,
   describeConnection,
   startClusterServer,
 } from './server/cluster-server.ts';
 import { endLeftBehind } from './server/left-behind.ts';
-import {
-  addressTowards,
-  assertSecured,
-  externalAddresses,
-  isLoopback,
-  isWildcard,
-} from './server/listen-address.ts';
+import { isLoopback } from './server/listen-address.ts';
 import { searchNatsServer } from './server/nats-server-binary.ts';
+import { defaultPort, planSettings, type SettingsFlags } from './server/plan-settings.ts';
 import {
   defaultServerFolder,
   openServerFolder,
@@ -30,19 +25,10 @@ import {
 } from './server/server-folder.ts';
 import { watchWitness } from './server/witness-watch.ts';
 
-export interface UpFlags extends NodeOptions {
-  readonly join?: string;
+export interface UpFlags extends NodeOptions, SettingsFlags {
   readonly keyFile?: string;
-  readonly listen?: string;
-  readonly advertise?: string;
-  readonly port?: number;
   readonly dir?: string;
-  /** Default: everywhere but on loopback. */
-  readonly tls?: boolean;
-  readonly insecure?: boolean;
 }
-
-const defaultPort = 4222;
 
 /**
  * `actorctl up`: a nats-server with JetStream and credentials of its own, and a node on it, until it is told to
@@ -65,26 +51,40 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
   const binary = await searchNatsServer({ onFetch: (what) => output.message(`Up: ${what}.`) });
   using watch = watchNode(context);
   const warn = (message: string) => output.message(message, { type: 'warning', message });
-  const server = await startClusterServer({
-    binary,
-    folder,
-    settings,
-    key,
-    warn,
-    onLost: (error) => watch.interrupt(error),
-  });
+  const onLost = (error: Error) => watch.interrupt(error);
+  const server = await startClusterServer({ binary, folder, settings, key, warn, onLost });
   try {
-    const first = before === undefined;
-    if (!(await server.waitForJetStream({ signal: watch.signal, untilRefused: first }))) {
-      if (first) throw notJoined(settings, server);
-      warn('JetStream waits for the other servers of the cluster; start them too.');
-    }
-    keep(folder, settings, key);
+    const joining = before === undefined && settings.join.length > 0;
+    // The first of a cluster has stored something from now on; one that joins must be taken in.
+    if (!joining) keep(folder, settings, key);
+    await untilReady({ server, settings, joining, signal: watch.signal, warn });
+    if (joining) keep(folder, settings, key);
     tellServer({ server, settings, folder }, context);
     using _watch = watchWitness({ server, settings, folder, warn });
     return await serveNode({ nats: server.connection, flags, watch, context });
+  } catch (error) {
+    if (watch.signal.reason instanceof Interruption) return exitCodes.ok;
+    throw error;
   } finally {
     await server.stop();
+    // What a server stored that was not taken in belongs to no cluster.
+    if (folder.readSettings() === undefined) folder.forgetStore();
+  }
+}
+
+/** @throws BusUnavailableError when the cluster doesn't take the server in; the signal's reason. */
+async function untilReady(options: {
+  readonly server: ClusterServer;
+  readonly settings: ServerSettings;
+  /** For the first time; later the other servers may be away for as long as they like. */
+  readonly joining: boolean;
+  readonly signal: AbortSignal;
+  warn(message: string): void;
+}): Promise<void> {
+  const { server, settings, joining, signal, warn } = options;
+  while (!(await server.waitForJetStream({ signal, untilRefused: joining }))) {
+    if (joining) throw notJoined(settings, server);
+    warn('JetStream waits for the other servers of the cluster; start them too.');
   }
 }
 
@@ -122,49 +122,6 @@ function readKeyFile(path: string): string {
   }
 }
 
-async function planSettings(
-  flags: UpFlags,
-  before: ServerSettings | undefined,
-): Promise<ServerSettings> {
-  const join = flags.join?.split(',').map(parseHost) ?? before?.join ?? [];
-  if (before && before.join.length === 0 && join.length > 0) {
-    throw new UserInputError(
-      'The server in this folder is the first of a cluster of its own, so it joins no other. Give ' +
-        'another --dir.',
-    );
-  }
-  const listen = flags.listen ?? before?.listen ?? (await defaultAddress(join));
-  const advertise = flags.advertise ?? (isWildcard(listen) ? externalAddresses()[0] : listen);
-  if (advertise === undefined) {
-    throw new UserInputError('This machine has no address for others; give one by --advertise.');
-  }
-  const tls = flags.tls ?? (before?.listen === listen ? before.tls : !isLoopback(listen));
-  const insecureAllowed = flags.insecure === true || before?.listen === listen;
-  assertSecured({ host: listen, secured: tls, insecureAllowed });
-  const name = before?.name ?? `${hostname().split('.')[0]}-${randomBytes(3).toString('hex')}`;
-  const port = flags.port ?? before?.port ?? defaultPort;
-  const witness = before?.witness ?? join.length === 0;
-  return { name, listen, advertise, port, tls, join, witness };
-}
-
-/** This machine alone; or where the servers that are joined reach it. */
-async function defaultAddress(join: readonly string[]): Promise<string> {
-  const [first] = join;
-  if (first === undefined) return '127.0.0.1';
-  const { hostname: host } = new URL(`nats://${first}`);
-  return await addressTowards(host.replace(/^\[|\]$/g, ''));
-}
-
-/** `host:port`, from what people write. */
-function parseHost(text: string): string {
-  const address = text.trim().replace(/^(nats|tls):\/\//, '');
-  const url = URL.parse(`nats://${address}`);
-  if (url === null || url.hostname === '' || url.username !== '') {
-    throw new UserInputError('--join wants a host such as 10.0.0.5 or 10.0.0.5:4222.');
-  }
-  return `${url.hostname}:${url.port || defaultPort}`;
-}
-
 function notJoined(settings: ServerSettings, server: ClusterServer): BusUnavailableError {
   const telling = server
     .log()
@@ -194,7 +151,8 @@ function tellServer(
   { output }: CommandContext,
 ): void {
   const { server, settings, folder } = up;
-  const { listen, advertise, port } = settings;
+  const { listen, port } = settings;
+  const advertise = advertisedHost(settings);
   const host = port === defaultPort ? advertise : `${advertise}:${port}`;
   const others = isLoopback(listen)
     ? ['Only this machine reaches it; actorctl up --listen ADDRESS opens it to others.']

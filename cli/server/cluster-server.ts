@@ -84,7 +84,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     ...(tls && { tls: { ca: key.authority.certificate, serverName: SERVER_NAME } }),
   });
   return {
-    url: `${scheme}://${join(settings.advertise, port)}`,
+    url: `${scheme}://${join(advertisedHost(settings), port)}`,
     connection: connect(key.client),
     system: connect(key.system),
     waitForJetStream: ({ signal, untilRefused }) =>
@@ -100,12 +100,19 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   };
 }
 
+/** Under which others reach the server. */
+export function advertisedHost({ advertise, listen }: ServerSettings): string {
+  return advertise ?? (isWildcard(listen) ? (externalAddresses()[0] ?? 'localhost') : listen);
+}
+
 /** What connects clients on any machine. */
 export function describeConnection(settings: ServerSettings, key: ClusterKey): ConnectionFile {
-  const { advertise, port, tls, join: joined } = settings;
+  const { port, tls, join: joined } = settings;
   const scheme = tls ? 'tls' : 'nats';
   return {
-    servers: [join(advertise, port), ...joined].map((server) => `${scheme}://${server}`),
+    servers: [join(advertisedHost(settings), port), ...joined].map(
+      (server) => `${scheme}://${server}`,
+    ),
     ...key.client,
     ...(tls && { ca: key.authority.certificate, serverName: SERVER_NAME }),
   };
@@ -115,7 +122,8 @@ function planServers(
   { folder, settings, key }: ClusterServerOptions,
   near: string,
 ): readonly ServerConfig[] {
-  const { name, listen, advertise, port, witness } = settings;
+  const { name, listen, port, witness } = settings;
+  const advertise = advertisedHost(settings);
   const routePort = port + ROUTE_PORT_OFFSET;
   const common = { key, host: listen, advertise, ...writeCertificates(folder, settings, key) };
   const server: ServerConfig = {
@@ -166,10 +174,12 @@ function routeOf(address: string): string {
 /** New ones at each start: addresses change, and a certificate costs nothing. */
 function writeCertificates(
   folder: ServerFolder,
-  { listen, advertise, tls }: ServerSettings,
+  settings: ServerSettings,
   { authority }: ClusterKey,
 ): Pick<ServerConfig, 'tls'> {
+  const { listen, tls } = settings;
   if (!tls) return {};
+  const advertise = advertisedHost(settings);
   const hosts = new Set([SERVER_NAME, hostname(), 'localhost', '127.0.0.1', '::1', advertise]);
   for (const host of [listen, ...externalAddresses()]) if (!isWildcard(host)) hosts.add(host);
   const { certificate, key } = authority.issue([...hosts]);

@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
@@ -18,7 +19,8 @@ export interface ServerSettings {
   /** Unique in the cluster: JetStream knows its members by it. */
   readonly name: string;
   readonly listen: string;
-  readonly advertise: string;
+  /** What others are told, if that was given. */
+  readonly advertise?: string | undefined;
   /** Of clients; servers speak to each other on ports of their own, see ServerPorts. */
   readonly port: number;
   readonly tls: boolean;
@@ -31,7 +33,7 @@ export interface ServerSettings {
 const settingsSchema: v.GenericSchema<unknown, ServerSettings> = v.object({
   name: v.string(),
   listen: v.string(),
-  advertise: v.string(),
+  advertise: v.optional(v.string()),
   port: v.number(),
   tls: v.boolean(),
   join: v.array(v.string()),
@@ -51,6 +53,8 @@ export interface ServerFolder {
   readKey(): ClusterKey | undefined;
   /** Replaces a file atomically, with mode 600. */
   write(name: string, text: string): string;
+  /** Deletes what JetStream stored. */
+  forgetStore(): void;
 }
 
 /** `$XDG_DATA_HOME/codistill/server`, else below `~/.local/share`. */
@@ -85,6 +89,7 @@ export function openServerFolder(path: string): ServerFolder {
       return text === undefined ? undefined : parseClusterKey(text);
     },
     write: (name, text) => writePrivately(at(name), text),
+    forgetStore: () => rmSync(at('jetstream'), { recursive: true, force: true }),
   };
 }
 

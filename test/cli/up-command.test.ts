@@ -175,5 +175,12 @@ test('the wrong key is refused by the cluster, and nothing is kept of the attemp
   t.regex(stderr, /is the key the right one\?/);
   t.false(stderr.includes(wrong));
   t.false((await readdir(join(folder.path, 'b'))).includes('server.json'));
+
+  const right = await readFile(join(folder.path, 'a', 'cluster.key'), 'utf8');
+  const again = args.slice(3);
+  await using second = await startUp(join(folder.path, 'b'), again, {
+    CODISTILL_CLUSTER_KEY: right,
+  });
+  t.is((await second.stop()).exitCode, 0);
   t.is((await first.stop()).exitCode, 0);
 });

@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { UserInputError } from '../../errors.ts';
+import {
+  addressTowards,
+  assertSecured,
+  externalAddresses,
+  isLoopback,
+  isWildcard,
+} from './listen-address.ts';
+import type { ServerSettings } from './server-folder.ts';
+
+export interface SettingsFlags {
+  readonly join?: string;
+  readonly listen?: string;
+  readonly advertise?: string;
+  readonly port?: number;
+  /** Default: everywhere but on loopback. */
+  readonly tls?: boolean;
+  readonly insecure?: boolean;
+}
+
+export const defaultPort = 4222;
+
+/**
+ * What a server is started with: by flags, else as it was before, else by default.
+ *
+ * @throws UserInputError
+ */
+export async function planSettings(
+  flags: SettingsFlags,
+  before: ServerSettings | undefined,
+): Promise<ServerSettings> {
+  const join = flags.join?.split(',').map(parseHost) ?? before?.join ?? [];
+  if (before && before.join.length === 0 && join.length > 0) {
+    throw new UserInputError(
+      'The server in this folder is the first of a cluster of its own, so it joins no other. Give ' +
+        'another --dir.',
+    );
+  }
+  const listen = flags.listen ?? before?.listen ?? (await defaultAddress(join));
+  const same = before?.listen === listen ? before : undefined;
+  const advertise = flags.advertise ?? same?.advertise;
+  if (advertise === undefined && isWildcard(listen) && externalAddresses().length === 0) {
+    throw new UserInputError('This machine has no address for others; give one by --advertise.');
+  }
+  const tls = flags.tls ?? same?.tls ?? !isLoopback(listen);
+  const insecureAllowed = flags.insecure === true || same?.tls === false;
+  assertSecured({ host: listen, secured: tls, insecureAllowed });
+  const name = before?.name ?? `${hostname().split('.')[0]}-${randomBytes(3).toString('hex')}`;
+  const port = flags.port ?? before?.port ?? defaultPort;
+  const witness = before?.witness ?? join.length === 0;
+  return { name, listen, ...(advertise && { advertise }), port, tls, join, witness };
+}
+
+/** This machine alone; or where the servers that are joined reach it. */
+async function defaultAddress(join: readonly string[]): Promise<string> {
+  const [first] = join;
+  if (first === undefined) return '127.0.0.1';
+  const { hostname: host } = new URL(`nats://${first}`);
+  return await addressTowards(host.replace(/^\[|\]$/g, ''));
+}
+
+/** `host:port`, from what people write. */
+function parseHost(text: string): string {
+  const address = text.trim().replace(/^(nats|tls):\/\//, '');
+  const url = URL.parse(`nats://${address}`);
+  if (url === null || url.hostname === '' || url.username !== '') {
+    throw new UserInputError('--join wants a host such as 10.0.0.5 or 10.0.0.5:4222.');
+  }
+  return `${url.hostname}:${url.port || defaultPort}`;
+}
