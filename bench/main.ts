@@ -2,7 +2,8 @@
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   step: async (args) => (await import('./step/step.ts')).benchStep(args),
   teacher: async (args) => (await import('./step/teacher.ts')).benchTeacher(args),
-  calls: async () => (await import('./calls.ts')).benchCalls(),
+  calls: async () => (await import('./calls/calls.ts')).benchCalls(),
+  spawn: async () => (await import('./spawn.ts')).benchSpawn(),
   transfer: async () => (await import('./transfer.ts')).benchTransfer(),
 };
 

@@ -1,6 +1,7 @@
-import { type ActorDefinition, defineActor } from '../../runtime/index.ts';
+import { type ActorDefinition, defineActor, type Handle } from '../../runtime/index.ts';
+import { drive } from '../calls/drive.ts';
 
-class Echo {
+export class Echo {
   echo(bytes: Uint8Array): Uint8Array {
     return bytes;
   }
@@ -12,4 +13,18 @@ export const echo: ActorDefinition<undefined, Echo> = defineActor({
   module: import.meta.url,
   methods: { echo: 'call' },
   create: () => new Echo(),
+});
+
+export class Driver {
+  drive(target: Handle<Echo>, width: number, durationMs: number): Promise<number> {
+    return drive((bytes) => target.echo(bytes), width, durationMs);
+  }
+}
+
+/** A caller in a process of its own. */
+export const driver: ActorDefinition<undefined, Driver> = defineActor({
+  type: 'bench/driver',
+  module: import.meta.url,
+  methods: { drive: 'call' },
+  create: () => new Driver(),
 });
