@@ -21,6 +21,7 @@ interface TimedEvent {
 
 /** All nodes tell of one node's coming and going, one after the other. */
 const sameNewsMs = 10_000;
+const rememberedMax = 4096;
 const keys = [
   'event',
   'nodeId',
@@ -84,13 +85,20 @@ function createNewsFilter(): (timed: TimedEvent) => boolean {
   const changes = new Map<string, number>();
   return ({ at, event: { event, nodeId, seq, node } }) => {
     if (seq <= (lastSeq.get(nodeId) ?? 0)) return false;
-    lastSeq.set(nodeId, seq);
+    remember(lastSeq, nodeId, seq);
     if (node === undefined || !event.startsWith('node-')) return true;
     const change = `${event} ${node}`;
     const before = changes.get(change);
-    changes.set(change, at.getTime());
+    remember(changes, change, at.getTime());
     return before === undefined || at.getTime() - before > sameNewsMs;
   };
+}
+
+/** The newest ones: a watch may go on for months. */
+function remember(map: Map<string, number>, key: string, value: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > rememberedMax) map.delete(map.keys().next().value as string);
 }
 
 const paints: Readonly<Record<string, (text: string) => string>> = {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
+import { DeadlineError } from '../errors.ts';
 import type { Inspection } from '../runtime/index.ts';
 import { type ObservationFlags, observeBus } from './bus-observation.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
@@ -30,7 +31,7 @@ export async function listCommand<Row extends object>(
   flags: ListFlags,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const { environment } = context;
+  const { environment, output } = context;
   const filter = parseRowFilter(flags.filter ?? [], listing.keys);
   await using observation = await observeBus(flags, environment.cwd);
   using watch = watchInterruptions({
@@ -51,8 +52,14 @@ export async function listCommand<Row extends object>(
     await pause(pauseMs, signal);
   }
   for (;;) {
-    const { inspection, rows } = await look();
-    screen.show(listing, rows, inspection, observation.place);
+    try {
+      const { inspection, rows } = await look();
+      screen.show(listing, rows, inspection, observation.place);
+    } catch (error) {
+      // Who watches wants to see how it goes on, too.
+      if (flags.watch === undefined || !(error instanceof DeadlineError)) throw error;
+      output.message(error.message, { type: 'warning', message: error.message });
+    }
     if (flags.watch === undefined || signal.aborted) return exitCodes.ok;
     await pause(pauseMs, signal);
     if (signal.aborted) return exitCodes.ok;

@@ -30,7 +30,8 @@ export class MicroService {
     this.#serving = verbs.flatMap((verb) =>
       ['', `.${SERVICE_NAME}`, `.${SERVICE_NAME}.${nodeId}`].map((scope) =>
         bus.subscribe(`$SRV.${verb}${scope}`, ({ replySubject }) => {
-          if (replySubject !== undefined) void this.#reply(verb, replySubject);
+          // Who asks while this node closes hears nothing, as if it were closed already.
+          if (replySubject !== undefined) this.#reply(verb, replySubject).catch(() => {});
         }),
       ),
     );

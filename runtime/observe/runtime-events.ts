@@ -8,6 +8,8 @@ import type { PastEvent } from './inspection.ts';
 
 /** Events that a node keeps for those who come late. */
 const EVENTS_KEPT = 1_000;
+/** A refused placement has a reason of each node. */
+const MESSAGE_CHARACTERS_MAX = 2_000;
 
 export type EventFacts = Omit<RuntimeEvent, 'nodeId' | 'nodeName' | 'seq'>;
 
@@ -26,7 +28,9 @@ export class RuntimeEvents {
   add(facts: EventFacts): void {
     const { bus, clock, link, namespace, nodeId } = this.#endpoint;
     this.#seq += 1;
-    const event: RuntimeEvent = { ...facts, nodeId, nodeName: this.#nodeName, seq: this.#seq };
+    const message = cut(facts.message);
+    const teller = { nodeId, nodeName: this.#nodeName, seq: this.#seq };
+    const event: RuntimeEvent = { ...facts, message, ...teller };
     this.#kept.push({ at: clock.now(), event });
     if (this.#kept.length > EVENTS_KEPT) this.#kept.shift();
     if (link.usable)
@@ -39,6 +43,10 @@ export class RuntimeEvents {
     const kept = count > 0 ? this.#kept.slice(-count) : [];
     return kept.map(({ at, event }) => ({ ageMs: now - at, event }));
   }
+}
+
+function cut(text: string): string {
+  return text.length <= MESSAGE_CHARACTERS_MAX ? text : `${text.slice(0, MESSAGE_CHARACTERS_MAX)}…`;
 }
 
 /** `nodeName` names a node by its id. */

@@ -18,6 +18,8 @@ export interface ActorctlProcess extends AsyncDisposable {
   readonly child: ChildProcess;
   /** Resolves with the first line of stdout that fits; rejects when the process ends before. */
   waitForLine(fits: (line: string) => boolean): Promise<string>;
+  /** Of stdout, so far. */
+  lines(): readonly string[];
   readonly ended: Promise<ActorctlOutcome>;
 }
 
@@ -67,6 +69,7 @@ export function startActorctl(
   return {
     child,
     ended,
+    lines: () => lines,
     async waitForLine(fits) {
       const { promise, resolve, reject } = Promise.withResolvers<string>();
       const check = () => {

@@ -68,6 +68,22 @@ test('a run serves its metrics where it is told to', async (t) => {
   t.regex(wrong.stderr, /It is a port, as 9464, or host:port/);
 });
 
+test('a watch looks again and again, and outlives a silence', async (t) => {
+  await using folder = await makeFolder();
+  await using run = await startObserved(folder.path);
+  await using watch = startActorctl(['actors', '--json', '--watch', '0.1'], folder.path);
+  const count = (type: string) =>
+    watch.lines().filter((line) => line.includes(`"type":"${type}"`)).length;
+  await watch.waitForLine(() => count('look') >= 2);
+  run.child.kill('SIGSTOP');
+  await watch.waitForLine((line) => line.includes('"type":"warning"'));
+  const before = count('look');
+  run.child.kill('SIGCONT');
+  await watch.waitForLine(() => count('look') > before);
+  watch.child.kill('SIGINT');
+  t.is((await watch.ended).exitCode, 0);
+});
+
 test('what is wrong with a look is said: no run, an ended one, a killed one, a wrong filter', async (t) => {
   await using folder = await makeFolder();
   const none = await actorctl(['actors'], folder.path);
