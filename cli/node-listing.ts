@@ -38,8 +38,7 @@ const columns: readonly Column<NodeRow>[] = [
   { title: 'up', align: 'right', text: ({ uptimeMs }) => formatDuration(uptimeMs) },
   { title: 'actors', align: 'right', text: ({ actors }) => formatCount(actors) },
   { title: 'owns', align: 'right', text: ({ ownedActors }) => formatCount(ownedActors) },
-  { title: 'cpu free', align: 'right', text: ({ free, resources }) => formatCpu(free, resources) },
-  { title: 'memory free', align: 'right', text: ({ free }) => formatBytes(free?.memoryBytes) },
+  { title: 'free', text: ({ free, resources }) => formatFree(free, resources) },
   { title: 'its memory', align: 'right', text: ({ rssBytes }) => formatBytes(rssBytes) },
   { title: 'labels', text: ({ labels }) => formatLabels(labels) },
 ];
@@ -78,9 +77,18 @@ function describeSilence(rows: readonly NodeRow[]): readonly string[] {
   ];
 }
 
-function formatCpu(free: NodeRow['free'], resources: NodeRow['resources']): string {
-  if (free?.cpu === undefined) return '–';
-  return `${Number(free.cpu.toFixed(2))} of ${resources?.cpu ?? 0}`;
+/** `1.5 of 2 cpu, 1 of 1 gpu, 25.3 GB of memory` */
+function formatFree(free: NodeRow['free'], resources: NodeRow['resources']): string {
+  if (free === undefined || resources === undefined) return '–';
+  const { memoryBytes, custom, ...counts } = resources;
+  const kinds = Object.entries({ ...counts, ...custom });
+  const { custom: freeCustom, ...freeCounts } = free;
+  const left: Readonly<Record<string, number | undefined>> = { ...freeCounts, ...freeCustom };
+  const amounts = kinds.map(
+    ([kind, all]) => `${Number((left[kind] ?? 0).toFixed(2))} of ${all} ${kind}`,
+  );
+  if (memoryBytes !== undefined) amounts.push(`${formatBytes(free.memoryBytes)} of memory`);
+  return amounts.join(', ');
 }
 
 function formatLabels(labels: NodeRow['labels'] = {}): string {
