@@ -2,6 +2,7 @@
 const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   step: async (args) => (await import('./step/step.ts')).benchStep(args),
   teacher: async (args) => (await import('./step/teacher.ts')).benchTeacher(args),
+  compile: async () => (await import('./compile.ts')).benchCompile(),
   calls: async () => (await import('./calls/calls.ts')).benchCalls(),
   spawn: async () => (await import('./spawn.ts')).benchSpawn(),
   transfer: async () => (await import('./transfer.ts')).benchTransfer(),
