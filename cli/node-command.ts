@@ -4,6 +4,9 @@ import { actorModules } from '../actors/index.ts';
 import { BusUnavailableError, UserInputError } from '../errors.ts';
 import {
   createSystem,
+  isJob,
+  jobController,
+  jobLabel,
   type NatsOptions,
   type Resources,
   type System,
@@ -15,6 +18,7 @@ import { moduleUrl, offerPackage } from './job-module.ts';
 import { type MetricsFlags, tellMetrics } from './metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import { parseLabels, parseResources } from './node-offer.ts';
+import { exampleModule, listExamples } from './package-info.ts';
 import type { CommandContext } from './program.ts';
 
 export interface NodeFlags extends NatsFlags, NodeOptions {}
@@ -61,13 +65,14 @@ export async function serveNode(options: {
   const { output, environment } = context;
   const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
   const modules = await listModules(flags.module ?? [], environment.cwd);
+  const jobs = await labelJobs(modules);
   await using system = await createSystem({
     bus: { nats },
     modules,
     ...(flags.name !== undefined && { nodeName: flags.name }),
     ...(flags.namespace !== undefined && { namespace: flags.namespace }),
     ...(resources && { resources }),
-    ...(flags.labels && { labels: parseLabels(flags.labels) }),
+    labels: { ...jobs, ...(flags.labels && parseLabels(flags.labels)) },
   });
   followNode(system, watch, context);
   await using metrics = flags.metricsPort && (await startMetricsServer(system, flags.metricsPort));
@@ -115,7 +120,16 @@ function allOfThisHost(): Resources {
 async function listModules(paths: readonly string[], cwd: string): Promise<readonly string[]> {
   if (paths.length > 0) await offerPackage();
   const urls = await Promise.all(paths.map((path) => moduleUrl(resolve(cwd, path))));
-  return [...actorModules, ...urls.map(({ href }) => href)];
+  const examples = listExamples().map((name) => exampleModule(name).href);
+  const given = urls.map(({ href }) => href);
+  return [...new Set([...actorModules, jobController.module, ...examples, ...given])];
+}
+
+/** Which submitted jobs can run here: those that the modules have. */
+async function labelJobs(modules: readonly string[]): Promise<Record<string, string>> {
+  const loaded = await Promise.all(modules.map((url) => import(url)));
+  const jobs = loaded.map((module: { readonly default?: unknown }) => module.default).filter(isJob);
+  return Object.fromEntries(jobs.map(({ name }) => [jobLabel(name), 'yes']));
 }
 
 async function aborted(signal: AbortSignal): Promise<unknown> {

@@ -4,6 +4,7 @@ import type { CompletionShell } from './completion.ts';
 import type { DoctorFlags } from './doctor-command.ts';
 import type { DrainFlags } from './drain-command.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
+import { addJobCommands } from './job-program.ts';
 import { addMetricsOption } from './metrics-option.ts';
 import { addNatsOptions } from './nats-address.ts';
 import type { NodeFlags } from './node-command.ts';
@@ -35,6 +36,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addRun(program, context, done);
   addResume(program, context, done);
   addNode(program, context, done);
+  addJobCommands(program, context, done);
   addDrain(program, context, done);
   addUp(program, context, done);
   addObservationCommands(program, context, done);

@@ -2,6 +2,7 @@ import type { TimerCallback } from './calls/actor-timers.ts';
 import type { OwnedHandle, WithoutContext } from './calls/handle.ts';
 import type { Reminders } from './calls/reminders.ts';
 import type { Clock, ClockTimer } from './clock.ts';
+import type { OpenJob } from './jobs/job-process.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ObjectRef } from './objects/object-ref.ts';
 import type { ObjectOptions } from './objects/object-table.ts';
@@ -72,6 +73,8 @@ export interface ActorContext {
     options: Options,
     spawnOptions?: SpawnOptions,
   ): Promise<OwnedHandle<Actor>>;
+  /** What the controller of a job runs it with; only in a process of its own on a NATS bus. */
+  readonly openJob?: OpenJob | undefined;
 }
 
 type LifecycleKey = keyof ActorLifecycle;

@@ -48,6 +48,9 @@ export {
   type JobEvent,
   type JobOptionsSchema,
 } from './job.ts';
+export { type JobClient, openJobClient } from './jobs/job-client.ts';
+export { jobController, jobLabel } from './jobs/job-controller.ts';
+export type { JobRecord, JobState } from './jobs/job-record.ts';
 export {
   type CheckpointStore,
   createFileCheckpointStore,

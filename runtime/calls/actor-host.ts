@@ -7,6 +7,7 @@ import type {
 } from '../actor.ts';
 import type { BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
+import type { OpenJob } from '../jobs/job-process.ts';
 import type { ChildSpawner } from '../nodes/child-spawner.ts';
 import type { SpawnOptions } from '../nodes/spawn-options.ts';
 import type { ObjectTable } from '../objects/object-table.ts';
@@ -56,6 +57,7 @@ export interface ActorHostOptions {
   readonly options: unknown;
   /** A frame's bytes, as saved by an incarnation before. */
   readonly state: Uint8Array | undefined;
+  readonly openJob?: OpenJob | undefined;
   /** While it has lapsed no call begins and no answer goes out. */
   readonly lease: Lease;
   /** What the actor spawns through. */
@@ -257,6 +259,7 @@ export class ActorHost {
       reminders: this.#reminders,
       spawn: (definition, options, spawnOptions = {}) =>
         this.#spawn(definition, options, spawnOptions),
+      openJob: this.#options.openJob,
     };
   }
 

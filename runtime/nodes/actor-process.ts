@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Bus } from '../bus/bus.ts';
 import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import { systemClock } from '../clock.ts';
+import type { JobProcess, OpenJob } from '../jobs/job-process.ts';
 import { processFigures } from '../observe/process-figures.ts';
 import { loadTracing } from '../observe/tracing.ts';
 import { ActorRunner } from './actor-runner.ts';
@@ -34,6 +35,7 @@ const runner = new ActorRunner({
   modules: boot.modules,
   find: findDefinition,
   processFigures,
+  openJob,
   leave(failure) {
     // What it writes last is the cause of death that its callers see.
     if (failure !== undefined) console.error(failure);
@@ -47,6 +49,13 @@ function endpointOn(bus: Bus): Endpoint {
   const { namespace, nodeId } = boot;
   const link = watchLink(bus, systemClock);
   return { bus, clock: systemClock, namespace, nodeId, link, tracing };
+}
+
+async function openJob(options: Parameters<OpenJob>[0]): Promise<JobProcess> {
+  const { bus, namespace, modules } = boot;
+  if (bus.kind !== 'nats') throw new TypeError('jobs are submitted to nodes on a NATS server');
+  const { openJobProcess } = await import('../jobs/job-process.ts');
+  return openJobProcess({ ...options, nats: bus.options, namespace, modules });
 }
 
 /** The end of standard input means that the node is gone, even by `kill -9`. */

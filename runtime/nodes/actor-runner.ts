@@ -5,6 +5,7 @@ import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried } from '../calls/endpoint.ts';
 import { Lease, leasedBus } from '../calls/lease.ts';
+import type { OpenJob } from '../jobs/job-process.ts';
 import { ObjectTable } from '../objects/object-table.ts';
 import type { ProcessFigures } from '../observe/process-figures.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
@@ -29,6 +30,8 @@ export interface ActorRunnerOptions {
   readonly modules: readonly string[];
   /** The definition of a type that one of `modules` exports. */
   find(modules: readonly string[], type: string): Promise<AnyActorDefinition | undefined>;
+  /** See `ActorContext.openJob`. */
+  readonly openJob?: OpenJob | undefined;
   /** Memory and processor time of the process, where it is a real one. */
   processFigures?(): ProcessFigures;
   /** The actor was stopped, or failed, and everything is said: the process is to end. */
@@ -126,6 +129,7 @@ export class ActorRunner {
       options,
       state,
       lease,
+      openJob: this.#options.openJob,
       children: createRemoteSpawner(endpoint),
     });
     this.#host = host;

@@ -363,6 +363,9 @@ export class HostNode {
       case 'leave':
         this.#options.onLeave(message.timeoutMs);
         break;
+      case 'look':
+        this.#adoption?.look();
+        break;
       case 'lookup':
         return { kind: 'found', found: (await this.names.find(message.name)) !== undefined };
       case 'end-actor':

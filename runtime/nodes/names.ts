@@ -160,7 +160,8 @@ export class Names {
   async adopt({ record, revision }: Orphan): Promise<boolean> {
     const { register, registration, endpoint } = this.#options;
     const { node, nodeEpoch, address } = record;
-    if (!(await awaitGone({ register, clock: endpoint.clock }, node, nodeEpoch))) return false;
+    const looks = { register, clock: endpoint.clock };
+    if (node !== '' && !(await awaitGone(looks, node, nodeEpoch))) return false;
     await registration.hold();
     const mine = { ...record, node: endpoint.nodeId, nodeEpoch: registration.epoch };
     const written = await register.update(nameKey(address.name), mine, revision, WAIT);
@@ -234,6 +235,27 @@ export class Names {
       throw error;
     }
   }
+}
+
+/**
+ * Leaves a detached actor that nobody has begun yet to the first node that takes it up; false when the
+ * name is taken.
+ */
+export async function plantDetached(
+  register: Register,
+  address: ActorAddress,
+  plan: SpawnPlan,
+  options: unknown,
+): Promise<boolean> {
+  const detached = { plan, options, epoch: 0, nodeId: '', restarts: 0 };
+  const record: NameRecord = { address, node: '', nodeEpoch: 0, detached };
+  return (await register.create(nameKey(address.name), record, WAIT)) !== undefined;
+}
+
+/** The node that keeps a name: undefined for a name that nobody has, '' before one has taken it up. */
+export async function supervisorOf(register: Register, name: string): Promise<string | undefined> {
+  const entry = await register.get(nameKey(name), WAIT);
+  return entry && parseRecord(entry)?.node;
 }
 
 export function nameTaken(name: string, namespace: string, { type, owner }: ActorAddress) {

@@ -346,6 +346,12 @@ export class Supervisor {
     actor.nodeId = nodeId;
     this.#actors.set(address.name, actor);
     this.#takeOver(actor);
+    if (epoch === 0) {
+      // Nobody has begun it yet.
+      actor.hasCheckpoint = false;
+      void this.#restart(actor, 0);
+      return;
+    }
     // Its lease had lapsed before it could be adopted; now it is to end.
     this.#launcher.fence(nodeId, actor.incarnation);
     void this.#launcher.kill(nodeId, actor.incarnation);

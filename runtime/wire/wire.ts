@@ -187,6 +187,10 @@ export interface LeaveMessage {
   readonly kind: 'leave';
   readonly timeoutMs: number;
 }
+/** Anybody to a node: there is a detached actor to be taken up. */
+export interface LookMessage {
+  readonly kind: 'look';
+}
 /** Anybody to a host: has any actor this name in the register? */
 export interface LookupMessage {
   readonly kind: 'lookup';
@@ -393,6 +397,7 @@ export type WireMessage =
   | LeasedMessage
   | MoveMessage
   | LeaveMessage
+  | LookMessage
   | LookupMessage
   | FoundMessage
   | EndActorMessage
@@ -532,6 +537,7 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     timeoutMs: v.number(),
   }),
   v.object({ kind: v.literal('leave'), timeoutMs: v.number() }),
+  v.object({ kind: v.literal('look') }),
   v.object({ kind: v.literal('lookup'), name: v.string() }),
   v.object({ kind: v.literal('found'), found: v.boolean() }),
   v.object({ kind: v.literal('end-actor'), name: v.string(), timeoutMs: v.number() }),

@@ -1,0 +1,184 @@
+import { UserInputError } from '../errors.ts';
+import { type JobClient, type JobEvent, type JobRecord, openJobClient } from '../runtime/index.ts';
+import { describeUnknownEvent } from './event-text.ts';
+import { type ExitCode, exitCodeFor, exitCodes } from './exit-codes.ts';
+import { watchInterruptions } from './interruption.ts';
+import { loadJob } from './job-module.ts';
+import { parseAssignment, parseJobOptions } from './job-options.ts';
+import { type NatsFlags, parseNatsFlags } from './nats-address.ts';
+import type { CommandContext } from './program.ts';
+
+/** Options of the commands for jobs that the nodes of a server run for themselves. */
+export interface JobFlags extends NatsFlags {
+  readonly namespace?: string;
+  readonly json?: boolean;
+}
+
+export interface SubmitFlags extends JobFlags {
+  readonly set?: readonly string[];
+  readonly name?: string;
+  readonly wait?: boolean;
+}
+
+/** `actorctl submit NAME|FILE.ts`: checks the options here, and leaves the job to a node that has it. */
+export async function submitCommand(
+  nameOrFile: string,
+  flags: SubmitFlags,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { output, environment } = context;
+  const { job } = await loadJob(nameOrFile, environment.cwd);
+  const options = parseJobOptions(job, (flags.set ?? []).map(parseAssignment));
+  const stamp = environment.date().toISOString().replace(/\D/g, '').slice(0, 14);
+  const id = flags.name ?? `${job.name}-${stamp}`;
+  return await withClient(flags, async (client) => {
+    await client.submit({ id, job: job.name, options });
+    output.message(`Submitted ${id}.`, { type: 'submitted', job: id });
+    return flags.wait ? await followToEnd(client, id, context) : exitCodes.ok;
+  });
+}
+
+export async function jobsCommand(
+  flags: JobFlags,
+  { environment }: CommandContext,
+): Promise<ExitCode> {
+  return await withClient(flags, async (client) => {
+    const jobs = await client.list();
+    const { stdout } = environment;
+    if (flags.json) for (const job of jobs) stdout.write(`${JSON.stringify(job)}\n`);
+    else stdout.write(`${describeJobs(jobs)}\n`);
+    return exitCodes.ok;
+  });
+}
+
+/** Its exit code is the job's; that of a job that goes on is 0. */
+export async function statusCommand(
+  id: string,
+  flags: JobFlags & { readonly wait?: boolean },
+  context: CommandContext,
+): Promise<ExitCode> {
+  return await withClient(flags, async (client) => {
+    const job = await client.status(id);
+    const last =
+      flags.wait && job.state === 'running'
+        ? await untilInterrupted(context, (signal) => client.waitForEnd(id, signal))
+        : job;
+    return tellState(last, context);
+  });
+}
+
+export async function logsCommand(
+  id: string,
+  flags: JobFlags & { readonly follow?: boolean },
+  context: CommandContext,
+): Promise<ExitCode> {
+  return await withClient(flags, async (client) => {
+    await client.status(id);
+    if (!flags.follow) {
+      const { signal } = new AbortController();
+      for await (const event of client.events(id, { follow: false, signal })) {
+        context.output.message(describeUnknownEvent(event), event);
+      }
+      return exitCodes.ok;
+    }
+    return await followToEnd(client, id, context);
+  });
+}
+
+export async function stopCommand(
+  id: string,
+  flags: JobFlags,
+  context: CommandContext,
+): Promise<ExitCode> {
+  return await withClient(flags, async (client) => {
+    const { state } = await client.stop(id);
+    const { output } = context;
+    output.message(`Job ${id} is ${state}.`, { type: 'job', job: id, state });
+    return exitCodes.ok;
+  });
+}
+
+async function withClient(
+  flags: JobFlags,
+  body: (client: JobClient) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const nats = parseNatsFlags(flags);
+  if (nats === undefined) {
+    throw new UserInputError(
+      'Jobs are kept in a nats-server, so that they outlive this command: give --nats URL. ' +
+        'actorctl up starts one; actorctl run needs none.',
+    );
+  }
+  const client = await openJobClient(nats, flags.namespace ?? 'default');
+  try {
+    return await body(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Shows events as they come until the job is over. Ctrl-C ends only the looking. */
+async function followToEnd(
+  client: JobClient,
+  id: string,
+  context: CommandContext,
+): Promise<ExitCode> {
+  return await untilInterrupted(context, async (signal) => {
+    const looking = new AbortController();
+    let shown = 0;
+    const showing = showAll(client.events(id, { follow: true, signal: looking.signal }), () => {
+      shown += 1;
+    });
+    const job = await client.waitForEnd(id, signal);
+    looking.abort();
+    await showing;
+    // All was written before the job was over: what was not shown yet is there now.
+    let skipped = 0;
+    for await (const event of client.events(id, { follow: false, signal })) {
+      skipped += 1;
+      if (skipped > shown) context.output.message(describeUnknownEvent(event), event);
+    }
+    return tellState(job, context);
+  });
+
+  async function showAll(events: AsyncIterable<JobEvent>, note: () => void): Promise<void> {
+    for await (const event of events) {
+      note();
+      context.output.message(describeUnknownEvent(event), event);
+    }
+  }
+}
+
+async function untilInterrupted<T>(
+  { environment }: CommandContext,
+  body: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  using watch = watchInterruptions({
+    stdout: environment.stdout,
+    onFirst: () => {},
+    onSecond: () => process.exit(exitCodes.interrupted),
+  });
+  return await body(watch.signal);
+}
+
+/** The exit code that `actorctl run` would have ended with. */
+function tellState(job: JobRecord, { output }: CommandContext): ExitCode {
+  const { id, state, error } = job;
+  const why = error === undefined ? '' : `: ${error.message}`;
+  output.message(`Job ${id} is ${state}${why}`, { ...job, type: 'job' });
+  if (state === 'stopped') return exitCodes.interrupted;
+  if (state !== 'failed') return exitCodes.ok;
+  return exitCodeFor(Object.assign(new Error(error?.message), { code: error?.code }));
+}
+
+function describeJobs(jobs: readonly JobRecord[]): string {
+  if (jobs.length === 0) return 'No jobs.';
+  return jobs
+    .map(({ id, state, submittedAt, lives, error }) => {
+      const since = new Date(submittedAt).toISOString().slice(0, 19).replace('T', ' ');
+      const again = lives > 1 ? `, in its life ${lives}` : '';
+      const why = error === undefined ? '' : `: ${error.message}`;
+      return `${id}  ${state}${again}  submitted ${since} UTC${why}`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,169 @@
+import { DeadlineError, UserInputError } from '../../errors.ts';
+import { connectNatsBus } from '../bus/connect-nats.ts';
+import type { NatsOptions } from '../bus/nats-options.ts';
+import { requestControl } from '../calls/control.ts';
+import { type Endpoint, watchLink } from '../calls/endpoint.ts';
+import { delay, systemClock } from '../clock.ts';
+import type { JobEvent } from '../job.ts';
+import { plantDetached, supervisorOf } from '../nodes/names.ts';
+import { planSpawn } from '../nodes/spawn-options.ts';
+import { createObserver } from '../observe/observer.ts';
+import { openNatsRegister } from '../registry/open-register.ts';
+import { detachedOwner, subjects } from '../wire/address.ts';
+import { encodeMessage } from '../wire/wire.ts';
+import { controllerName, jobController, jobLabel } from './job-controller.ts';
+import { openJobLog } from './job-log.ts';
+import {
+  changeJobRecord,
+  createJobRecord,
+  type JobRecord,
+  listJobRecords,
+  readJobRecord,
+} from './job-record.ts';
+
+const WAIT = { timeoutMs: 15_000 };
+const LOOK_MS = 200;
+/** A node takes up a new job in well under a second. */
+const START_MS = 20_000;
+/** A job drains for ten seconds; a new life of its controller may have to be waited for. */
+const STOP_MS = 40_000;
+const RESTARTS_MAX = 10;
+
+/** Jobs that nodes run for themselves, as seen from outside. */
+export interface JobClient {
+  /**
+   * Resolves when a node has taken up the job.
+   * @throws UserInputError when no node has its module, or the id was used before.
+   */
+  submit(job: {
+    readonly id: string;
+    readonly job: string;
+    readonly options: Readonly<Record<string, unknown>>;
+  }): Promise<void>;
+  list(): Promise<readonly JobRecord[]>;
+  /** @throws UserInputError when there is no such job. */
+  status(id: string): Promise<JobRecord>;
+  /** Resolves with the job when it is over, or rejects with the signal's reason. */
+  waitForEnd(id: string, signal: AbortSignal): Promise<JobRecord>;
+  events(
+    id: string,
+    options: { readonly follow: boolean; readonly signal: AbortSignal },
+  ): AsyncIterable<JobEvent>;
+  /** Lets the job drain and save, then ends it. @throws DeadlineError */
+  stop(id: string): Promise<JobRecord>;
+  close(): Promise<void>;
+}
+
+/** @throws BusUnavailableError */
+export async function openJobClient(nats: NatsOptions, namespace: string): Promise<JobClient> {
+  const bus = await connectNatsBus(nats);
+  const register = await openNatsRegister(bus, namespace, WAIT);
+  const log = await openJobLog(bus, namespace, WAIT);
+  const clock = systemClock;
+  const endpoint: Endpoint = {
+    bus,
+    clock,
+    namespace,
+    nodeId: 'job-client',
+    link: watchLink(bus, clock),
+  };
+  /** The node looks for what is to be adopted. */
+  const nudge = async (nodeId: string): Promise<void> => {
+    const subject = subjects.node(namespace, nodeId);
+    const parcel = { bytes: encodeMessage({ kind: 'look' }) };
+    await requestControl(endpoint, subject, 'done', parcel, { timeoutMs: START_MS });
+  };
+
+  const nodesWith = async (job: string): Promise<readonly string[]> => {
+    const observer = createObserver(endpoint);
+    const { nodes } = await observer.inspect().finally(() => observer.close());
+    const able = nodes.filter(
+      ({ labels, actorTypes }) =>
+        labels[jobLabel(job)] === 'yes' && actorTypes.includes(jobController.type),
+    );
+    if (able.length > 0) return able.map(({ nodeId }) => nodeId);
+    const names = nodes.map(({ nodeName }) => nodeName).join(', ') || 'none';
+    throw new UserInputError(
+      `No node has the job ${job}. Start one with its file: actorctl node --module FILE. ` +
+        `There are: ${names}.`,
+    );
+  };
+
+  const status = async (id: string): Promise<JobRecord> => {
+    const record = await readJobRecord(register, id);
+    if (record === undefined) throw new UserInputError(`There is no job ${id}; see actorctl jobs.`);
+    if (record.state !== 'running') return record;
+    if ((await supervisorOf(register, controllerName(id))) !== undefined) return record;
+    // Its controller died too often, and could not say so itself.
+    const message = 'its controller died, more often than it is restarted';
+    const over = { state: 'failed', error: { message } } as const;
+    return (await changeJobRecord(register, id, (known) => ({ ...known, ...over }))) ?? status(id);
+  };
+
+  const waitForEnd = async (id: string, signal: AbortSignal): Promise<JobRecord> => {
+    for (;;) {
+      const record = await status(id);
+      if (record.state !== 'running') return record;
+      await delay(clock, LOOK_MS, signal);
+    }
+  };
+
+  return {
+    async submit({ id, job, options }) {
+      if ((await readJobRecord(register, id)) !== undefined) {
+        throw new UserInputError(`There was a job ${id} already; choose another --name.`);
+      }
+      const able = await nodesWith(job);
+      const record = {
+        id,
+        job,
+        options,
+        state: 'running',
+        submittedAt: Date.now(),
+        lives: 0,
+      } as const;
+      const name = controllerName(id);
+      const plan = planSpawn(
+        {
+          name,
+          lifetime: 'detached',
+          placement: { requiredLabels: { [jobLabel(job)]: 'yes' } },
+          maxRestarts: RESTARTS_MAX,
+        },
+        name,
+        'process',
+      );
+      const methods = { stop: 'call' } as const;
+      const address = { name, type: jobController.type, owner: detachedOwner(name), methods };
+      // The actor is there before the record: a job without one counts as failed.
+      if (!(await plantDetached(register, address, plan, { id, job, options }))) {
+        throw new UserInputError(`There is a job ${id} already; choose another --name.`);
+      }
+      await createJobRecord(register, record);
+      // One of them is enough, and all look by themselves once a minute.
+      for (const nodeId of able) nudge(nodeId).catch(() => {});
+      const giveUpAt = clock.now() + START_MS;
+      while ((await supervisorOf(register, name)) === '') {
+        if (clock.now() > giveUpAt) {
+          throw new DeadlineError(`no node has taken up job ${id} within ${START_MS / 1000} s`);
+        }
+        await delay(clock, LOOK_MS);
+      }
+    },
+    list: () => listJobRecords(register),
+    status,
+    waitForEnd,
+    events: (id, options) => log.read(id, options),
+    async stop(id) {
+      const record = await status(id);
+      if (record.state !== 'running') return record;
+      await changeJobRecord(register, id, (known) => ({ ...known, stopAsked: true }));
+      return waitForEnd(id, AbortSignal.timeout(STOP_MS));
+    },
+    async close() {
+      await register.close();
+      endpoint.link.close();
+      await bus.close();
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UnknownActorTypeError } from '../../errors.ts';
+import { type ActorContext, type ActorDefinition, defineActor } from '../actor.ts';
+import { delay } from '../clock.ts';
+import { isJob, type Job, type JobEvent } from '../job.ts';
+import type { LogEntry } from '../nodes/host-node.ts';
+import { toWireError } from '../wire/wire-error.ts';
+import type { JobProcess } from './job-process.ts';
+import { changeJobRecord, type JobRecord, watchJobRecord } from './job-record.ts';
+
+/** A job that is asked to stop has so long to drain and save. */
+const STOP_MS = 10_000;
+
+export interface JobControllerOptions {
+  readonly id: string;
+  readonly job: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** The name of the actor that runs a job. */
+export function controllerName(id: string): string {
+  return `job-${id}`;
+}
+
+/** The label of nodes that were started with the job's module; its value is `yes`. */
+export function jobLabel(job: string): string {
+  return `job.${job}`;
+}
+
+type Outcome = Pick<JobRecord, 'state' | 'error'>;
+
+/** Runs a job in a process of its own, with a system of that process; a later life resumes it. */
+class JobController {
+  readonly #context: ActorContext;
+  readonly #options: JobControllerOptions;
+  readonly #stopping = new AbortController();
+  readonly #startedAt: number;
+
+  constructor(context: ActorContext, options: JobControllerOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#startedAt = context.clock.now();
+    // A failure here is one of the runtime: the next life tries again.
+    this.#control().catch((error: unknown) => {
+      queueMicrotask(() => {
+        throw error;
+      });
+    });
+  }
+
+  /** Asks the job to drain, to save and to return. */
+  stop(): void {
+    this.#stopping.abort(new Error('the job was stopped'));
+  }
+
+  async #control(): Promise<void> {
+    const { openJob, epoch, name, nodeId } = this.#context;
+    const { id, job, options } = this.#options;
+    if (openJob === undefined) throw new TypeError('a job needs a process of its own');
+    const early: LogEntry[] = [];
+    let onLog = (entry: LogEntry): void => void early.push(entry);
+    const opened = await openJob({
+      id,
+      controller: name,
+      epoch,
+      ownModule: import.meta.url,
+      onLog: (entry) => onLog(entry),
+    });
+    const emit = (event: JobEvent): void => {
+      opened.log.append(id, { ...event, atMs: Math.round(this.#now()) });
+    };
+    onLog = ({ level, message, actor }) => {
+      if (level === 'info') return;
+      emit({ type: level, message, ...(actor !== undefined && { actor }) });
+    };
+    for (const entry of early) onLog(entry);
+    opened.system.onActorEvent((event) => emit({ type: 'actor', ...event }));
+    await changeJobRecord(opened.register, id, (record) => ({ ...record, lives: epoch }));
+    await watchJobRecord(opened.register, id, ({ stopAsked }) => {
+      if (stopAsked) this.stop();
+    });
+    emit({ type: 'run', job, resumed: epoch > 1, options, node: nodeId });
+    const outcome = await this.#run(opened, emit);
+    await opened.log.flush();
+    const endedAt = Date.now();
+    await changeJobRecord(opened.register, id, (record) => ({ ...record, ...outcome, endedAt }));
+    await opened.end();
+  }
+
+  async #run(opened: JobProcess, emit: (event: JobEvent) => void): Promise<Outcome> {
+    const { epoch, clock } = this.#context;
+    const { job: name, options } = this.#options;
+    const { signal } = this.#stopping;
+    const runDirectory = await mkdtemp(join(tmpdir(), 'codistill-job-'));
+    const late = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => void delay(clock, STOP_MS).then(resolve));
+    });
+    try {
+      const job = await findJob(opened, name);
+      const running = job.run({
+        system: opened.system,
+        options: options as never,
+        runDirectory,
+        resumed: epoch > 1,
+        signal,
+        emit,
+        now: () => this.#now(),
+      });
+      await Promise.race([running, late]);
+      return { state: signal.aborted ? 'stopped' : 'finished' };
+    } catch (error) {
+      if (signal.aborted) return { state: 'stopped' };
+      const { code, message } = toWireError(error);
+      const known = { message, ...(code !== undefined && { code }) };
+      emit({ type: 'error', ...known });
+      return { state: 'failed', error: known };
+    } finally {
+      await rm(runDirectory, { recursive: true, force: true });
+    }
+  }
+
+  #now(): number {
+    return this.#context.clock.now() - this.#startedAt;
+  }
+}
+
+/** The job of that name among those of the modules that this node was started with. */
+async function findJob({ modules }: JobProcess, name: string): Promise<Job> {
+  for (const url of modules) {
+    const { default: found } = (await import(url)) as { readonly default?: unknown };
+    if (isJob(found) && found.name === name) return found;
+  }
+  throw new UnknownActorTypeError(`this node was started without a module of the job ${name}`);
+}
+
+export const jobController: ActorDefinition<JobControllerOptions, JobController> = defineActor({
+  type: 'codistill/job',
+  module: import.meta.url,
+  methods: { stop: 'call' },
+  create: (context: ActorContext, options: JobControllerOptions) =>
+    new JobController(context, options),
+});

@@ -1,0 +1,103 @@
+import test from 'ava';
+import { type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import {
+  type ActorctlProcess,
+  actorctl,
+  fixture,
+  makeFolder,
+  parseEvents,
+  startActorctl,
+} from './actorctl-process.ts';
+
+const steadyJob = fixture('steady-job.ts');
+let server: NatsServer;
+test.before(async () => {
+  server = await startNatsServer();
+});
+test.after.always(() => server?.stop());
+
+interface JobNode {
+  readonly process: ActorctlProcess;
+  readonly nodeId: string;
+}
+
+async function startNode(namespace: string, cwd: string): Promise<JobNode> {
+  const args = ['node', '--nats', server.url, '--namespace', namespace, '--module', steadyJob];
+  const process = startActorctl([...args, '--json'], cwd);
+  const joined = JSON.parse(await process.waitForLine((line) => line.includes('"joined"')));
+  return { process, nodeId: joined.node };
+}
+
+test('a job goes on when the node that runs it is killed, and its log outlives that', async (t) => {
+  await using folder = await makeFolder();
+  const where = ['--nats', server.url, '--namespace', 'killed', '--json'];
+  const nodes = await Promise.all([1, 2].map(() => startNode('killed', folder.path)));
+  try {
+    const settings = ['--set', 'to=400', '--set', 'pauseMs=100', '--name', 'long'];
+    const submitted = await actorctl(['submit', steadyJob, ...where, ...settings], folder.path);
+    t.is(submitted.exitCode, 0, submitted.stderr);
+    await using logs = startActorctl(['logs', 'long', '-f', ...where], folder.path);
+    const begun = JSON.parse(await logs.waitForLine((line) => line.includes('"type":"run"')));
+    await logs.waitForLine((line) => line.includes('"count":5,'));
+    const running = await actorctl(['status', 'long', ...where], folder.path);
+    t.is(running.exitCode, 0);
+    t.like(parseEvents(running.stdout).at(-1), { state: 'running', lives: 1 });
+    const killed = nodes.find(({ nodeId }) => nodeId === begun.node)!;
+    killed.process.child.kill('SIGKILL');
+    await logs.waitForLine((line) => line.includes('"resumed":true'));
+    await logs.waitForLine((line) => /"count":\d+/.test(line.split('"resumed":true').at(-1)!));
+    const stopped = await actorctl(['stop', 'long', ...where], folder.path);
+    t.is(stopped.exitCode, 0, stopped.stderr);
+    const { exitCode, stdout } = await logs.ended;
+    t.is(exitCode, 130, 'the exit code is the job’s');
+    const counts = parseEvents(stdout).flatMap(({ type, count }) =>
+      type === 'count' ? count : [],
+    );
+    // What was said within the last moments of the killed node may be missing, once.
+    const missing = counts.filter(
+      (count, index) => index > 0 && count !== (counts[index - 1] as number) + 1,
+    );
+    t.true(counts.length > 5);
+    t.true(missing.length <= 1, `counted ${counts}`);
+  } finally {
+    await Promise.all(nodes.map(({ process }) => process[Symbol.asyncDispose]()));
+  }
+});
+
+test('a job ends with its exit code, is listed, and wants a node that has it', async (t) => {
+  await using folder = await makeFolder();
+  const where = ['--nats', server.url, '--namespace', 'short'];
+  const nobody = await actorctl(['submit', steadyJob, ...where], folder.path);
+  t.is(nobody.exitCode, 2);
+  t.regex(nobody.stderr, /No node has the job steady.*--module FILE/);
+  const node = await startNode('short', folder.path);
+  try {
+    const good = await actorctl(
+      ['submit', steadyJob, ...where, '--name', 'good', '--wait', '--json'],
+      folder.path,
+    );
+    t.is(good.exitCode, 0, good.stderr + good.stdout);
+    const counts = parseEvents(good.stdout).filter(({ type }) => type === 'count');
+    t.deepEqual(
+      counts.map(({ count }) => count),
+      [1, 2, 3, 4, 5],
+    );
+    const failing = ['--set', 'failAt=2', '--name', 'bad', '--wait'];
+    const bad = await actorctl(['submit', steadyJob, ...where, ...failing], folder.path);
+    t.is(bad.exitCode, 1);
+    t.regex(bad.stdout, /Job bad is failed: the job broke/);
+    const { stdout } = await actorctl(['jobs', ...where], folder.path);
+    t.regex(stdout, /good {2}finished.*\nbad {2}failed.*: the job broke/);
+    const status = await actorctl(['status', 'bad', ...where, '--wait'], folder.path);
+    t.is(status.exitCode, 1);
+  } finally {
+    await node.process[Symbol.asyncDispose]();
+  }
+});
+
+test('without a server these commands say what they need', async (t) => {
+  await using folder = await makeFolder();
+  const { exitCode, stderr } = await actorctl(['jobs'], folder.path);
+  t.is(exitCode, 2);
+  t.regex(stderr, /give --nats URL/);
+});
