@@ -36,9 +36,11 @@ const NAMESPACE = 'chaos';
 export async function runChaos(options: {
   readonly seed: number;
   readonly durationMs: number;
+  /** Faults that may overlap. */
+  readonly atOnce: number;
   log(line: string): void;
 }): Promise<ChaosReport> {
-  const { seed, durationMs, log } = options;
+  const { seed, durationMs, atOnce, log } = options;
   await using stack = new AsyncDisposableStack();
   const cluster = stack.use(await startChaosCluster());
   const ownerLinks = stack.use(await cluster.connectHost());
@@ -55,8 +57,11 @@ export async function runChaos(options: {
   );
   await owner.waitForNodes(HOSTS + 2, { timeoutMs: 30_000 });
   const deaths: ActorEvent[] = [];
+  const living = new Map<string, ActorEvent>();
   owner.onActorEvent((event) => {
     if (event.event === 'died') deaths.push(event);
+    if (event.event === 'died') living.delete(event.actor);
+    else living.set(event.actor, event);
   });
 
   const untilMs = performance.now() + durationMs;
@@ -72,7 +77,12 @@ export async function runChaos(options: {
   const foreign = callForeign(rival, enough.signal);
   const contest = contestNames([owner, rival], enough.signal);
   const random = createRandom(seed);
-  const faults = await makeFaults({ scene: { cluster, hosts, ownerLinks }, random, untilMs, log });
+  const actorPids = () => {
+    const shared = [process.pid, ...hosts.map((host) => host.node().pid)];
+    return [...living.values()].map(({ pid }) => pid).filter((pid) => !shared.includes(pid));
+  };
+  const scene = { cluster, hosts, ownerLinks, actorPids };
+  const faults = await makeFaults({ scene, random, untilMs, atOnce, log });
   enough.abort();
   const records = await Promise.all([...callers, ...(await foreign)]);
   const findings = [

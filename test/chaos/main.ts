@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { runChaos } from './chaos-run.ts';
 
 const ROUND_MS = 60_000;
+const FAULTS_AT_ONCE = 2;
 
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '1' }, seed: { type: 'string' } },
@@ -19,7 +20,8 @@ for (let round = 0; round * ROUND_MS < minutes * 60_000; round += 1) {
   const seed = first + round;
   console.log(`round ${round + 1}, seed ${seed}`);
   const durationMs = Math.min(ROUND_MS, minutes * 60_000 - round * ROUND_MS);
-  const { findings, ...figures } = await runChaos({ seed, durationMs, log: console.log });
+  const options = { seed, durationMs, atOnce: FAULTS_AT_ONCE, log: console.log };
+  const { findings, ...figures } = await runChaos(options);
   console.log(JSON.stringify(figures));
   for (const finding of findings) console.log(`WRONG: ${finding}`);
   failures += findings.length;
