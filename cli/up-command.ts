@@ -13,6 +13,7 @@ import {
   describeConnection,
   startClusterServer,
 } from './server/cluster-server.ts';
+import { watchCluster } from './server/cluster-watch.ts';
 import { endLeftBehind } from './server/left-behind.ts';
 import { isLoopback } from './server/listen-address.ts';
 import { searchNatsServer } from './server/nats-server-binary.ts';
@@ -23,7 +24,6 @@ import {
   type ServerFolder,
   type ServerSettings,
 } from './server/server-folder.ts';
-import { watchWitness } from './server/witness-watch.ts';
 
 export interface UpFlags extends NodeOptions, SettingsFlags {
   readonly keyFile?: string;
@@ -60,7 +60,7 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     await untilReady({ server, settings, joining, signal: watch.signal, warn });
     if (joining) keep(folder, settings, key);
     tellServer({ server, settings, folder }, context);
-    using _watch = watchWitness({ server, settings, folder, warn });
+    using _watch = watchCluster({ server, settings, folder, warn });
     return await serveNode({ nats: server.connection, flags, watch, context });
   } catch (error) {
     if (watch.signal.reason instanceof Interruption) return exitCodes.ok;
@@ -139,7 +139,7 @@ function notJoined(settings: ServerSettings, server: ClusterServer): BusUnavaila
 function keep(folder: ServerFolder, settings: ServerSettings, key: ClusterKey): void {
   folder.write('cluster.key', `${key.text}\n`);
   folder.write('nats.json', `${JSON.stringify(describeConnection(settings, key), undefined, 2)}\n`);
-  folder.write('server.json', `${JSON.stringify(settings, undefined, 2)}\n`);
+  folder.writeSettings(settings);
 }
 
 function tellServer(

@@ -25,7 +25,11 @@ export { connectLocalBus } from './bus/local-bus.ts';
 export { type LocalHub, startLocalHub } from './bus/local-hub.ts';
 export { createMemoryBus, createMemoryNetwork, type MemoryNetwork } from './bus/memory-bus.ts';
 export type { NatsOptions, NatsTlsOptions } from './bus/nats-options.ts';
-export { type NatsServerFacts, readNatsServerFacts } from './bus/nats-server-facts.ts';
+export {
+  listNatsServers,
+  type NatsServerFacts,
+  readNatsServerFacts,
+} from './bus/nats-server-facts.ts';
 export type { LinkFaults } from './bus/simulated-bus.ts';
 export { CALL_DURATIONS_MS } from './calls/call-counters.ts';
 export type { CallOptions } from './calls/call-options.ts';

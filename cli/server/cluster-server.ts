@@ -84,7 +84,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     ...(tls && { tls: { ca: key.authority.certificate, serverName: SERVER_NAME } }),
   });
   return {
-    url: `${scheme}://${join(advertisedHost(settings), port)}`,
+    url: `${scheme}://${describeAddress(settings)}`,
     connection: connect(key.client),
     system: connect(key.system),
     waitForJetStream: ({ signal, untilRefused }) =>
@@ -105,14 +105,17 @@ export function advertisedHost({ advertise, listen }: ServerSettings): string {
   return advertise ?? (isWildcard(listen) ? (externalAddresses()[0] ?? 'localhost') : listen);
 }
 
+/** The same with the port. */
+export function describeAddress(settings: ServerSettings): string {
+  return join(advertisedHost(settings), settings.port);
+}
+
 /** What connects clients on any machine. */
 export function describeConnection(settings: ServerSettings, key: ClusterKey): ConnectionFile {
-  const { port, tls, join: joined } = settings;
+  const { tls, join: joined } = settings;
   const scheme = tls ? 'tls' : 'nats';
   return {
-    servers: [join(advertisedHost(settings), port), ...joined].map(
-      (server) => `${scheme}://${server}`,
-    ),
+    servers: [describeAddress(settings), ...joined].map((server) => `${scheme}://${server}`),
     ...key.client,
     ...(tls && { ca: key.authority.certificate, serverName: SERVER_NAME }),
   };
@@ -131,9 +134,10 @@ function planServers(
     name,
     clientPort: port,
     routePort,
-    routes: witness
-      ? [join(near, routePort + 1)]
-      : [...settings.join.map(routeOf), ...selfRoutes(join(near, routePort))],
+    routes: [
+      ...(witness ? [join(near, routePort + 1)] : selfRoutes(join(near, routePort))),
+      ...new Set([...settings.join, ...(settings.peers ?? [])].map(routeOf)),
+    ],
     storeDir: folder.at('jetstream'),
     pidFile: folder.at('server.pid'),
     witness: false,

@@ -1,46 +1,63 @@
-import { type Bus, connectNatsBus } from '../../runtime/index.ts';
-import { type ClusterServer, witnessName } from './cluster-server.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Bus, connectNatsBus, listNatsServers } from '../../runtime/index.ts';
+import { type ClusterServer, describeAddress, witnessName } from './cluster-server.ts';
 import type { ServerFolder, ServerSettings } from './server-folder.ts';
 
 const LOOK_EVERY_MS = 10_000;
 const ANSWERS_MS = 2_000;
 /** So many real servers have a majority without one of them. */
 const SERVERS_ENOUGH = 3;
+const PEERS_MAX = 64;
 
-/**
- * Dismisses the witness for good once the cluster has three servers: with it, the first machine would have two
- * votes of four, and its loss would stop JetStream.
- */
-export function watchWitness(options: {
+/** Follows who is in the cluster, and keeps it in the server's folder. */
+export function watchCluster(options: {
   readonly server: ClusterServer;
   readonly settings: ServerSettings;
   readonly folder: ServerFolder;
   warn(message: string): void;
 }): Disposable {
-  const { server, settings, folder, warn } = options;
-  if (!settings.witness) return { [Symbol.dispose]() {} };
+  const { server, folder, warn } = options;
+  let { settings } = options;
   let looking = false;
-  const timer = setInterval(async () => {
+  const look = async (): Promise<void> => {
     if (looking) return;
     looking = true;
     try {
-      if (!(await dismissWitness(server, settings))) return;
-      clearInterval(timer);
-      const text = JSON.stringify({ ...settings, witness: false }, undefined, 2);
-      folder.write('server.json', `${text}\n`);
+      const found = await lookAtCluster(server, settings);
+      if (JSON.stringify(found) !== JSON.stringify(settings)) folder.writeSettings(found);
+      settings = found;
     } catch (error) {
-      warn(`the witness of this server could not be dismissed yet: ${(error as Error).message}`);
+      warn(`the cluster could not be looked at: ${(error as Error).message}`);
     } finally {
       looking = false;
     }
-  }, LOOK_EVERY_MS);
+  };
+  const timer = setInterval(() => void look(), LOOK_EVERY_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
+/**
+ * The settings with the servers that there are now, so that those which are left find each other without the first
+ * one. With three, the witness is dismissed for good: with it, the first machine would have two votes of four, and
+ * its loss would stop JetStream.
+ */
+export async function lookAtCluster(
+  server: Pick<ClusterServer, 'connection' | 'system' | 'stopWitness'>,
+  settings: ServerSettings,
+): Promise<ServerSettings> {
+  const listed = await listNatsServers(server.connection);
+  const others = listed.filter((address) => address !== describeAddress(settings));
+  // One that is away for a while is not forgotten.
+  const peers = [...new Set([...(settings.peers ?? []), ...others])].sort().slice(-PEERS_MAX);
+  const known = peers.length > 0 ? { ...settings, peers } : settings;
+  if (!settings.witness || others.length + 1 < SERVERS_ENOUGH) return known;
+  return (await dismissWitness(server, settings)) ? { ...known, witness: false } : known;
+}
+
 /** False while there are too few servers. */
-export async function dismissWitness(
+async function dismissWitness(
   server: Pick<ClusterServer, 'system' | 'stopWitness'>,
-  { name }: Pick<ServerSettings, 'name'>,
+  { name }: ServerSettings,
 ): Promise<boolean> {
   const bus = await connectNatsBus(server.system);
   try {
@@ -70,6 +87,6 @@ async function listServers(bus: Bus): Promise<readonly string[]> {
     if (answer.server?.name !== undefined) names.add(answer.server.name);
   });
   bus.publish('$SYS.REQ.SERVER.PING', new Uint8Array(), { replySubject: inbox });
-  await new Promise((resolve) => setTimeout(resolve, ANSWERS_MS));
+  await delay(ANSWERS_MS);
   return [...names];
 }

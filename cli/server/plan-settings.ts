@@ -50,7 +50,9 @@ export async function planSettings(
   const name = before?.name ?? `${hostname().split('.')[0]}-${randomBytes(3).toString('hex')}`;
   const port = flags.port ?? before?.port ?? defaultPort;
   const witness = before?.witness ?? join.length === 0;
-  return { name, listen, ...(advertise && { advertise }), port, tls, join, witness };
+  const { peers } = before ?? {};
+  const optional = { ...(advertise && { advertise }), ...(peers && { peers }) };
+  return { name, listen, ...optional, port, tls, join, witness };
 }
 
 /** This machine alone; or where the servers that are joined reach it. */

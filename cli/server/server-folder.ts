@@ -26,6 +26,8 @@ export interface ServerSettings {
   readonly tls: boolean;
   /** `host:port` of the servers that it joins; none for the first of a cluster. */
   readonly join: readonly string[];
+  /** `host:port` of other servers that were seen in the cluster. */
+  readonly peers?: readonly string[] | undefined;
   /** It runs a second server that only votes. */
   readonly witness: boolean;
 }
@@ -37,6 +39,7 @@ const settingsSchema: v.GenericSchema<unknown, ServerSettings> = v.object({
   port: v.number(),
   tls: v.boolean(),
   join: v.array(v.string()),
+  peers: v.optional(v.array(v.string())),
   witness: v.boolean(),
 });
 
@@ -50,6 +53,7 @@ export interface ServerFolder {
   at(name: string): string;
   /** Undefined before the first start. @throws DamagedDataError */
   readSettings(): ServerSettings | undefined;
+  writeSettings(settings: ServerSettings): void;
   readKey(): ClusterKey | undefined;
   /** Replaces a file atomically, with mode 600. */
   write(name: string, text: string): string;
@@ -83,6 +87,9 @@ export function openServerFolder(path: string): ServerFolder {
           cause,
         });
       }
+    },
+    writeSettings(settings) {
+      writePrivately(at('server.json'), `${JSON.stringify(settings, undefined, 2)}\n`);
     },
     readKey() {
       const text = readIfThere(at('cluster.key'));

@@ -54,6 +54,20 @@ export async function readNatsServerFacts(
   }
 }
 
+/**
+ * `host:port` of all servers of the cluster for clients, as the one that is reached tells them.
+ * @throws BusUnavailableError
+ */
+export async function listNatsServers(options: NatsOptions): Promise<readonly string[]> {
+  const bus = await connectNatsBus(options);
+  try {
+    const { natsConnectionOf } = await import('./nats-bus.ts');
+    return natsConnectionOf(bus).info?.connect_urls ?? [];
+  } finally {
+    await bus.close();
+  }
+}
+
 /** Undefined when nobody answers, or something else. */
 async function ask<Output>(
   bus: Bus,

@@ -6,8 +6,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import test from 'ava';
 import { type ClusterKey, createClusterKey } from '../../../cli/server/cluster-key.ts';
 import { type ClusterServer, startClusterServer } from '../../../cli/server/cluster-server.ts';
-import { openServerFolder } from '../../../cli/server/server-folder.ts';
-import { dismissWitness } from '../../../cli/server/witness-watch.ts';
+import { lookAtCluster } from '../../../cli/server/cluster-watch.ts';
+import { openServerFolder, type ServerSettings } from '../../../cli/server/server-folder.ts';
 import { repeatUntil } from '../../../runtime/registry/jetstream.ts';
 import { freePortRow } from '../../support/free-port.ts';
 import { findNatsServer } from '../../support/nats-server.ts';
@@ -22,28 +22,29 @@ async function startOne(
 ) {
   const path = await mkdtemp(join(tmpdir(), 'codistill-server-'));
   const port = await freePortRow();
+  const settings: ServerSettings = {
+    name,
+    listen: '127.0.0.1',
+    port,
+    tls: false,
+    join: joined,
+    witness: joined.length === 0,
+  };
   const warnings: string[] = [];
-  const server = await startClusterServer({
-    binary: await findNatsServer(),
-    folder: openServerFolder(path),
-    settings: {
-      name,
-      listen: '127.0.0.1',
-      advertise: '127.0.0.1',
-      port,
-      tls: false,
-      join: joined,
-      witness: joined.length === 0,
-    },
-    key,
-    warn: (message) => warnings.push(message),
-    onLost: (error) => t.log(error.message),
-  });
-  t.teardown(async () => {
-    await server.stop();
-    await rm(path, { recursive: true });
-  });
-  return { server, port, path, warnings };
+  const start = async (settings: ServerSettings): Promise<ClusterServer> => {
+    const server = await startClusterServer({
+      binary: await findNatsServer(),
+      folder: openServerFolder(path),
+      settings,
+      key,
+      warn: (message) => warnings.push(message),
+      onLost: (error) => t.log(error.message),
+    });
+    t.teardown(() => server.stop());
+    return server;
+  };
+  t.teardown(() => rm(path, { recursive: true }));
+  return { server: await start(settings), start, settings, port, path, warnings };
 }
 
 async function connectTo(port: number, { client }: ClusterKey): Promise<NatsConnection> {
@@ -58,7 +59,7 @@ async function ready(server: ClusterServer): Promise<boolean> {
 test('with three servers the witness goes, and the loss of any one stops nothing', async (t) => {
   const first = await startOne(t, 'first', []);
   t.true(await ready(first.server));
-  t.false(await dismissWitness(first.server, { name: 'first' }));
+  t.deepEqual(await lookAtCluster(first.server, first.settings), first.settings);
   const connection = await connectTo(first.port, key);
   const before = await new Kvm(connection).create('kept');
   await before.put('fact', 'from the first server alone');
@@ -69,7 +70,10 @@ test('with three servers the witness goes, and the loss of any one stops nothing
   ]);
   t.true(await ready(second.server));
   t.true(await ready(third.server));
-  t.true(await dismissWitness(first.server, { name: 'first' }));
+  const seen = await lookAtCluster(first.server, first.settings);
+  t.false(seen.witness);
+  const addresses = [second, third].map(({ port }) => `127.0.0.1:${port}`).sort();
+  t.deepEqual(seen.peers, addresses, 'the servers that are left find each other by these');
   await connection.close();
   const later = await connectTo(third.port, key);
   const text = await repeatUntil(15_000, 'the bucket', async () => {
@@ -85,6 +89,12 @@ test('with three servers the witness goes, and the loss of any one stops nothing
   });
   t.true(revision > 0);
   await later.close();
+
+  const left = [second, third];
+  const known = await Promise.all(left.map((one) => lookAtCluster(one.server, one.settings)));
+  await Promise.all(left.map((one) => one.server.stop()));
+  const again = await Promise.all(left.map((one, index) => one.start(known[index]!)));
+  t.true(await ready(again[0]!), 'the two find each other without the one that they had joined');
 });
 
 test('a server that ends by itself is started again, with what it stored', async (t) => {
