@@ -5,7 +5,7 @@ import type {
   ActorLifecycle,
   AnyActorDefinition,
 } from '../actor.ts';
-import type { BusMessage, Subscription } from '../bus/bus.ts';
+import type { Bus, BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
 import type { OpenJob } from '../jobs/job-process.ts';
 import type { ChildSpawner } from '../nodes/child-spawner.ts';
@@ -48,6 +48,8 @@ const CHILD_STOP_MS = 5_000;
 
 export interface ActorHostOptions {
   readonly endpoint: Endpoint;
+  /** The way to the actor's own node that needs no server, where the bus is another one. */
+  readonly home?: Endpoint;
   /** What the handles that the actor gets call through. */
   readonly path: CallPath;
   readonly objects: ObjectTable;
@@ -78,7 +80,7 @@ export class ActorHost {
   readonly #reminders: ActorReminders;
   #instance: ActorLifecycle = {};
   #calls: CallServer | undefined;
-  #subscription: Subscription | undefined;
+  #subscriptions: readonly Subscription[] = [];
   #saving: Promise<void> = Promise.resolve();
   #checkpoints = 0;
   #draining: Promise<void> | undefined;
@@ -209,8 +211,12 @@ export class ActorHost {
       around: nestAround(endpoint.tracing?.around(start), this.#recorder?.around),
     });
     const subject = subjects.actor(endpoint.namespace, start.name);
-    this.#subscription = endpoint.bus.subscribe(subject, (message) => this.#receive(message));
-    await endpoint.bus.flush();
+    const { home } = this.#options;
+    const buses = home === undefined ? [endpoint.bus] : [endpoint.bus, home.bus];
+    this.#subscriptions = buses.map((bus) =>
+      bus.subscribe(subject, (message) => this.#receive(message, bus)),
+    );
+    await Promise.all(buses.map((bus) => bus.flush()));
     this.#timers.begin();
   }
 
@@ -222,7 +228,7 @@ export class ActorHost {
   }
 
   async #stop(): Promise<void> {
-    this.#subscription?.unsubscribe();
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#timers.close();
     this.#mailboxes.clear();
     const reason = new Error(`actor ${this.#options.start.name} was stopped`);
@@ -297,7 +303,7 @@ export class ActorHost {
   }
 
   async #sendCheckpoint(): Promise<void> {
-    const { endpoint, start } = this.#options;
+    const { start } = this.#options;
     if (this.#instance.checkpoint === undefined && !this.#hasReminders) {
       throw new TypeError(`actor type ${start.type} has no method checkpoint()`);
     }
@@ -308,6 +314,7 @@ export class ActorHost {
     const { incarnation } = this;
     this.#checkpoints += 1;
     const number = this.#checkpoints;
+    const endpoint = this.#wayTo(owner);
     const parcel = encodeCarrying(endpoint.bus, state, timeoutMs, (carried) => {
       return { kind: 'checkpoint', incarnation, name, number, ...carried };
     });
@@ -318,12 +325,18 @@ export class ActorHost {
     await requestControl(endpoint, subject, 'done', parcel, options);
   }
 
+  /** A state reaches an owner on this host also while the server is away. */
+  #wayTo(nodeId: string): Endpoint {
+    const { endpoint, home } = this.#options;
+    return home !== undefined && nodeId === endpoint.nodeId ? home : endpoint;
+  }
+
   /** Now or in the store, where the last one may have to be taken out. */
   get #hasReminders(): boolean {
     return this.#instance.remind !== undefined;
   }
 
-  #receive(busMessage: BusMessage): void {
+  #receive(busMessage: BusMessage, bus: Bus): void {
     let message: WireMessage;
     try {
       message = decodeMessage(busMessage.data);
@@ -332,11 +345,12 @@ export class ActorHost {
       return;
     }
     if (message.kind === 'ping') {
-      this.#reply(busMessage.replySubject, { kind: 'pong', owner: this.#options.start.owner });
+      const pong = { kind: 'pong', owner: this.#options.start.owner } as const;
+      reply(bus, busMessage.replySubject, pong);
     } else if ('to' in message) {
       if (message.to !== this.incarnation) this.#noteOther(message.to);
       else if (message.kind === 'drain' || message.kind === 'stop') {
-        void this.#control(message, busMessage.replySubject);
+        void this.#control(message, (answer) => reply(bus, busMessage.replySubject, answer));
       } else if (message.kind !== 'call' || !this.#last) {
         this.#counters.receivedBytes += busMessage.data.length;
         this.#calls?.receive(message);
@@ -354,7 +368,7 @@ export class ActorHost {
 
   async #control(
     message: DrainMessage | StopMessage,
-    replySubject: string | undefined,
+    respond: (answer: WireMessage) => void,
   ): Promise<void> {
     let answer: WireMessage = { kind: 'done' };
     try {
@@ -363,12 +377,11 @@ export class ActorHost {
     } catch (error) {
       answer = { kind: 'failed', error: toWireError(error) };
     }
-    this.#reply(replySubject, answer);
+    respond(answer);
     if (message.kind === 'stop') this.#ended.resolve(undefined);
   }
+}
 
-  #reply(replySubject: string | undefined, message: WireMessage): void {
-    if (replySubject === undefined) return;
-    this.#options.endpoint.bus.publish(replySubject, encodeMessage(message));
-  }
+function reply(bus: Bus, replySubject: string | undefined, message: WireMessage): void {
+  if (replySubject !== undefined) bus.publish(replySubject, encodeMessage(message));
 }

@@ -22,7 +22,7 @@ const FETCH_TIMEOUT_MS = 60_000;
 
 export interface ActorRunnerOptions {
   readonly endpoint: Endpoint;
-  /** Of the process's host, for large values; absent where the bus is that hub itself. */
+  /** Of the process's host, for large values and states; absent where the bus is that hub itself. */
   readonly hub?: Endpoint;
   readonly processId: string;
   readonly pid: number;
@@ -103,7 +103,7 @@ export class ActorRunner {
   }
 
   async #start(start: StartMessage): Promise<WireMessage> {
-    const { endpoint, find, pid } = this.#options;
+    const { endpoint, hub, find, pid } = this.#options;
     const modules = this.#options.modules.filter(
       (url) => start.module === undefined || url === start.module,
     );
@@ -122,6 +122,7 @@ export class ActorRunner {
     if (start.lessor !== undefined) lease.limit();
     const host = await ActorHost.start({
       endpoint,
+      ...(hub && { home: hub }),
       path,
       objects: this.#objects,
       definition,

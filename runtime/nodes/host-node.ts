@@ -104,8 +104,10 @@ export class HostNode {
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
   readonly #childSpawns: ChildSpawns;
-  readonly #serving: Subscription;
+  readonly #serving: readonly Subscription[];
   readonly #objectServers: readonly ObjectServer[];
+  /** To this node's own processes without the server. */
+  readonly #home: Endpoint | undefined;
   #lastProcess = 0;
   #draining = false;
 
@@ -114,6 +116,9 @@ export class HostNode {
     const { bus, clock, namespace, nodeId, shared, tracing } = options;
     this.endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock), tracing };
     const { endpoint } = this;
+    const { hub } = options.objects;
+    const home = hub && { ...endpoint, bus: hub, link: watchLink(hub, clock) };
+    this.#home = home;
     this.#events = new RuntimeEvents(endpoint, options.nodeName);
     this.#noteBusTrouble();
     this.store = openStore(endpoint, options.objects);
@@ -158,6 +163,7 @@ export class HostNode {
     });
     this.supervisor = new Supervisor({
       endpoint,
+      home,
       caller: this.caller,
       node: this.node,
       checkpoints: options.checkpoints,
@@ -185,8 +191,10 @@ export class HostNode {
       supervisor: this.supervisor,
       find: (module, type) => this.#findDefinition(module, type),
     });
-    this.#serving = serveControl(bus, subjects.node(namespace, nodeId), (message) =>
-      this.#answer(message),
+    this.#serving = (home === undefined ? [endpoint] : [endpoint, home]).map((way) =>
+      serveControl(way.bus, subjects.node(namespace, nodeId), (message) =>
+        this.#answer(message, way.bus),
+      ),
     );
     this.membership = new Membership({
       endpoint,
@@ -257,7 +265,8 @@ export class HostNode {
     for (const server of this.#objectServers) server.close();
     this.objects.close();
     await this.store.close();
-    this.#serving.unsubscribe();
+    for (const serving of this.#serving) serving.unsubscribe();
+    this.#home?.link.close();
     this.inspector.close();
     this.#microService?.close();
     this.endpoint.link.close();
@@ -343,7 +352,7 @@ export class HostNode {
     };
   }
 
-  async #answer(message: WireMessage): Promise<WireMessage | undefined> {
+  async #answer(message: WireMessage, bus = this.endpoint.bus): Promise<WireMessage | undefined> {
     switch (message.kind) {
       case 'locate':
         return this.supervisor.locate(message.name);
@@ -384,7 +393,7 @@ export class HostNode {
         break;
       case 'checkpoint': {
         const timeoutMs = CHECKPOINT_FETCH_MS;
-        const state = await openCarried(this.endpoint.bus, message, { timeoutMs });
+        const state = await openCarried(bus, message, { timeoutMs });
         await this.supervisor.saveCheckpoint(message, state);
         break;
       }

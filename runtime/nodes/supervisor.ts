@@ -8,6 +8,7 @@ import type { ActorDefinition, AnyActorDefinition } from '../actor.ts';
 import type { Subscription } from '../bus/bus.ts';
 import type { Caller } from '../calls/caller.ts';
 import { requestControl } from '../calls/control.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
 import { type ActorAddress, packHandles } from '../calls/handle.ts';
 import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
@@ -58,6 +59,8 @@ export interface SupervisorOptions
   /** Answers requests to this owner, until it is told to stop. */
   serve(owner: string): Subscription;
   readonly caller: Caller;
+  /** To this node's own processes without the server, where there is one. */
+  readonly home: Endpoint | undefined;
   readonly isolation: 'process' | 'inline';
   readonly names: Names;
   emit(event: ActorEvent): void;
@@ -504,7 +507,11 @@ export class Supervisor {
     timeoutMs: number,
     last = false,
   ): Promise<void> {
-    const { endpoint } = this.#options;
+    const { home } = this.#options;
+    const isHere = actor.nodeId === this.#options.endpoint.nodeId;
+    // An inline actor is in this process, which only listens on the bus.
+    const isNear = isHere && actor.plan.isolation === 'process' && home !== undefined;
+    const endpoint = isNear ? home : this.#options.endpoint;
     const to = actor.incarnation;
     const message = kind === 'drain' ? { kind, to, timeoutMs, last } : { kind, to };
     const parcel = { bytes: encodeMessage(message) };
