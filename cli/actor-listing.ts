@@ -1,5 +1,5 @@
 import { type ActorOverview, listActors } from '../runtime/index.ts';
-import type { Listing } from './listing.ts';
+import type { InspectionListing } from './inspection-source.ts';
 import { formatBytes, formatCount, formatDuration } from './quantity.ts';
 import type { Column } from './table.ts';
 
@@ -39,8 +39,9 @@ const columns: readonly Column<ActorOverview>[] = [
   { title: 'memory', align: 'right', text: ({ rssBytes }) => formatBytes(rssBytes) },
 ];
 
-export const actorListing: Listing<ActorOverview> = {
+export const actorListing: InspectionListing<ActorOverview> = {
   type: 'actor',
+  of: 'actors',
   keys,
   columns,
   createReader: () => listActors,

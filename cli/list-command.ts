@@ -1,16 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import { DeadlineError } from '../errors.ts';
-import type { Inspection } from '../runtime/index.ts';
-import { type ObservationFlags, observeBus } from './bus-observation.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { watchInterruptions } from './interruption.ts';
-import type { Listing } from './listing.ts';
+import type { Listing, Look, RowSource } from './listing.ts';
 import type { CommandContext } from './program.ts';
 import { parseRowFilter } from './row-filter.ts';
 import { formatTable } from './table.ts';
 
-export interface ListFlags extends ObservationFlags {
+export interface ListFlags {
   readonly filter?: readonly string[];
   /** Look again every so many seconds; `true` means two. */
   readonly watch?: true | number;
@@ -19,21 +17,21 @@ export interface ListFlags extends ObservationFlags {
 
 export interface ListOptions<Row extends object> {
   readonly listing: Listing<Row>;
-  /** What is listed is a change: look twice before showing anything. */
-  readonly compares: boolean;
+  /** @throws UserInputError when there is nothing to look at, BusUnavailableError */
+  open(): Promise<RowSource<Row>>;
 }
 
 const watchSeconds = 2;
 
 /** `actorctl nodes`, `actors`, `top` and the like: shows a listing once, or again and again until Ctrl-C. */
 export async function listCommand<Row extends object>(
-  { listing, compares }: ListOptions<Row>,
+  { listing, open }: ListOptions<Row>,
   flags: ListFlags,
   context: CommandContext,
 ): Promise<ExitCode> {
   const { environment, output } = context;
   const filter = parseRowFilter(flags.filter ?? [], listing.keys);
-  await using observation = await observeBus(flags, environment.cwd);
+  await using source = await open();
   using watch = watchInterruptions({
     stdout: environment.stdout,
     onFirst: () => {},
@@ -41,20 +39,15 @@ export async function listCommand<Row extends object>(
   });
   const { signal } = watch;
   const pauseMs = (typeof flags.watch === 'number' ? flags.watch : watchSeconds) * 1000;
-  const read = listing.createReader();
-  using screen = createScreen(context, flags);
-  const look = async (): Promise<{ inspection: Inspection; rows: readonly Row[] }> => {
-    const inspection = await observation.observer.inspect();
-    return { inspection, rows: read(inspection, environment.now()).filter(filter) };
-  };
-  if (compares) {
-    await look();
+  using screen = createScreen(listing, source.place, flags, context);
+  if (listing.compares) {
+    await source.look();
     await pause(pauseMs, signal);
   }
   for (;;) {
     try {
-      const { inspection, rows } = await look();
-      screen.show(listing, rows, inspection, observation.place);
+      const { rows, gaps } = await source.look();
+      screen.show({ rows: rows.filter(filter), gaps });
     } catch (error) {
       // Who watches wants to see how it goes on, too.
       if (flags.watch === undefined || !(error instanceof DeadlineError)) throw error;
@@ -66,43 +59,35 @@ export async function listCommand<Row extends object>(
   }
 }
 
-interface Screen extends Disposable {
-  show<Row extends object>(
-    listing: Listing<Row>,
-    rows: readonly Row[],
-    inspection: Inspection,
-    place: string,
-  ): void;
+interface Screen<Row extends object> extends Disposable {
+  show(look: Look<Row>): void;
 }
 
 /** A picture that is drawn anew in a terminal, or one look after the other, or JSON lines. */
-function createScreen({ output, environment }: CommandContext, flags: ListFlags): Screen {
-  if (flags.json) {
+function createScreen<Row extends object>(
+  listing: Listing<Row>,
+  place: string,
+  { watch, json }: ListFlags,
+  { output, environment }: CommandContext,
+): Screen<Row> {
+  if (json) {
     return {
-      show({ type }, rows, { silent }) {
-        if (flags.watch !== undefined) {
-          output.event({ type: 'look', at: environment.date().toISOString() });
-        }
-        for (const row of rows) output.event({ type, ...row });
-        if (type !== 'node') for (const node of silent) output.event({ type: 'silent', ...node });
+      show({ rows, gaps }) {
+        const at = environment.date().toISOString();
+        if (watch !== undefined) output.event({ type: 'look', at });
+        for (const row of rows) output.event({ type: listing.type, ...row });
+        for (const { event } of gaps) output.event(event);
       },
       [Symbol.dispose]() {},
     };
   }
   const { stdout } = environment;
-  const live = flags.watch !== undefined && stdout.isTTY ? createLogUpdate(stdout) : undefined;
+  const live = watch !== undefined && stdout.isTTY ? createLogUpdate(stdout) : undefined;
   return {
-    show(listing, rows, inspection, place) {
-      const text = formatLook(listing, rows, inspection, place);
+    show(look) {
+      const text = formatLook(listing, look, place);
       if (live === undefined) output.message(text);
-      // One line is left for the cursor.
-      else
-        live(
-          text
-            .split('\n')
-            .slice(0, stdout.rows - 1)
-            .join('\n'),
-        );
+      else live(firstLines(text, stdout.rows - 1));
     },
     [Symbol.dispose]: () => live?.done(),
   };
@@ -110,22 +95,17 @@ function createScreen({ output, environment }: CommandContext, flags: ListFlags)
 
 function formatLook<Row extends object>(
   { type, columns, notes }: Listing<Row>,
-  rows: readonly Row[],
-  { silent, nodes }: Inspection,
+  { rows, gaps }: Look<Row>,
   place: string,
 ): string {
   const table = rows.length === 0 ? `No ${type}s in ${place}.` : formatTable(columns, rows);
-  const omitted = nodes.reduce((sum, node) => sum + node.omittedActors, 0);
-  const lines = [
-    ...notes(rows),
-    ...(type === 'node' || silent.length === 0
-      ? []
-      : [
-          `Silent, so nothing is known of what they run: ${silent.map(({ nodeName }) => nodeName).join(', ')}.`,
-        ]),
-    ...(omitted === 0 ? [] : [`${omitted} actors were left out: a node tells of 10,000 at most.`]),
-  ];
+  const lines = [...notes(rows), ...gaps.map(({ text }) => text)];
   return lines.length === 0 ? table : [table, '', ...lines].join('\n');
+}
+
+/** A picture that is higher than the terminal could not be drawn over. */
+function firstLines(text: string, count: number): string {
+  return text.split('\n').slice(0, count).join('\n');
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Inspection } from '../runtime/index.ts';
+import type { JobEvent } from '../runtime/index.ts';
 import type { Column } from './table.ts';
 
 /** One kind of thing that a command lists. */
@@ -8,8 +8,27 @@ export interface Listing<Row extends object> {
   /** What `--filter` may name. */
   readonly keys: readonly string[];
   readonly columns: readonly Column<Row>[];
-  /** Called once per command, so that the rows of one look may depend on those of the one before. */
-  createReader(): (inspection: Inspection, nowMs: number) => readonly Row[];
+  /** Its rows are changes since the look before: the first one shows nothing. */
+  readonly compares?: boolean;
   /** What doesn't fit into the table: a sentence each. */
   notes(rows: readonly Row[]): readonly string[];
+}
+
+/** Where rows come from; disposing ends the connection. */
+export interface RowSource<Row extends object> extends AsyncDisposable {
+  /** For people: where one looks. */
+  readonly place: string;
+  /** @throws DeadlineError when nobody answers. */
+  look(): Promise<Look<Row>>;
+}
+
+export interface Look<Row extends object> {
+  readonly rows: readonly Row[];
+  readonly gaps: readonly Gap[];
+}
+
+/** Something that the rows can't have: a sentence for people, an object for programs. */
+export interface Gap {
+  readonly text: string;
+  readonly event: JobEvent;
 }

@@ -1,5 +1,5 @@
 import type { Inspection, NodeInspection } from '../runtime/index.ts';
-import type { Listing } from './listing.ts';
+import type { InspectionListing } from './inspection-source.ts';
 import { formatBytes, formatCount, formatDuration } from './quantity.ts';
 import type { Column } from './table.ts';
 
@@ -43,8 +43,9 @@ const columns: readonly Column<NodeRow>[] = [
   { title: 'labels', text: ({ labels }) => formatLabels(labels) },
 ];
 
-export const nodeListing: Listing<NodeRow> = {
+export const nodeListing: InspectionListing<NodeRow> = {
   type: 'node',
+  of: 'nodes',
   keys,
   columns,
   createReader: () => listNodes,

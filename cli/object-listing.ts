@@ -1,5 +1,5 @@
 import type { InspectedObject, Inspection } from '../runtime/index.ts';
-import type { Listing } from './listing.ts';
+import type { InspectionListing } from './inspection-source.ts';
 import { formatBytes, formatCount } from './quantity.ts';
 import type { Column } from './table.ts';
 
@@ -32,8 +32,9 @@ const columns: readonly Column<ObjectRow>[] = [
 ];
 
 /** The largest objects of each node, the largest of all first. */
-export const objectListing: Listing<ObjectRow> = {
+export const objectListing: InspectionListing<ObjectRow> = {
   type: 'object',
+  of: 'objects',
   keys,
   columns,
   createReader: () => listObjects,

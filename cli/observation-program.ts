@@ -1,9 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ObservationFlags } from './bus-observation.ts';
 import type { EventsFlags } from './events-command.ts';
 import type { ExitCode } from './exit-codes.ts';
+import type { InspectionListing } from './inspection-source.ts';
 import type { ListFlags } from './list-command.ts';
 import { addNatsOptions } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
+
+interface LookFlags extends ObservationFlags, ListFlags {}
 
 /** Adds the commands that look at what is running and change nothing. */
 export function addObservationCommands(
@@ -13,36 +17,43 @@ export function addObservationCommands(
 ): void {
   addListOptions(program.command('nodes').description('list the nodes that are there'))
     .addHelpText('after', examples('nodes', 'nodes --filter labels.zone=attic --json'))
-    .action(async (flags: ListFlags) => {
-      const { listCommand } = await import('./list-command.ts');
+    .action(async (flags: LookFlags) => {
       const { nodeListing } = await import('./node-listing.ts');
-      done(await listCommand({ listing: nodeListing, compares: false }, flags, context));
+      done(await list(nodeListing, flags, context));
     });
   addListOptions(program.command('actors').description('list actors, and why dead ones died'))
     .addHelpText('after', examples('actors', 'actors --filter status=dead actorType=codistill/*'))
-    .action(async (flags: ListFlags) => {
-      const { listCommand } = await import('./list-command.ts');
+    .action(async (flags: LookFlags) => {
       const { actorListing } = await import('./actor-listing.ts');
-      done(await listCommand({ listing: actorListing, compares: false }, flags, context));
+      done(await list(actorListing, flags, context));
     });
   addListOptions(program.command('objects').description('list the largest objects of each node'))
     .addHelpText('after', examples('objects', 'objects --filter node=attic where=disk'))
-    .action(async (flags: ListFlags) => {
-      const { listCommand } = await import('./list-command.ts');
+    .action(async (flags: LookFlags) => {
       const { objectListing } = await import('./object-listing.ts');
-      done(await listCommand({ listing: objectListing, compares: false }, flags, context));
+      done(await list(objectListing, flags, context));
     });
   addListOptions(program.command('top').description('show the busiest actors'))
     .addHelpText('after', examples('top', 'top --json --watch 5 --filter node=attic'))
-    .action(async (flags: ListFlags) => {
-      const { listCommand } = await import('./list-command.ts');
+    .action(async (flags: LookFlags) => {
       const { topListing } = await import('./top-listing.ts');
       // As people know it from `top`: in a terminal it stays.
       const stays = context.environment.stdout.isTTY && !flags.json;
-      const watching: ListFlags = { ...flags, ...(stays && { watch: flags.watch ?? true }) };
-      done(await listCommand({ listing: topListing, compares: true }, watching, context));
+      const watching: LookFlags = { ...flags, ...(stays && { watch: flags.watch ?? true }) };
+      done(await list(topListing, watching, context));
     });
   addEvents(program, context, done);
+}
+
+async function list<Row extends object>(
+  listing: InspectionListing<Row>,
+  flags: LookFlags,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { listCommand } = await import('./list-command.ts');
+  const { openInspectionSource } = await import('./inspection-source.ts');
+  const open = () => openInspectionSource(listing, flags, context.environment);
+  return await listCommand({ listing, open }, flags, context);
 }
 
 function addEvents(program: Command, context: CommandContext, done: (code: ExitCode) => void) {

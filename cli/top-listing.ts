@@ -1,6 +1,6 @@
 import { type ActorOverview, type Inspection, listActors } from '../runtime/index.ts';
 import { actorListing } from './actor-listing.ts';
-import type { Listing } from './listing.ts';
+import type { InspectionListing } from './inspection-source.ts';
 import { formatBytes, formatCount, formatNumber } from './quantity.ts';
 import type { Column } from './table.ts';
 
@@ -32,8 +32,10 @@ const columns: readonly Column<TopRow>[] = [
 ];
 
 /** The living actors, the busiest first. */
-export const topListing: Listing<TopRow> = {
+export const topListing: InspectionListing<TopRow> = {
   type: 'actor',
+  of: 'actors',
+  compares: true,
   keys: actorListing.keys,
   columns,
   createReader() {
