@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import { compile, type EngineName } from '../compiler/index.ts';
+import { median } from './statistics.ts';
 
 const BATCH = 64;
 const ENGINES: readonly EngineName[] = ['tfjs-cpu', 'tfjs-wasm', 'onnx-cpu'];
@@ -109,6 +110,5 @@ async function measure(example: Example, engine: EngineName): Promise<number> {
   }
   await step.dispose();
   model.dispose();
-  const sorted = times.slice(WARM_UP_STEPS).sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
+  return median(times.slice(WARM_UP_STEPS));
 }

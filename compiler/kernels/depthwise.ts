@@ -7,21 +7,16 @@ import type {
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { activate } from './activation.ts';
-import {
-  backwardWindows,
-  conv2dWindows,
-  transposedAttributes,
-  turnAround,
-  windowLast,
-  withFormat,
-} from './convolution.ts';
+import { conv2dWindows, withFormat } from './convolution.ts';
 import { type KernelTable, kernel } from './kernel.ts';
 import {
-  channelsFirst,
-  channelsLast,
+  backwardWindows,
+  slide,
+  slideBack,
+  turnAround,
   viewsThrough,
   type Windows,
-  windowAttributes,
+  windowLast,
 } from './windows.ts';
 
 /** A filter [window…, channels, multiplier] as ONNX has it: [channels·multiplier, 1, window…]. */
@@ -32,26 +27,18 @@ function groupedFilter(graph: GraphBuilder, filter: Value, windows: Windows): Va
 }
 
 function convolve(graph: GraphBuilder, x: Value, filter: Value, windows: Windows): Value {
-  const [channels, multiplier] = filter.shape.slice(-2) as [number, number];
-  const shape = [x.shape[0]!, channels * multiplier, ...windows.outSizes];
-  const operands = [channelsFirst(graph, x), groupedFilter(graph, filter, windows)];
-  const attributes = { ...windowAttributes(windows), group: channels };
-  return channelsLast(graph, graph.add('Conv', operands, { shape, dtype: x.dtype }, attributes));
+  const channels = filter.shape.at(-2)!;
+  return slide(graph, x, groupedFilter(graph, filter, windows), windows, channels);
 }
 
 function inputGradient(graph: GraphBuilder, dy: Value, filter: Value, windows: Windows): Value {
   const [channels, multiplier] = filter.shape.slice(-2) as [number, number];
-  const output = { shape: [dy.shape[0]!, channels, ...windows.inSizes], dtype: dy.dtype };
-  const gradient = channelsFirst(graph, dy);
   const backward = multiplier === 1 ? backwardWindows(windows) : undefined;
-  if (backward !== undefined) {
-    const turned = groupedFilter(graph, turnAround(graph, filter, windows), windows);
-    const attributes = { ...windowAttributes(backward), group: channels };
-    return channelsLast(graph, graph.add('Conv', [gradient, turned], output, attributes));
+  if (backward === undefined) {
+    return slideBack(graph, dy, groupedFilter(graph, filter, windows), windows, channels);
   }
-  const operands = [gradient, groupedFilter(graph, filter, windows)];
-  const attributes = { ...transposedAttributes(windows), group: channels };
-  return channelsLast(graph, graph.add('ConvTranspose', operands, output, attributes));
+  const turned = groupedFilter(graph, turnAround(graph, filter, windows), windows);
+  return slide(graph, dy, turned, backward, channels);
 }
 
 /** For each place of the window, what it saw times the gradient of what came of it, added up. */

@@ -12,11 +12,11 @@ import {
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { sizeOf } from '../tensor-spec.ts';
-import { transposedAttributes } from './convolution.ts';
 import { type Kernel, type KernelTable, kernel } from './kernel.ts';
 import {
   channelsFirst,
   channelsLast,
+  transposedAttributes,
   type Windows,
   windowAttributes,
   windowsOf,

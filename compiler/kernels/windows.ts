@@ -1,6 +1,7 @@
 import type { backend_util } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
+import { sizeOf } from '../tensor-spec.ts';
 
 /**
  * How a window moves over the spatial axes of a tensor: what a convolution or a pooling looks at.
@@ -48,6 +49,69 @@ export function isPointwise({ sizes, strides, before, after }: Windows): boolean
 /** ONNX's attributes of convolutions and poolings. */
 export function windowAttributes({ sizes, strides, dilations, before, after }: Windows) {
   return { kernel_shape: sizes, strides, dilations, pads: [...before, ...after.map(notNegative)] };
+}
+
+/** The windows that take a gradient back through a convolution with strides of 1. */
+export function backwardWindows(windows: Windows): Windows | undefined {
+  const { inSizes, outSizes, sizes, strides, dilations } = windows;
+  const reach = sizes.map((size, axis) => (size - 1) * dilations[axis]!);
+  const before = reach.map((each, axis) => each - windows.before[axis]!);
+  const after = reach.map((each, axis) => each - windows.after[axis]!);
+  const isPlain = strides.every((stride) => stride === 1);
+  if (!isPlain || [...before, ...after].some((pad) => pad < 0)) return undefined;
+  return { inSizes: outSizes, outSizes: inSizes, sizes, strides, dilations, before, after };
+}
+
+/** Attributes of the transposed convolution that undoes these windows. */
+export function transposedAttributes(windows: Windows) {
+  // Elements that no window reads, at the end, get a gradient of zero.
+  const output_padding = windows.after.map((pad) => Math.max(0, -pad));
+  return { ...windowAttributes(windows), output_padding };
+}
+
+/** Reverses the window of a filter [window…, a, b]. */
+export function turnAround(graph: GraphBuilder, filter: Value, { sizes }: Windows): Value {
+  const axes = sizes.map((_, axis) => axis);
+  return graph.reverse(filter, axes);
+}
+
+/**
+ * ONNX's convolution, for a filter [outputs, inputs / groups, window…]; `groups` are parts of the
+ * channels that don't see one another.
+ */
+export function slide(
+  graph: GraphBuilder,
+  x: Value,
+  filter: Value,
+  windows: Windows,
+  groups = 1,
+): Value {
+  const shape = [x.shape[0]!, filter.shape[0]!, ...windows.outSizes];
+  const operands = [channelsFirst(graph, x), filter];
+  const attributes = { ...windowAttributes(windows), group: groups };
+  return channelsLast(graph, graph.add('Conv', operands, { shape, dtype: x.dtype }, attributes));
+}
+
+/** ONNX's transposed convolution, for a filter [outputs, inputs / groups, window…]. */
+export function slideBack(
+  graph: GraphBuilder,
+  dy: Value,
+  filter: Value,
+  windows: Windows,
+  groups = 1,
+): Value {
+  const shape = [dy.shape[0]!, filter.shape[1]! * groups, ...windows.inSizes];
+  const operands = [channelsFirst(graph, dy), filter];
+  const attributes = { ...transposedAttributes(windows), group: groups };
+  const result = graph.add('ConvTranspose', operands, { shape, dtype: dy.dtype }, attributes);
+  return channelsLast(graph, result);
+}
+
+/** [window…, a, b] to [a, b, window…]. */
+export function windowLast(graph: GraphBuilder, filter: Value, { sizes }: Windows): Value {
+  const [a, b] = filter.shape.slice(-2) as [number, number];
+  const flat = graph.reshape(filter, [sizeOf(sizes), a * b]);
+  return graph.reshape(graph.transpose(flat, [1, 0]), [a, b, ...sizes]);
 }
 
 /**
