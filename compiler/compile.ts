@@ -30,7 +30,7 @@ export interface CompiledFunction extends CompiledStep {
    */
   sync(): void;
   /** Takes over the values that the `tf.Variable`s have now. */
-  load(): void;
+  load(): Promise<void>;
   /** Frees the native session, and the state if it isn't another function's. */
   dispose(): Promise<void>;
 }
@@ -157,16 +157,16 @@ class FunctionOverVariables implements CompiledFunction {
     return outputs;
   }
 
-  sync(): void {
-    for (const [name, variable] of this.#found.variables) {
-      writeVariable(variable, this.state.read(name));
-    }
+  async sync(): Promise<void> {
+    const { variables } = this.#found;
+    await this.state.toHost([...variables.keys()]);
+    for (const [name, variable] of variables) writeVariable(variable, this.state.read(name));
   }
 
-  load(): void {
-    for (const [name, variable] of this.#found.variables) {
-      this.state.write(name, readVariable(variable));
-    }
+  async load(): Promise<void> {
+    const { variables } = this.#found;
+    await this.state.toHost([...variables.keys()]);
+    for (const [name, variable] of variables) this.state.write(name, readVariable(variable));
   }
 
   async dispose(): Promise<void> {

@@ -66,7 +66,7 @@ for (const [name, create] of Object.entries(optimizers)) {
       const { loss: actual } = await step.run(ours.inputs);
       t.true(Math.abs(actual![0]! - loss) < 1e-5 * Math.max(1, loss), `${actual}, ${loss}`);
     }
-    step.sync();
+    await step.sync();
     for (const [index, variable] of ours.variables.entries()) {
       const reference = theirs.variables[index]!.dataSync();
       t.true(largestDifference(variable.dataSync(), reference) < 1e-5);
@@ -109,7 +109,7 @@ test.serial('a function may return a tensor, and read state without changing it'
   t.deepEqual([...(await fn.run(input)).output!], [20, 300]);
   scale.assign(tf.tensor1d([1, 1]));
   t.deepEqual([...(await fn.run(input)).output!], [20, 300]);
-  fn.load();
+  await fn.load();
   t.deepEqual([...(await fn.run(input)).output!], [10, 100]);
   await fn.dispose();
   scale.dispose();
@@ -182,7 +182,7 @@ test.serial('a sequential model with convolutions, normalisation and dropout tra
     );
     const losses: number[] = [];
     for (let i = 0; i < 200; i++) losses.push((await step.run(inputs)).loss![0]!);
-    step.sync();
+    await step.sync();
     const weights = model.getWeights().map((weight) => weight.dataSync());
     await step.dispose();
     model.dispose();
