@@ -72,3 +72,30 @@ test.serial('dispose gives a step’s and a state’s memory back', async (t) =>
   const grown = (await residentBytes()) - before;
   t.true(grown < (30 * 2 * bytes) / 2, `grown by ${Math.round(grown / MEGABYTE)} MB`);
 });
+
+test.serial('memory stays flat over 10,000 steps', async (t) => {
+  const state = createState({ w: { shape: [64, 64], dtype: 'float32' } });
+  const step = await compileStep(
+    ({ w }, { x }) => ({
+      state: { w: tf.mul(tf.add(w!, tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)), 0.5) },
+      outputs: { all: tf.relu(w!) },
+    }),
+    { state, inputs: { x: { shape: [64, 64], dtype: 'float32' } }, engine: 'onnx-cpu' },
+  );
+  const x = new Float32Array(64 * 64);
+  const run = async (count: number) => {
+    for (let i = 0; i < count; i++) await step.run({ x });
+  };
+  await run(1000);
+  const before = await residentBytes();
+  const { external, arrayBuffers } = process.memoryUsage();
+  await run(10_000);
+  const grown = (await residentBytes()) - before;
+  const after = process.memoryUsage();
+  // Each step's output alone is 16 KB: all of them would be 160 MB.
+  t.true(grown < 20 * MEGABYTE, `resident memory grew by ${grown} bytes`);
+  t.true(after.external - external < MEGABYTE, `external: ${external} → ${after.external}`);
+  t.true(after.arrayBuffers - arrayBuffers < MEGABYTE);
+  await step.dispose();
+  state.dispose();
+});
