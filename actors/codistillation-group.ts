@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Corpus } from '../datasets/index.ts';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
 import type { CodistillationPlan } from './codistillation-plan.ts';
-import { type Evaluator, evaluator } from './evaluator.ts';
+import { type Evaluation, type Evaluator, evaluator, type WeightSource } from './evaluator.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
 import { isPassing, messageOf, retry } from './retry.ts';
 import type { TrainingSummary } from './trainer.ts';
@@ -17,24 +17,23 @@ export class CodistillationGroup {
   readonly #plan: CodistillationPlan;
   readonly #corpus: Corpus;
   readonly #replicas: readonly Replica[];
-  readonly #evaluator: Handle<Evaluator>;
   readonly #steps: number[];
   #evaluatedAt = 0;
   #evaluation: Promise<void> | undefined;
   #firstStepMs: number | undefined;
+  #evaluator: Promise<Handle<Evaluator>> | undefined;
 
   private constructor(
     context: JobContext<unknown>,
     plan: CodistillationPlan,
     corpus: Corpus,
-    actors: { readonly replicas: readonly Replica[]; readonly evaluator: Handle<Evaluator> },
+    replicas: readonly Replica[],
   ) {
     this.#context = context;
     this.#plan = plan;
     this.#corpus = corpus;
-    this.#replicas = actors.replicas;
-    this.#evaluator = actors.evaluator;
-    this.#steps = actors.replicas.map(() => 0);
+    this.#replicas = replicas;
+    this.#steps = replicas.map(() => 0);
   }
 
   /** Spawns the actors; on `context.resumed` they go on from their checkpoints. */
@@ -43,27 +42,12 @@ export class CodistillationGroup {
     plan: CodistillationPlan,
     corpus: Corpus,
   ): Promise<CodistillationGroup> {
-    const replicas = await spawnReplicas(context, plan, corpus);
-    const evaluatorHandle = await context.system.spawn(
-      evaluator,
-      {
-        models: replicas.map(() => plan.model),
-        path: corpus.heldOut.path,
-        batch: plan.batch,
-        time: plan.time,
-        windowsMax: plan.evaluationWindows,
-        engine: plan.engine,
-        threads: plan.threads,
-      },
-      {
-        name: 'evaluator',
-        placement: { nodeId: context.system.nodeId },
-        maxRestarts: plan.restartsMax,
-        // Trainers come first: it takes what they leave of the processors.
-        niceness: 10,
-      },
+    return new CodistillationGroup(
+      context,
+      plan,
+      corpus,
+      await spawnReplicas(context, plan, corpus),
     );
-    return new CodistillationGroup(context, plan, corpus, { replicas, evaluator: evaluatorHandle });
   }
 
   /**
@@ -92,9 +76,7 @@ export class CodistillationGroup {
   async emitResult(): Promise<void> {
     const { emit, runDirectory, now } = this.#context;
     const trainers = this.#replicas.map((replica) => replica.trainer);
-    const final = await withCallOptions(this.#evaluator, {
-      timeoutMs: EVALUATION_TIMEOUT_MS,
-    }).evaluate(trainers);
+    const final = await this.#evaluate(trainers);
     if (final === null) throw new Error('a trainer has no weights at the end of training');
     const summaries = await Promise.all(trainers.map((handle) => handle.summary()));
     emit({ type: 'evaluation', step: this.#plan.steps, ...final });
@@ -172,9 +154,7 @@ export class CodistillationGroup {
     if (!due || this.#evaluation !== undefined) return;
     this.#evaluatedAt = step - (step % evaluationIntervalSteps);
     const snapshots = this.#replicas.map(({ snapshot }) => snapshot);
-    const scoring = withCallOptions(this.#evaluator, { timeoutMs: EVALUATION_TIMEOUT_MS });
-    this.#evaluation = scoring
-      .evaluate(snapshots)
+    this.#evaluation = this.#evaluate(snapshots)
       .then(
         (evaluation) => {
           if (evaluation === null) return;
@@ -189,6 +169,40 @@ export class CodistillationGroup {
       .finally(() => {
         this.#evaluation = undefined;
       });
+  }
+
+  async #evaluate(sources: readonly Handle<WeightSource>[]): Promise<Evaluation | null> {
+    this.#evaluator ??= this.#spawnEvaluator().catch((error: unknown) => {
+      this.#evaluator = undefined;
+      throw error;
+    });
+    const handle = await this.#evaluator;
+    return await withCallOptions(handle, { timeoutMs: EVALUATION_TIMEOUT_MS }).evaluate(sources);
+  }
+
+  /** When it is first needed: its start would put off the first step. */
+  #spawnEvaluator(): Promise<Handle<Evaluator>> {
+    const { system } = this.#context;
+    const { model, batch, time, evaluationWindows, engine, threads, restartsMax } = this.#plan;
+    return system.spawn(
+      evaluator,
+      {
+        models: this.#replicas.map(() => model),
+        path: this.#corpus.heldOut.path,
+        batch,
+        time,
+        windowsMax: evaluationWindows,
+        engine,
+        threads,
+      },
+      {
+        name: 'evaluator',
+        placement: { nodeId: system.nodeId },
+        maxRestarts: restartsMax,
+        // Trainers come first: it takes what they leave of the processors.
+        niceness: 10,
+      },
+    );
   }
 }
 

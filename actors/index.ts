@@ -25,7 +25,7 @@ export { exchangeModes } from './weight-exchange.ts';
 /** The modules of the four actors: what a node must be started with to run codistillation jobs. */
 export const actorModules: readonly string[] = [
   dataShard.module,
-  evaluator.module,
   teacherSnapshot.module,
   trainer.module,
+  evaluator.module,
 ];

@@ -32,7 +32,8 @@ export async function spawnReplicas(
   const nodeOf = (index: number): string => nodes[index % nodes.length] as string;
   const { maxRestarts } = { maxRestarts: plan.restartsMax };
 
-  const snapshots = await Promise.all(
+  // At once, for each waits for a process to start.
+  const startingSnapshots = Promise.all(
     names.map((name, index) =>
       system.spawn(
         teacherSnapshot,
@@ -50,7 +51,7 @@ export async function spawnReplicas(
       ),
     ),
   );
-  const shards = await Promise.all(
+  const startingShards = Promise.all(
     names.map((name, index) =>
       system.spawn(
         dataShard,
@@ -64,6 +65,7 @@ export async function spawnReplicas(
       ),
     ),
   );
+  const [snapshots, shards] = await Promise.all([startingSnapshots, startingShards]);
   const trainers = await Promise.all(
     names.map((name, index) =>
       system.spawn(

@@ -1,10 +1,9 @@
 import type { OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
 import type { EngineJob } from './engine.ts';
-import { splitFusedUpdates } from './fused-update.ts';
 import type { Graph } from './graph.ts';
-import { outputName, usedInputs, writeOnnxModel } from './onnx-model.ts';
+import { compileNativeStep, type NativeStep } from './native-step.ts';
+import { outputName } from './onnx-model.ts';
 import { loadOnnxruntime, openSession, type Session } from './onnx-session.ts';
-import { optimiseWithInt8 } from './optimise.ts';
 import { QuantisedWeights } from './quantised-weights.ts';
 import type { StateMemory } from './state-store.ts';
 import type { StepRunner } from './step-runner.ts';
@@ -20,41 +19,39 @@ export async function createOnnxRunner(
   const onnxruntime = await loadOnnxruntime();
   await state.toHost();
   // Only the processor has products of bytes.
-  const int8Inputs = new Set(
-    provider === 'cpu' ? int8Weights.map((name) => statePrefix + name) : [],
-  );
-  const optimised = optimiseWithInt8(traced!, int8Inputs);
-  const quantised = optimised.inputs.map((input) => {
-    const { shape } = traced!.inputs.get(input.source)!;
-    return new QuantisedWeights(input, shape as [number, number]);
-  });
-  const { graph, updates } = await splitUpdates(optimised.graph, state);
-  const session = await openSession(onnxruntime, writeOnnxModel(graph), {
+  const int8Inputs = provider === 'cpu' ? int8Weights.map((name) => statePrefix + name) : [];
+  const { native, updates } = await compileForState(traced!, state, int8Inputs);
+  const session = await openSession(onnxruntime, native.model, {
     provider,
     threads,
     profilePrefix,
     whole: whole && provider !== 'cpu',
   });
-  return new OnnxRunner(onnxruntime.Tensor, session, graph, { state, updates, quantised });
+  const quantised = native.quantised.map(
+    ({ shape, ...input }) => new QuantisedWeights(input, shape as [number, number]),
+  );
+  return new OnnxRunner(onnxruntime.Tensor, session, native, { state, updates, quantised });
 }
 
-/** Takes the optimizer's part out of the graph where WebAssembly can do it in one pass. */
-async function splitUpdates(
+/** Takes the optimizer's part out of the model where WebAssembly can do it in one pass. */
+async function compileForState(
   graph: Graph,
   state: StateMemory,
-): Promise<{ graph: Graph; updates: UpdateRunner | undefined }> {
-  const { memory } = state;
-  if (memory === undefined) return { graph, updates: undefined };
-  const split = splitFusedUpdates(graph);
-  if (split.updates.length === 0) return { graph, updates: undefined };
-  try {
-    const updates = await UpdateRunner.create(split.updates, state);
-    return { graph: split.graph, updates };
-  } catch (error) {
-    // A host without vector instructions or several memories, or out of address space.
-    if (!(error instanceof WebAssembly.CompileError) && !(error instanceof RangeError)) throw error;
-    return { graph, updates: undefined };
+  int8Inputs: readonly string[],
+): Promise<{ readonly native: NativeStep; readonly updates: UpdateRunner | undefined }> {
+  if (state.memory !== undefined) {
+    const native = await compileNativeStep(graph, { int8Inputs, fuseUpdates: true });
+    if (native.updates.length === 0) return { native, updates: undefined };
+    try {
+      return { native, updates: await UpdateRunner.create(native.updates, state) };
+    } catch (error) {
+      // A host without vector instructions or several memories, or out of address space.
+      if (!(error instanceof WebAssembly.CompileError) && !(error instanceof RangeError))
+        throw error;
+    }
   }
+  const native = await compileNativeStep(graph, { int8Inputs, fuseUpdates: false });
+  return { native, updates: undefined };
 }
 
 class OnnxRunner implements StepRunner {
@@ -74,7 +71,7 @@ class OnnxRunner implements StepRunner {
   constructor(
     tensor: TensorConstructor,
     session: Session,
-    graph: Graph,
+    native: NativeStep,
     memory: {
       readonly state: StateMemory;
       readonly updates: UpdateRunner | undefined;
@@ -85,15 +82,13 @@ class OnnxRunner implements StepRunner {
     this.#tensor = tensor;
     this.#session = session;
     this.#state = state;
-    const used = [...usedInputs(graph)];
     this.#quantised = quantised;
     this.#stateFeeds = {
       ...Object.fromEntries(
-        used
+        native.inputs
           .filter(([key]) => key.startsWith(statePrefix))
-          .map(([key, value]) => {
-            const data = state.read(key.slice(statePrefix.length));
-            return [key, this.#wrap(value as TensorSpec, data)];
+          .map(([key, spec]) => {
+            return [key, this.#wrap(spec, state.read(key.slice(statePrefix.length)))];
           }),
       ),
       ...Object.fromEntries(
@@ -103,15 +98,13 @@ class OnnxRunner implements StepRunner {
         ]),
       ),
     };
-    this.#inputs = used
+    this.#inputs = native.inputs
       .filter(([key]) => key.startsWith(inputPrefix))
-      .map(([key, value]) => [key.slice(inputPrefix.length), value as TensorSpec]);
-    this.#updated = namesUnder(graph, statePrefix);
-    this.#outputs = namesUnder(graph, outputPrefix);
+      .map(([key, spec]) => [key.slice(inputPrefix.length), spec]);
+    this.#updated = namesUnder(native, statePrefix);
+    this.#outputs = namesUnder(native, outputPrefix);
     this.#updates = updates;
-    this.#fetches = Object.fromEntries(
-      [...graph.outputs.keys()].map((key) => [outputName(key), null]),
-    );
+    this.#fetches = Object.fromEntries(native.outputs.map(([key]) => [outputName(key), null]));
   }
 
   async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {
@@ -150,8 +143,9 @@ class OnnxRunner implements StepRunner {
   }
 }
 
-function namesUnder(graph: Graph, prefix: string): readonly string[] {
-  return [...graph.outputs.keys()]
+function namesUnder({ outputs }: NativeStep, prefix: string): readonly string[] {
+  return outputs
+    .map(([key]) => key)
     .filter((key) => key.startsWith(prefix))
     .map((key) => key.slice(prefix.length));
 }

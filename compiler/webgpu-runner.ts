@@ -1,10 +1,9 @@
 import type { OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
 import { EngineUnavailableError } from '../errors.ts';
 import type { EngineJob } from './engine.ts';
-import type { Graph } from './graph.ts';
-import { outputName, usedInputs, writeOnnxModel } from './onnx-model.ts';
+import { compileNativeStep, type NativeStep } from './native-step.ts';
+import { outputName, writeOnnxModel } from './onnx-model.ts';
 import { loadOnnxruntime, type Onnxruntime, openSession, type Session } from './onnx-session.ts';
-import { optimise } from './optimise.ts';
 import type { DeviceValues, StateMemory } from './state-store.ts';
 import type { StepRunner } from './step-runner.ts';
 import { sizeOf, type TensorData, type TensorSpec } from './tensor-spec.ts';
@@ -16,23 +15,23 @@ import { inputPrefix, outputPrefix, statePrefix } from './trace-step.ts';
  */
 export async function createWebGpuRunner(job: EngineJob): Promise<StepRunner> {
   const onnxruntime = await loadOnnxruntime();
-  const graph = optimise(job.graph!);
+  const native = await compileNativeStep(job.graph!, { int8Inputs: [], fuseUpdates: false });
   const { state } = job;
   const copies = new DeviceCopies(onnxruntime);
   const outputLocations = Object.fromEntries(
-    [...graph.outputs].map(([key, value]) => [
+    native.outputs.map(([key, spec]) => [
       outputName(key),
-      key.startsWith(statePrefix) && fitsDevice(value as TensorSpec) ? 'gpu-buffer' : 'cpu',
+      key.startsWith(statePrefix) && fitsDevice(spec) ? 'gpu-buffer' : 'cpu',
     ]),
   ) as Record<string, 'gpu-buffer' | 'cpu'>;
   try {
-    const session = await openSession(onnxruntime, writeOnnxModel(graph), {
+    const session = await openSession(onnxruntime, native.model, {
       provider: 'webgpu',
       profilePrefix: job.profilePrefix,
       whole: job.whole,
       outputLocations,
     });
-    return new WebGpuRunner(onnxruntime.Tensor, session, { graph, state, copies });
+    return new WebGpuRunner(onnxruntime.Tensor, session, { native, state, copies });
   } catch (error) {
     if (!job.whole) throw error;
     throw new EngineUnavailableError(
@@ -60,22 +59,23 @@ class WebGpuRunner implements StepRunner {
   constructor(
     tensor: TensorConstructor,
     session: Session,
-    job: { readonly graph: Graph; readonly state: StateMemory; readonly copies: DeviceCopies },
+    job: {
+      readonly native: NativeStep;
+      readonly state: StateMemory;
+      readonly copies: DeviceCopies;
+    },
   ) {
     this.#tensor = tensor;
     this.#session = session;
     this.#state = job.state;
     this.#copies = job.copies;
     const under = (prefix: string) =>
-      [...usedInputs(job.graph)]
+      job.native.inputs
         .filter(([key]) => key.startsWith(prefix))
-        .map(([key, value]): [string, TensorSpec] => [
-          key.slice(prefix.length),
-          value as TensorSpec,
-        ]);
+        .map(([key, spec]): [string, TensorSpec] => [key.slice(prefix.length), spec]);
     this.#read = under(statePrefix);
     this.#inputs = under(inputPrefix);
-    this.#results = [...job.graph.outputs.keys()];
+    this.#results = job.native.outputs.map(([key]) => key);
   }
 
   async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { UserInputError } from '../errors.ts';
 import { type Corpus, type CorpusManifest, removeManifest, writeManifest } from './corpus.ts';
+import { findCachedCorpus } from './corpus-cache.ts';
 import { type CorpusParts, dealOut, unigramLoss } from './corpus-parts.ts';
 import { type CorpusProgress, encodeText, sampleWords } from './corpus-text.ts';
 import { listDefaultCorpus } from './default-corpus.ts';
@@ -45,6 +46,12 @@ export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
   // Before the work begins: a folder that can't be made should not cost minutes.
   await orCannotUse(directory, mkdir(directory, { recursive: true }));
 
+  // Other texts may be of any size, and hashing them would take as long as they are large.
+  const cached =
+    paths === undefined ? await findCachedCorpus(sources, sizesOf(options)) : undefined;
+  const restored = await orCannotUse(directory, cached?.restore(directory));
+  if (restored !== undefined) return restored;
+
   const sample = await sampleWords(reading);
   if (isBlank(sample.words)) {
     const where = paths?.join(', ') ?? 'the default corpus';
@@ -65,7 +72,7 @@ export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
     options.signal?.throwIfAborted();
     shards.push(await writeTokenShard(directory, `shard-${index + 1}.tokens`, blocks));
   }
-  return await writeManifest(directory, {
+  const manifest: CorpusManifest = {
     format: 'codistill-corpus',
     version: 1,
     vocabularySize: tokenizer.vocabularySize,
@@ -77,7 +84,15 @@ export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
     shards,
     heldOut: await writeTokenShard(directory, 'held-out.tokens', parts.heldOut),
     unigramLoss: unigramLoss(parts, tokenizer.vocabularySize),
-  });
+  };
+  const corpus = await writeManifest(directory, manifest);
+  await cached?.keep(directory, manifest);
+  return corpus;
+}
+
+/** What decides on a corpus besides its text. */
+function sizesOf({ vocabularySize, replicas, heldOutFraction, tokensMin }: CorpusOptions) {
+  return { vocabularySize, replicas, heldOutFraction, tokensMin };
 }
 
 async function trainWithProgress(
@@ -135,9 +150,14 @@ function checkSizes(parts: CorpusParts, tokenCount: number, options: CorpusOptio
   );
 }
 
-async function orCannotUse(directory: string, work: Promise<unknown>): Promise<void> {
-  await work.catch((cause: unknown) => {
+async function orCannotUse<Result>(
+  directory: string,
+  work: Promise<Result> | undefined,
+): Promise<Result | undefined> {
+  try {
+    return await work;
+  } catch (cause) {
     const { message } = cause as Error;
     throw new UserInputError(`can't use the folder ${directory}: ${message}`, { cause });
-  });
+  }
 }

@@ -26,7 +26,8 @@ export interface TokenFile {
   readonly tokenCount: number;
 }
 
-const MANIFEST_NAME = 'corpus.json';
+/** In a corpus's folder, what says that the corpus is whole. */
+export const manifestName = 'corpus.json';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** Names, not paths: a manifest never leads out of its folder. */
@@ -53,7 +54,7 @@ export type CorpusManifest = v.InferOutput<typeof manifestSchema>;
  * @throws UserInputError when there is none, DamagedDataError when it is not whole.
  */
 export async function openCorpus(directory: string): Promise<Corpus> {
-  const path = join(directory, MANIFEST_NAME);
+  const path = join(directory, manifestName);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     const { message } = cause as Error;
     throw new UserInputError(`${directory} has no prepared corpus: ${message}`, { cause });
@@ -74,13 +75,13 @@ export async function openCorpus(directory: string): Promise<Corpus> {
 /** Makes the files in `directory` a corpus: to be called when all of them are written. */
 export async function writeManifest(directory: string, manifest: CorpusManifest): Promise<Corpus> {
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  await writeAtomically(join(directory, MANIFEST_NAME), [Buffer.from(text)]);
+  await writeAtomically(join(directory, manifestName), [Buffer.from(text)]);
   return corpusOf(directory, manifest);
 }
 
 /** Before its files are written anew, `directory` is no corpus any more. */
 export async function removeManifest(directory: string): Promise<void> {
-  await rm(join(directory, MANIFEST_NAME), { force: true });
+  await rm(join(directory, manifestName), { force: true });
 }
 
 function parseManifest(path: string, text: string): CorpusManifest {
@@ -98,7 +99,7 @@ function parseManifest(path: string, text: string): CorpusManifest {
 function expectSame(file: string, what: string, found: number, expected: number): void {
   if (found === expected) return;
   throw new DamagedDataError(
-    `${file} is not the one that ${MANIFEST_NAME} names: ${what} ${found}, expected ${expected}`,
+    `${file} is not the one that ${manifestName} names: ${what} ${found}, expected ${expected}`,
   );
 }
 

@@ -15,17 +15,20 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   cli: ['actors', 'training', 'compiler', 'datasets', 'runtime'],
 };
 
+/** Files at the root that every folder may import. */
+const isShared = (target: string) => ['errors.ts', 'file-cache.ts'].includes(target);
+
 for (const [folder, allowed] of Object.entries(directions)) {
-  test(`${folder} imports only from ${allowed.join(', ') || 'itself'} and the shared errors`, async (t) => {
+  test(`${folder} imports only from ${allowed.join(', ') || 'itself'} and what all share`, async (t) => {
     const imports = await listImports(folder);
     const isAllowed = ({ target }: Import) =>
-      target === 'errors.ts' || [folder, ...allowed].includes(folderOf(target));
+      isShared(target) || [folder, ...allowed].includes(folderOf(target));
     t.deepEqual(imports.filter((entry) => !isAllowed(entry)).map(describe), []);
   });
 
   test(`${folder} enters other folders through their index`, async (t) => {
     const foreign = (await listImports(folder)).filter(
-      ({ target }) => target !== 'errors.ts' && folderOf(target) !== folder,
+      ({ target }) => !isShared(target) && folderOf(target) !== folder,
     );
     const isEntry = ({ target }: Import) => target === `${folderOf(target)}/index.ts`;
     t.deepEqual(foreign.filter((entry) => !isEntry(entry)).map(describe), []);

@@ -1,10 +1,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { homedir, setPriority } from 'node:os';
-import { join } from 'node:path';
+import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { DeathCause } from '../../errors.ts';
+import { cacheFolder } from '../../file-cache.ts';
 import { type Clock, delay } from '../clock.ts';
 import { type BusAccess, encodeLeaseTick, type ProcessBoot } from './process-boot.ts';
 
@@ -72,7 +72,7 @@ export class ActorChild implements ActorProcess {
     this.modules = boot.modules;
     this.#process = spawn(process.execPath, commandLine(), {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { NODE_COMPILE_CACHE: compileCache(), ...process.env, ...environment },
+      env: { ...compileCache(), ...process.env, ...environment },
     });
     // A process that dies at once closes the pipe that we write into; its exit tells more.
     this.#process.stdin.on('error', () => {});
@@ -179,8 +179,9 @@ interface ProcessEnd {
  * Node keeps compiled modules here, types stripped: a process then starts in less than half the time.
  * Not in the shared temporary folder: what lies in the cache is executed.
  */
-function compileCache(): string {
-  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'codistill', 'compiled');
+function compileCache(): NodeJS.ProcessEnv {
+  const folder = cacheFolder('compiled');
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder };
 }
 
 function commandLine(): readonly string[] {
