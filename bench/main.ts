@@ -6,6 +6,7 @@ const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void
   calls: async () => (await import('./calls/calls.ts')).benchCalls(),
   spawn: async () => (await import('./spawn.ts')).benchSpawn(),
   transfer: async () => (await import('./transfer.ts')).benchTransfer(),
+  objects: async () => (await import('./objects.ts')).benchObjects(),
 };
 
 const [name, ...args] = process.argv.slice(2);

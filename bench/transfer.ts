@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startLocalHub } from '../runtime/index.ts';
 import { startNatsServer } from '../test/support/nats-server.ts';
+import { median } from './statistics.ts';
 
 const SIZES_MB = [4, 64] as const;
+const ROUNDS = 9;
 const PEER = fileURLToPath(new URL('peers/transfer-peer.ts', import.meta.url));
 
 /**
@@ -16,7 +18,7 @@ const PEER = fileURLToPath(new URL('peers/transfer-peer.ts', import.meta.url));
  */
 export async function benchTransfer(): Promise<void> {
   console.log(
-    'One value from process to process; medians of 9 rounds. ' +
+    `One value from process to process; medians of ${ROUNDS} rounds. ` +
       `Node ${process.versions.node}, ${availableParallelism()} processors.`,
   );
   const directory = await mkdtemp(join(tmpdir(), 'codistill-bench-'));
@@ -25,13 +27,24 @@ export async function benchTransfer(): Promise<void> {
   try {
     for (const megabytes of SIZES_MB) {
       const socketPath = join(directory, `raw-${megabytes}`);
-      const raw = await measure('raw-socket', socketPath, megabytes);
+      const order = { byteLength: megabytes << 20, rounds: ROUNDS };
+      const raw = await measureTransfer('raw-socket', socketPath, order);
       print('raw Unix socket, in place', megabytes, raw, raw);
-      print('chunks, local bus', megabytes, await measure('local', hub.socketPath, megabytes), raw);
+      print(
+        'chunks, local bus',
+        megabytes,
+        await measureTransfer('local', hub.socketPath, order),
+        raw,
+      );
       if (server instanceof Error) continue;
-      const rawNats = await measure('raw-nats', server.url, megabytes);
+      const rawNats = await measureTransfer('raw-nats', server.url, order);
       print('raw NATS chunks', megabytes, rawNats, rawNats);
-      print('chunks, NATS bus', megabytes, await measure('nats', server.url, megabytes), rawNats);
+      print(
+        'chunks, NATS bus',
+        megabytes,
+        await measureTransfer('nats', server.url, order),
+        rawNats,
+      );
     }
     if (server instanceof Error) {
       console.log(`\n!!! NATS was NOT measured: no server could be started: ${server.message}`);
@@ -43,12 +56,21 @@ export async function benchTransfer(): Promise<void> {
   }
 }
 
+export interface TransferOrder {
+  readonly byteLength: number;
+  readonly rounds: number;
+}
+
 /** Milliseconds of one transfer. */
-async function measure(lane: string, address: string, megabytes: number): Promise<number> {
-  const sender = start(lane, 'send', address, megabytes);
+export async function measureTransfer(
+  lane: string,
+  address: string,
+  order: TransferOrder,
+): Promise<number> {
+  const sender = start(lane, 'send', address, order);
   try {
     await firstLine(sender);
-    const receiver = start(lane, 'receive', address, megabytes);
+    const receiver = start(lane, 'receive', address, order);
     try {
       return median(JSON.parse(await firstLine(receiver)) as number[]);
     } finally {
@@ -59,9 +81,14 @@ async function measure(lane: string, address: string, megabytes: number): Promis
   }
 }
 
-function start(lane: string, role: string, address: string, megabytes: number): ChildProcess {
-  const size = String(megabytes << 20);
-  return spawn(process.execPath, [PEER, lane, role, address, size], {
+function start(
+  lane: string,
+  role: string,
+  address: string,
+  { byteLength, rounds }: TransferOrder,
+): ChildProcess {
+  const sizes = [String(byteLength), String(rounds)];
+  return spawn(process.execPath, [PEER, lane, role, address, ...sizes], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
 }
@@ -89,8 +116,4 @@ function print(name: string, megabytes: number, ms: number, floorMs: number): vo
     `${name.padEnd(26)} ${String(megabytes).padStart(3)} MiB  ${ms.toFixed(1).padStart(7)} ms` +
       `  ${rate.padStart(6)} MB/s  ${share.padStart(4)} % of raw`,
   );
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

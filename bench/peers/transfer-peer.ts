@@ -10,13 +10,18 @@ import { connectLocalBus, connectNatsBus, decodeFrame, encodeFrame } from '../..
 import { type ChunkReference, fetchChunks, offerChunks } from '../../runtime/wire/chunks.ts';
 
 const WARM_UP_ROUNDS = 2;
-const ROUNDS = 9;
 const CHUNK_BYTES = 256 << 10;
 const CREDIT_CHUNKS = 16;
 const SUBJECT = 'bench.value';
 const timeoutMs = 30_000;
 
-const [lane, role, address, size] = process.argv.slice(2) as [string, string, string, string];
+const [lane, role, address, size, rounds] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
 const value = new Uint8Array(Number(size)).fill(7);
 
 const senders: Readonly<Record<string, () => Promise<void>>> = {
@@ -39,13 +44,13 @@ if (role === 'send') {
   console.log('ready');
 } else {
   const fetchOnce = await receivers[lane]!();
-  const rounds: number[] = [];
-  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
+  const times: number[] = [];
+  for (let round = 0; round < WARM_UP_ROUNDS + Number(rounds); round += 1) {
     const start = performance.now();
     await fetchOnce();
-    if (round >= WARM_UP_ROUNDS) rounds.push(performance.now() - start);
+    if (round >= WARM_UP_ROUNDS) times.push(performance.now() - start);
   }
-  console.log(JSON.stringify(rounds));
+  console.log(JSON.stringify(times));
 }
 
 function connectBus(): Promise<Bus> {
