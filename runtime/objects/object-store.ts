@@ -1,13 +1,9 @@
-import {
-  BusClosedError,
-  DamagedDataError,
-  ObjectLostError,
-  ObjectStoreFullError,
-} from '../../errors.ts';
+import { DamagedDataError, ObjectLostError, ObjectStoreFullError } from '../../errors.ts';
 import { type Clock, type ClockTimer, repeat } from '../clock.ts';
 import { ChunkSource } from '../wire/chunk-source.ts';
 import type { ObjectAddress } from '../wire/wire.ts';
 import { LeaseBook } from './lease-book.ts';
+import { MemoryRoom } from './memory-room.ts';
 import type { SpillFolder } from './spill-folder.ts';
 
 /** A copy of another node's object that nobody here has read for so long is dropped. */
@@ -53,12 +49,6 @@ interface StoredObject {
   loading: Promise<Uint8Array> | undefined;
 }
 
-interface RoomOrder {
-  readonly byteLength: number;
-  /** It comes from disk, where what leaves memory for it may go even beyond the limit. */
-  readonly exchange: boolean;
-}
-
 /**
  * The objects that a node holds, and its copies of others', within a limit of memory. What was used
  * least recently makes room: own objects go to disk, copies are dropped. The bytes of an object
@@ -67,19 +57,14 @@ interface RoomOrder {
 export class ObjectStore {
   readonly #options: ObjectStoreOptions;
   readonly #leases: LeaseBook;
+  readonly #room: MemoryRoom;
   /** The least recently used first. */
   readonly #objects = new Map<string, StoredObject>();
   readonly #fetching = new Map<string, Promise<void>>();
-  #memoryBytes = 0;
   #diskBytes = 0;
-  #reservations = 0;
   #lastNumber = 0;
-  /** One after another makes room, so that two don't count on the same bytes. */
-  #turn: Promise<void> = Promise.resolve();
-  #onRoom: (() => void) | undefined;
   /** Only while there are copies. */
   #tidying: ClockTimer | undefined;
-  #closed = false;
 
   constructor(options: ObjectStoreOptions) {
     this.#options = options;
@@ -88,6 +73,11 @@ export class ObjectStore {
       heardSince: options.heardSince,
       onUnheld: (id) => this.#free(id),
     });
+    this.#room = new MemoryRoom({
+      bytesMax: options.memoryBytesMax,
+      evictOne: (exchange) => this.#evictOne(exchange),
+      createFullError: (byteLength) => this.#fullError(byteLength),
+    });
   }
 
   get nodeId(): string {
@@ -95,7 +85,7 @@ export class ObjectStore {
   }
 
   get memoryBytes(): number {
-    return this.#memoryBytes;
+    return this.#room.usedBytes;
   }
 
   /**
@@ -109,7 +99,7 @@ export class ObjectStore {
     receive: () => Uint8Array | Promise<Uint8Array>,
   ): Promise<ObjectAddress> {
     const { word, nodeId, chunkBytes } = this.#options;
-    return await this.#receive({ byteLength, exchange: false }, receive, (bytes) => {
+    return await this.#room.receive({ byteLength, exchange: false }, receive, (bytes) => {
       this.#lastNumber += 1;
       const id = `${word}-${this.#lastNumber}`;
       const source = new ChunkSource(bytes, chunkBytes);
@@ -131,9 +121,9 @@ export class ObjectStore {
     let fetching = this.#fetching.get(id);
     if (fetching === undefined) {
       const keep = (bytes: Uint8Array): void => this.#addCopy(address, bytes);
-      fetching = this.#receive({ byteLength, exchange: false }, receive, keep).finally(() =>
-        this.#fetching.delete(id),
-      );
+      fetching = this.#room
+        .receive({ byteLength, exchange: false }, receive, keep)
+        .finally(() => this.#fetching.delete(id));
       this.#fetching.set(id, fetching);
     }
     await fetching;
@@ -190,12 +180,10 @@ export class ObjectStore {
 
   /** Forgets everything; what waits for room fails. */
   async close(): Promise<void> {
-    this.#closed = true;
     this.#leases.close();
     this.#tidying?.cancel();
     this.#objects.clear();
-    this.#onRoom?.();
-    await this.#turn;
+    await this.#room.close();
     await this.#options.folder.close();
   }
 
@@ -247,11 +235,11 @@ export class ObjectStore {
     const keep = (bytes: Uint8Array): Uint8Array => {
       // Freed meanwhile: whoever asked still gets it, but nothing is kept.
       if (this.#objects.get(id) === object) object.bytes = bytes;
-      else this.#giveBack(byteLength);
+      else this.#room.giveBack(byteLength);
       return bytes;
     };
     const order = { byteLength, exchange: true };
-    const bytes = await this.#receive(order, () => this.#readFile(object), keep);
+    const bytes = await this.#room.receive(order, () => this.#readFile(object), keep);
     this.#clearDisk(0);
     return bytes;
   }
@@ -272,44 +260,6 @@ export class ObjectStore {
       this.#find(id);
       throw error;
     }
-  }
-
-  /** Counts what comes from the moment when its place is taken until it is kept. */
-  async #receive<Kept>(
-    order: RoomOrder,
-    receive: () => Uint8Array | Promise<Uint8Array>,
-    keep: (bytes: Uint8Array) => Kept,
-  ): Promise<Kept> {
-    await this.#makeRoom(order);
-    try {
-      return keep(await receive());
-    } catch (error) {
-      this.#giveBack(order.byteLength);
-      throw error;
-    } finally {
-      this.#reservations -= 1;
-      this.#onRoom?.();
-    }
-  }
-
-  /** Takes the room as well, together with a reservation that the caller ends. */
-  async #makeRoom({ byteLength, exchange }: RoomOrder): Promise<void> {
-    if (byteLength > this.#options.memoryBytesMax) throw this.#fullError(byteLength);
-    const made = this.#turn.then(async () => {
-      while (this.#memoryBytes + byteLength > this.#options.memoryBytesMax) {
-        if (this.#closed) throw new BusClosedError('the object store was closed');
-        if (await this.#evictOne(exchange)) continue;
-        if (this.#reservations === 0) throw this.#fullError(byteLength);
-        // What is on its way settles by its own deadline, and can be moved to disk then.
-        await new Promise<void>((resolve) => {
-          this.#onRoom = resolve;
-        });
-      }
-      this.#memoryBytes += byteLength;
-      this.#reservations += 1;
-    });
-    this.#turn = made.catch(() => {});
-    await made;
   }
 
   /** False when nothing in memory can leave it. @throws ObjectStoreFullError for a full disk. */
@@ -390,12 +340,7 @@ export class ObjectStore {
     if (object.bytes === undefined) return;
     object.bytes = undefined;
     object.sources.clear();
-    this.#giveBack(object.address.byteLength);
-  }
-
-  #giveBack(byteLength: number): void {
-    this.#memoryBytes -= byteLength;
-    this.#onRoom?.();
+    this.#room.giveBack(object.address.byteLength);
   }
 
   #removeFile(object: StoredObject): void {
@@ -410,7 +355,7 @@ export class ObjectStore {
     const { nodeId, memoryBytesMax, diskBytesMax } = this.#options;
     return new ObjectStoreFullError(
       `node ${nodeId} has no room for an object of ${byteLength} bytes: ` +
-        `${this.#memoryBytes} of ${memoryBytesMax} bytes of memory and ${this.#diskBytes} of ` +
+        `${this.#room.usedBytes} of ${memoryBytesMax} bytes of memory and ${this.#diskBytes} of ` +
         `${diskBytesMax} on disk are taken. Release references, or raise ` +
         'objects.memoryBytesMax or objects.diskBytesMax',
     );
