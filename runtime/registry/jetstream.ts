@@ -26,6 +26,8 @@ const STREAM_NOT_FOUND = 10059;
 /** Not a cluster, or one with too few servers for so many replicas. */
 const TOO_FEW_SERVERS: readonly number[] = [10005, 10074];
 const OTHER_CONFIGURATION = 10058;
+/** An earlier attempt of ours waits for the other servers; when they have it, the next is told so. */
+const SAME_IN_PROCESS = 10158;
 
 /** JetStream over a bus's own connection, with every request repeated until its deadline. */
 export interface JetStream {
@@ -152,7 +154,9 @@ function isDisabled(error: unknown): error is Error {
 /** Lost, or refused because no leader was elected yet, or the server is going. */
 function isPassing(error: unknown): error is Error {
   if (!(error instanceof Error) || error instanceof CodistillError) return false;
-  if (error instanceof JetStreamApiError) return error.status >= 500;
+  if (error instanceof JetStreamApiError) {
+    return error.status >= 500 || error.code === SAME_IN_PROCESS;
+  }
   if (error instanceof TypeError || error instanceof RangeError) return false;
   return true;
 }
