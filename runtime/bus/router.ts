@@ -55,17 +55,20 @@ export class Router implements Routing {
     const routes = this.#routes.match(message.subject);
     if (routes.length === 0) return 'nobody';
     let delivered = false;
-    const groups = new Map<string, Route[]>();
+    let groups: Map<string, Route[]> | undefined;
     for (const route of routes) {
       if (route.queue === undefined) {
         delivered = route.port.deliver(route.id, message) || delivered;
       } else {
+        groups ??= new Map();
         const group = groups.get(route.queue);
         if (group) group.push(route);
         else groups.set(route.queue, [route]);
       }
     }
-    for (const group of groups.values()) delivered = this.#deliverOnce(group, message) || delivered;
+    for (const group of groups?.values() ?? []) {
+      delivered = this.#deliverOnce(group, message) || delivered;
+    }
     return delivered ? 'delivered' : 'dropped';
   }
 

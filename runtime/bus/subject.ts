@@ -28,6 +28,9 @@ export function assertSubjectPattern(pattern: string): void {
   );
 }
 
+/** Subjects whose matches are remembered. */
+const MATCHED_MAX = 4096;
+
 interface Branch<T> {
   readonly branches: Map<string, Branch<T>>;
   readonly entries: Set<T>;
@@ -40,8 +43,11 @@ interface Branch<T> {
 export class SubjectIndex<T> {
   readonly #exact = new Map<string, Set<T>>();
   readonly #wild: Branch<T> = createBranch();
+  /** Results of `match` until an entry comes or goes: few subjects get nearly all messages. */
+  readonly #matched = new Map<string, readonly T[]>();
 
   add(pattern: string, entry: T): void {
+    this.#matched.clear();
     if (!isWild(pattern)) {
       const entries = this.#exact.get(pattern);
       if (entries) entries.add(entry);
@@ -61,6 +67,7 @@ export class SubjectIndex<T> {
   }
 
   delete(pattern: string, entry: T): void {
+    this.#matched.clear();
     if (isWild(pattern)) {
       prune(this.#wild, pattern.split('.'), 0, entry);
       return;
@@ -70,10 +77,15 @@ export class SubjectIndex<T> {
     if (entries?.size === 0) this.#exact.delete(pattern);
   }
 
-  match(subject: string): T[] {
+  /** In the order of their subscription where the pattern is the subject, then the wild ones. */
+  match(subject: string): readonly T[] {
+    const known = this.#matched.get(subject);
+    if (known !== undefined) return known;
     const exact = this.#exact.get(subject);
     const found = exact ? [...exact] : [];
     if (this.#wild.branches.size > 0) collect(this.#wild, subject.split('.'), 0, found);
+    if (this.#matched.size >= MATCHED_MAX) this.#matched.clear();
+    this.#matched.set(subject, found);
     return found;
   }
 }

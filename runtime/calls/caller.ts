@@ -336,7 +336,10 @@ export class Caller implements CallPath {
     let busy = !this.#streams.quiet;
     this.#streams.tick();
     for (const { peer } of this.#known.values()) {
-      if (peer.quiet) continue;
+      if (peer.quiet) {
+        peer.rest();
+        continue;
+      }
       busy = true;
       peer.tick();
     }

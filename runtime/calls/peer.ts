@@ -1,6 +1,7 @@
 import { ActorDiedError, DeadlineError, type DeathCause, MailboxFullError } from '../../errors.ts';
 import { incarnationOf } from '../wire/address.ts';
 import type { StateMessage } from '../wire/wire.ts';
+import { CallDeadlines } from './call-deadlines.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ActorAddress, CallPath } from './handle.ts';
 import { IncarnationLink, type IncarnationMessage } from './incarnation-link.ts';
@@ -37,6 +38,7 @@ export interface PeerOptions {
  */
 export class Peer {
   readonly #options: PeerOptions;
+  readonly #deadlines: CallDeadlines;
   #link: IncarnationLink | undefined;
   #waiting: PendingCall[] = [];
   #status: 'unknown' | StateMessage['status'] = 'unknown';
@@ -51,6 +53,13 @@ export class Peer {
 
   constructor(options: PeerOptions) {
     this.#options = options;
+    const { clock } = options.endpoint;
+    this.#deadlines = new CallDeadlines(clock, (pending) => this.#expire(pending));
+  }
+
+  /** Nothing is open: leaves no timer behind. */
+  rest(): void {
+    this.#deadlines.rest();
   }
 
   get address(): ActorAddress {
@@ -84,7 +93,8 @@ export class Peer {
         pending.reject(error);
         return;
       }
-      pending.timer = clock.setTimeout(() => this.#expire(pending), timeoutMs);
+      pending.deadlines = this.#deadlines;
+      this.#deadlines.add(pending);
       if (signal !== undefined) {
         pending.onAbort = () => this.#abandon(pending, signal.reason);
         signal.addEventListener('abort', pending.onAbort, { once: true });
@@ -151,6 +161,7 @@ export class Peer {
     const pendings = [...(this.#link?.end(error) ?? []), ...this.#waiting];
     this.#waiting = [];
     for (const pending of pendings) pending.reject(error);
+    this.rest();
     for (const listener of [...this.#listeners]) listener.onClose(error);
   }
 

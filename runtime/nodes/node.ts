@@ -69,8 +69,11 @@ export class Node {
 
   /** What is left of the node's resources. */
   get free(): Resources {
-    const used = [...this.#actors.values()].map(({ start }) => start.resources);
-    return freeResources(this.#options.resources, used);
+    return freeResources(this.#options.resources, this.#reserved());
+  }
+
+  *#reserved(): Generator<Resources> {
+    for (const { start } of this.#actors.values()) yield start.resources;
   }
 
   /**

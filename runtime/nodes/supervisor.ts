@@ -73,6 +73,8 @@ export interface SupervisorOptions
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #actors = new Map<string, OwnedActor>();
+  /** Incarnations that have spawned actors. */
+  readonly #parents = new Set<string>();
   readonly #launcher: Launcher;
   /** Of each detached actor that is supervised here. */
   readonly #serving = new Map<string, Subscription>();
@@ -124,6 +126,7 @@ export class Supervisor {
     const actor = new OwnedActor(unknown, plan, address, packed, named);
     // A detached actor outlives also the actor that spawned it.
     if (!actor.detached) actor.parent = parent;
+    if (actor.parent !== undefined) this.#parents.add(actor.parent);
     if (known !== undefined) actor.follow(known);
     this.#actors.set(name, actor);
     try {
@@ -279,6 +282,9 @@ export class Supervisor {
 
   /** A parent is gone: what it spawned ends. */
   endChildrenOf(parent: string): void {
+    // Most actors have no children, and there may be thousands of them.
+    if (!this.#parents.has(parent)) return;
+    this.#parents.delete(parent);
     for (const actor of this.#living()) {
       if (actor.parent === parent) void this.#stopActor(actor, CHILD_STOP_MS);
     }

@@ -209,9 +209,18 @@ function joinAttachments(header: Uint8Array, parts: readonly Uint8Array[]): Uint
   return frame;
 }
 
+/**
+ * Small headers are copied here: msgpackr makes a DataView for each array that it reads, which costs
+ * more than the copy, and keeps it on the array. Nothing of a header refers to these bytes afterwards.
+ */
+const scratch = new Uint8Array(512);
+
 function unpackHeader(bytes: Uint8Array, headerEnd: number): unknown {
   try {
-    return packr.unpack(bytes.subarray(PREFIX_BYTES, headerEnd));
+    const length = headerEnd - PREFIX_BYTES;
+    if (length > scratch.length) return packr.unpack(bytes.subarray(PREFIX_BYTES, headerEnd));
+    for (let i = 0; i < length; i += 1) scratch[i] = bytes[PREFIX_BYTES + i]!;
+    return packr.unpack(scratch, length);
   } catch (cause) {
     throw new DamagedDataError("The frame's header is not valid MessagePack.", { cause });
   }
@@ -229,9 +238,9 @@ function attach(header: unknown, bytes: Uint8Array, start: number): unknown {
   }
   if (start > bytes.length) throw damaged('ends before its attachments start');
   const aligned = bytes.byteOffset % 8 === 0;
-  // `start` is a multiple of 8, so every attachment of the copy is aligned again.
-  const section = aligned ? bytes.subarray(start) : new Uint8Array(bytes.subarray(start));
-  let position = 0;
+  // `start` is a multiple of 8, so every attachment of a copy is aligned again.
+  const section = aligned ? bytes : new Uint8Array(bytes);
+  let position = start;
   for (const entry of entries) {
     if (!isEntry(entry)) throw damaged('has a malformed table of attachments');
     position = align(position);

@@ -45,9 +45,11 @@ export function missingResource(wanted: Resources, free: Resources): string | un
 }
 
 /** `total` less all that is `used`. */
-export function freeResources(total: Resources, used: readonly Resources[]): Resources {
+export function freeResources(total: Resources, used: Iterable<Resources>): Resources {
   const left = new Map(amountsOf(total));
   for (const part of used) {
+    // Most actors reserve nothing, and there may be thousands.
+    if (isEmpty(part)) continue;
     for (const [name, amount] of amountsOf(part)) left.set(name, (left.get(name) ?? 0) - amount);
   }
   const custom = Object.keys(total.custom ?? {}).map((name) => [name, left.get(name)!]);
@@ -55,6 +57,11 @@ export function freeResources(total: Resources, used: readonly Resources[]): Res
     ...Object.fromEntries(kinds.map((kind) => [kind, left.get(kind) ?? 0])),
     ...(custom.length > 0 && { custom: Object.fromEntries(custom) }),
   };
+}
+
+function isEmpty(resources: Resources): boolean {
+  for (const _name in resources) return false;
+  return true;
 }
 
 function amountsOf({ custom = {}, ...rest }: Resources): readonly (readonly [string, number])[] {

@@ -29,7 +29,7 @@ test('the index finds just the patterns that match, also after some are removed'
         const expected = [...patterns.keys()].filter(
           (i) => i % 3 !== 0 && matches(patterns[i]!, words),
         );
-        const found = index.match(words.join('.')).sort((a, b) => a - b);
+        const found = index.match(words.join('.')).toSorted((a, b) => a - b);
         t.deepEqual(found, expected);
       }
     }),
