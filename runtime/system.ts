@@ -2,10 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { NoResponderError } from '../errors.ts';
 import { type ActorDefinition, type AnyActorDefinition, isActorDefinition } from './actor.ts';
-import type { Bus, BusKind, BusStatus, Subscription } from './bus/bus.ts';
-import { startLocalHub } from './bus/local-hub.ts';
-import { createMemoryBus } from './bus/memory-bus.ts';
-import type { NatsOptions } from './bus/nats-options.ts';
+import type { BusKind, BusStatus, Subscription } from './bus/bus.ts';
 import { requestControl } from './calls/control.ts';
 import {
   addressOf,
@@ -15,12 +12,11 @@ import {
   type OwnedHandle,
 } from './calls/handle.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { ActorChild, type StartProcess } from './nodes/actor-child.ts';
+import { type BusChoice, type Connection, connectSystem } from './connection.ts';
 import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
 import { definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
 import type { NodeInfo } from './nodes/placement.ts';
-import { type BusAccess, connectBus } from './nodes/process-boot.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ActorEvent } from './nodes/supervisor.ts';
 import { hubWord } from './objects/neighbours.ts';
@@ -32,11 +28,6 @@ import type { ActorCalls } from './observe/actor-calls.ts';
 import type { NodeInspection } from './observe/inspection.ts';
 import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
 import { loadTracing } from './observe/tracing.ts';
-import { serveRegister } from './registry/bus-register.ts';
-import { createMemoryRegister } from './registry/memory-register.ts';
-import { openNatsCheckpoints, openNatsRegister } from './registry/open-register.ts';
-import type { Register } from './registry/register.ts';
-import type { ReplicatedCheckpoints } from './registry/replicated-checkpoints.ts';
 import { isDetachedOwner, subjects } from './wire/address.ts';
 import { checkResources, type Resources } from './wire/resources.ts';
 import { encodeMessage } from './wire/wire.ts';
@@ -46,15 +37,13 @@ const CLOSE_GRACE_MS = 3_000;
 const STOP_TIMEOUT_MS = 5_000;
 /** Until another node has taken over from one that died. */
 const ADOPTION_MS = 20_000;
-/** A cluster that has just started or lost a server elects a leader within that. */
-const REGISTER_WAIT = { timeoutMs: 15_000 };
 
 export interface SystemOptions {
   /**
    * `memory`: this process only, actors inline. `local`: this host, actors in child processes, no
    * server. `nats`: every host that joins the namespace. `connected`: for tests and simulations.
    */
-  readonly bus: 'memory' | 'local' | { readonly nats: NatsOptions } | ConnectedBus;
+  readonly bus: BusChoice;
   /** Systems of one namespace see each other's nodes and share actor names. Default `default`. */
   readonly namespace?: string;
   /** Default: the host's name. */
@@ -78,19 +67,6 @@ export interface SystemOptions {
   readonly objects?: ObjectLimits;
   /** Processes kept ready after the first was needed. Default 1. */
   readonly warmProcesses?: number;
-}
-
-export interface ConnectedBus {
-  readonly connected: Bus;
-  /** Makes processes for actors; without it all actors live inline. */
-  readonly startProcess?: StartProcess;
-  /**
-   * What the systems of this bus agree on. Default: that of the servers of a NATS bus; on another
-   * bus one of this system alone.
-   */
-  readonly register?: Register;
-  /** Where detached actors' states outlive this process; default in the servers of a NATS bus. */
-  readonly replicated?: ReplicatedCheckpoints;
 }
 
 /** A host process's part of an actor system: it owns the actors that it spawns. */
@@ -169,27 +145,12 @@ export interface System {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-interface Connection {
-  readonly bus: Bus;
-  readonly register: Register;
-  readonly replicated?: ReplicatedCheckpoints | undefined;
-  readonly startProcess: StartProcess | undefined;
-  readonly shared: boolean;
-  /** What carries objects within this host, where that is not the bus itself. */
-  readonly hub?: Bus;
-  /** Of this node's hub, by which processes of this host find it. */
-  readonly hubPath?: string;
-  /** Of a local bus. */
-  readonly socketPath?: string;
-  close(): Promise<void>;
-}
-
 /** @throws BusUnavailableError for a server without JetStream too; what importing a module throws. */
 export async function createSystem(options: SystemOptions): Promise<System> {
   if (options.resources) checkResources(options.resources);
   const nodeId = options.nodeId ?? `n${randomBytes(6).toString('hex')}`;
   const namespace = options.namespace ?? 'default';
-  const connection = await connect(options.bus, nodeId, namespace);
+  const connection = await connectSystem(options.bus, nodeId, namespace);
   try {
     const listeners = new Set<(event: ActorEvent) => void>();
     const leaving = new Set<(timeoutMs: number) => void>();
@@ -368,93 +329,9 @@ function createGet({ names, objects, caller }: HostNode): System['get'] {
   return get;
 }
 
-async function connect(
-  bus: SystemOptions['bus'],
-  nodeId: string,
-  namespace: string,
-): Promise<Connection> {
-  if (bus === 'memory') {
-    const memory = createMemoryBus();
-    return {
-      bus: memory,
-      register: createMemoryRegister(),
-      startProcess: undefined,
-      shared: false,
-      close: () => memory.close(),
-    };
-  }
-  if (bus === 'local') return connectLocally(namespace);
-  if ('connected' in bus) {
-    const { connected, startProcess, register } = bus;
-    if (register !== undefined || connected.kind !== 'nats') {
-      return {
-        bus: connected,
-        register: register ?? createMemoryRegister(),
-        replicated: bus.replicated,
-        startProcess,
-        shared: true,
-        close: () => connected.close(),
-      };
-    }
-    return connectRegistered(connected, startProcess, namespace);
-  }
-  const hub = await startLocalHub();
-  try {
-    const access = { kind: 'nats', options: bus.nats, hubPath: hub.socketPath } as const;
-    const nats = await connectBus(access, `node-${nodeId}`);
-    const connection = await connectRegistered(nats, childStarter(access), namespace);
-    const close = () => connection.close().finally(() => hub.close());
-    return { ...connection, hub: hub.connect(), hubPath: hub.socketPath, close };
-  } catch (error) {
-    await hub.close();
-    throw error;
-  }
-}
-
 function planObjects({ hub, hubPath }: Connection, limits: ObjectLimits = {}): ObjectPlan {
   const word = hubPath === undefined ? randomBytes(6).toString('hex') : hubWord(hubPath);
   return { limits, word, ...(hub && { hub }) };
-}
-
-async function connectRegistered(
-  bus: Bus,
-  startProcess: StartProcess | undefined,
-  namespace: string,
-): Promise<Connection> {
-  try {
-    const register = await openNatsRegister(bus, namespace, REGISTER_WAIT);
-    const replicated = await openNatsCheckpoints(bus, namespace, register, REGISTER_WAIT);
-    const close = async (): Promise<void> => {
-      await register.close();
-      await bus.close();
-    };
-    return { bus, register, replicated, startProcess, shared: true, close };
-  } catch (error) {
-    await bus.close();
-    throw error;
-  }
-}
-
-async function connectLocally(namespace: string): Promise<Connection> {
-  const hub = await startLocalHub();
-  const { socketPath } = hub;
-  const bus = hub.connect();
-  const register = createMemoryRegister();
-  await serveRegister({ bus, namespace }, register);
-  const startProcess = childStarter({ kind: 'local', socketPath });
-  return {
-    bus,
-    register,
-    startProcess,
-    shared: false,
-    socketPath,
-    hubPath: socketPath,
-    close: () => hub.close(),
-  };
-}
-
-function childStarter(access: BusAccess): StartProcess {
-  return (order) => new ActorChild({ ...order, access });
 }
 
 async function collectDefinitions(
