@@ -9,6 +9,7 @@ import { transposeNarrowProducts } from './passes/narrow-products.ts';
 import { absorbFactorsAndAdditions, absorbTransposes } from './passes/products.ts';
 import { type QuantisedGraph, quantiseProducts } from './passes/quantise-products.ts';
 import { improveReductions } from './passes/reductions.ts';
+import { simplifyReluGradients } from './passes/relu-gradient.ts';
 import { joinSumsOfProducts } from './passes/sum-of-products.ts';
 
 type Pass = (graph: Graph) => Graph;
@@ -24,6 +25,7 @@ const PATTERN_PASSES: readonly Pass[] = [
   shareCommonSubexpressions,
   fuseLogSoftmax,
   fuseLayerNorm,
+  simplifyReluGradients,
   absorbTransposes,
   joinSumsOfProducts,
 ];

@@ -1,0 +1,32 @@
+import test from 'ava';
+import type { Value } from '../../../compiler/graph.ts';
+import type { GraphBuilder } from '../../../compiler/graph-builder.ts';
+import { traceKernels } from '../../../compiler/kernels/registry.ts';
+import { removeDeadCode } from '../../../compiler/passes/dead-code.ts';
+import { simplifyReluGradients } from '../../../compiler/passes/relu-gradient.ts';
+import { differenceAfter, makeGraph, operatorsOf } from '../graphs.ts';
+
+/** 1 where x is positive, else alpha, as the kernel records it. */
+const step = (graph: GraphBuilder, x: Value, alpha = 0) =>
+  traceKernels.Step!(graph, { x }, { alpha }) as Value;
+
+for (const order of ['dy · step(x)', 'step(x) · dy']) {
+  test(`${order} is one choice`, async (t) => {
+    const graph = makeGraph({ dy: [30, 40], x: [30, 40] }, (g, { dy, x }) => {
+      const factors = [dy!, step(g, x!)] as [Value, Value];
+      if (order.startsWith('step')) factors.reverse();
+      return { y: g.binary('Mul', ...factors) };
+    });
+    const simplified = removeDeadCode(simplifyReluGradients(graph));
+    t.deepEqual(operatorsOf(simplified), ['LessOrEqual', 'Where']);
+    t.is(await differenceAfter(graph, simplified), 0);
+  });
+}
+
+test('other slopes and gradients that broadcast stay as they are', (t) => {
+  const graph = makeGraph({ dy: [30, 40], row: [40], x: [30, 40] }, (g, { dy, row, x }) => ({
+    leaky: g.binary('Mul', dy!, step(g, x!, 0.1)),
+    broadcast: g.binary('Mul', row!, step(g, x!)),
+  }));
+  t.deepEqual(operatorsOf(simplifyReluGradients(graph)), operatorsOf(graph));
+});
