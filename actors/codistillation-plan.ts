@@ -1,7 +1,7 @@
 import type { EngineName } from '../compiler/index.ts';
 import type { AdamConfig, LanguageModelConfig, LearningRateSchedule } from '../training/index.ts';
+import type { DeltaCodec } from './tensor-delta.ts';
 import type { TeacherPrecision } from './trainer.ts';
-import type { DeltaCodec } from './weight-delta.ts';
 import type { ExchangeMode } from './weight-exchange.ts';
 
 /** All that says what a codistillation group of language models does. */

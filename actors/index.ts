@@ -12,6 +12,7 @@ export {
   type TeacherSnapshotOptions,
   teacherSnapshot,
 } from './teacher-snapshot.ts';
+export { deltaCodecs } from './tensor-delta.ts';
 export {
   type TeacherPrecision,
   type Trainer,
@@ -19,7 +20,6 @@ export {
   teacherPrecisions,
   trainer,
 } from './trainer.ts';
-export { deltaCodecs } from './weight-delta.ts';
 export { exchangeModes } from './weight-exchange.ts';
 
 /** The modules of the four actors: what a node must be started with to run codistillation jobs. */

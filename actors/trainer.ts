@@ -27,10 +27,10 @@ import {
 import type { DataShard } from './data-shard.ts';
 import { StepReports } from './step-reports.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
+import type { DeltaCodec } from './tensor-delta.ts';
 import { addStaleness, noTotals, type StepReport, type TrainingTotals } from './training-totals.ts';
 import {
   copyWeights,
-  type DeltaCodec,
   DeltaEncoder,
   type VersionedWeights,
   type WeightShapes,

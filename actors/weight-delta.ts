@@ -1,20 +1,19 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { DamagedDataError } from '../errors.ts';
+import {
+  applyChange,
+  type DeltaCodec,
+  encodeChange,
+  type TensorDelta,
+  tensorDeltaBytes,
+} from './tensor-delta.ts';
 
 /** Parameters of one replica by name, flattened row by row. */
 export type Weights = Readonly<Record<string, Float32Array>>;
 
 /** Shapes of the same parameters; the last dimension is a row. */
 export type WeightShapes = Readonly<Record<string, readonly number[]>>;
-
-export type DeltaCodec = 'f32' | 'int8';
-export const deltaCodecs: readonly DeltaCodec[] = ['f32', 'int8'];
-
-/** One parameter's change: new values as they are, or steps of one scale per row. */
-export type TensorDelta =
-  | { readonly values: Float32Array }
-  | { readonly rowScales: Float32Array; readonly steps: Int8Array };
 
 /**
  * What a Trainer sends at an exchange. Plain data: a frame carries its arrays as attachments.
@@ -30,7 +29,7 @@ export interface WeightDelta {
 
 /**
  * Turns a replica's weights into deltas against what the receiver already has. It keeps that base, so the
- * rounding error of one int8 delta is part of the next one (error feedback) and never accumulates.
+ * rounding error of one delta is part of the next one (error feedback) and never accumulates.
  */
 export class DeltaEncoder {
   readonly #codec: DeltaCodec;
@@ -64,9 +63,10 @@ export class DeltaEncoder {
     const tensors: Record<string, TensorDelta> = {};
     for (const [name, values] of Object.entries(weights)) {
       const from = tensorOf(base.weights, name);
-      const delta = quantizeRows(values, from, rowLength(this.#shapes, name));
+      const row = rowLength(this.#shapes, name);
+      const delta = encodeChange(this.#codec, values, from, row);
       tensors[name] = delta;
-      next[name] = addRows(from, delta);
+      next[name] = applyChange(name, from, delta, { length: values.length, row });
     }
     this.#base = { version, weights: next };
     return { version, baseVersion: base.version, tensors, weightsCrc32: weightsCrc32(next) };
@@ -84,7 +84,7 @@ export function fullDelta({ version, weights }: VersionedWeights): WeightDelta {
   return {
     version,
     baseVersion: null,
-    tensors: mapTensors(weights, (values) => ({ values })),
+    tensors: mapTensors(weights, (values) => ({ codec: 'f32', values })),
     weightsCrc32: weightsCrc32(weights),
   };
 }
@@ -103,17 +103,8 @@ export function applyDelta(
     const tensor = delta.tensors[name];
     const length = shape.reduce((product, size) => product * size, 1);
     if (tensor === undefined) throw new DamagedDataError(`weight delta lacks ${name}`);
-    if ('values' in tensor) {
-      expectLength(name, tensor.values, length);
-      // A view would keep the whole received frame alive and may be shared.
-      weights[name] = tensor.values.slice();
-    } else {
-      const rows = length / rowLength(shapes, name);
-      expectLength(name, tensor.steps, length);
-      expectLength(`${name} row scales`, tensor.rowScales, rows);
-      if (base === undefined) throw new DamagedDataError(`delta of ${name} without a base`);
-      weights[name] = addRows(tensorOf(base.weights, name), tensor);
-    }
+    const from = base?.weights[name];
+    weights[name] = applyChange(name, from, tensor, { length, row: rowLength(shapes, name) });
   }
   if (weightsCrc32(weights) !== delta.weightsCrc32) {
     throw new DamagedDataError(
@@ -125,14 +116,7 @@ export function applyDelta(
 
 /** Bytes of the arrays that a delta carries; its msgpack header adds a few per parameter. */
 export function deltaBytes(delta: WeightDelta): number {
-  let bytes = 0;
-  for (const tensor of Object.values(delta.tensors)) {
-    bytes +=
-      'values' in tensor
-        ? tensor.values.byteLength
-        : tensor.rowScales.byteLength + tensor.steps.byteLength;
-  }
-  return bytes;
+  return Object.values(delta.tensors).reduce((bytes, each) => bytes + tensorDeltaBytes(each), 0);
 }
 
 /** Bytes of the same weights in full as f32. */
@@ -164,53 +148,6 @@ function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-const STEPS_MAX = 127;
-
-/** Symmetric int8 with one scale a row: `step = round(difference / scale)`, scale = largest / 127. */
-function quantizeRows(
-  values: Float32Array,
-  from: Float32Array,
-  row: number,
-): { readonly rowScales: Float32Array; readonly steps: Int8Array } {
-  const rows = values.length / row;
-  const rowScales = new Float32Array(rows);
-  const steps = new Int8Array(values.length);
-  for (let r = 0; r < rows; r++) {
-    const start = r * row;
-    let largest = 0;
-    for (let i = start; i < start + row; i++) {
-      const size = Math.abs((values[i] as number) - (from[i] as number));
-      if (size > largest) largest = size;
-    }
-    if (largest === 0) continue;
-    const scale = Math.fround(largest / STEPS_MAX);
-    // A difference below the smallest float leaves a scale of zero: it waits for the next delta.
-    if (scale === 0) continue;
-    rowScales[r] = scale;
-    for (let i = start; i < start + row; i++) {
-      const step = Math.round(((values[i] as number) - (from[i] as number)) / scale);
-      steps[i] = Math.max(-STEPS_MAX, Math.min(STEPS_MAX, step));
-    }
-  }
-  return { rowScales, steps };
-}
-
-/** Sender and receiver run exactly this, rounding to float32 each time, so their bits agree. */
-function addRows(
-  from: Float32Array,
-  delta: { readonly rowScales: Float32Array; readonly steps: Int8Array },
-): Float32Array {
-  const row = delta.steps.length / delta.rowScales.length;
-  const result = new Float32Array(from.length);
-  for (let r = 0; r < delta.rowScales.length; r++) {
-    const scale = delta.rowScales[r] as number;
-    for (let i = r * row; i < (r + 1) * row; i++) {
-      result[i] = (from[i] as number) + Math.fround((delta.steps[i] as number) * scale);
-    }
-  }
-  return result;
-}
-
 function rowLength(shapes: WeightShapes, name: string): number {
   return shapes[name]?.at(-1) ?? 1;
 }
@@ -219,11 +156,6 @@ function tensorOf(weights: Weights, name: string): Float32Array {
   const values = weights[name];
   if (values === undefined) throw new DamagedDataError(`weights lack the parameter ${name}`);
   return values;
-}
-
-function expectLength(name: string, values: { readonly length: number }, length: number): void {
-  if (values.length === length) return;
-  throw new DamagedDataError(`${name} has ${values.length} elements, expected ${length}`);
 }
 
 function mapTensors<T>(
