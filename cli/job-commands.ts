@@ -3,9 +3,12 @@ import { type JobClient, type JobEvent, type JobRecord, openJobClient } from '..
 import { describeUnknownEvent } from './event-text.ts';
 import { type ExitCode, exitCodeFor, exitCodes } from './exit-codes.ts';
 import { watchInterruptions } from './interruption.ts';
+import { jobListing } from './job-listing.ts';
 import { loadJob } from './job-module.ts';
 import { parseAssignment, parseJobOptions } from './job-options.ts';
-import { type NatsFlags, parseNatsFlags } from './nats-address.ts';
+import { type ListFlags, listCommand } from './list-command.ts';
+import type { RowSource } from './listing.ts';
+import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
 
 /** Options of the commands for jobs that the nodes of a server run for themselves. */
@@ -39,16 +42,20 @@ export async function submitCommand(
 }
 
 export async function jobsCommand(
-  flags: JobFlags,
-  { environment }: CommandContext,
+  flags: JobFlags & ListFlags,
+  context: CommandContext,
 ): Promise<ExitCode> {
-  return await withClient(flags, async (client) => {
-    const jobs = await client.list();
-    const { stdout } = environment;
-    if (flags.json) for (const job of jobs) stdout.write(`${JSON.stringify(job)}\n`);
-    else stdout.write(`${describeJobs(jobs)}\n`);
-    return exitCodes.ok;
-  });
+  const open = () => openJobSource(flags);
+  return await listCommand({ listing: jobListing, open }, flags, context);
+}
+
+async function openJobSource(flags: JobFlags): Promise<RowSource<JobRecord>> {
+  const { client, place } = await openClient(flags);
+  return {
+    place,
+    look: async () => ({ rows: await client.list(), gaps: [] }),
+    [Symbol.asyncDispose]: () => client.close(),
+  };
 }
 
 /** Its exit code is the job's; that of a job that goes on is 0. */
@@ -102,6 +109,17 @@ async function withClient(
   flags: JobFlags,
   body: (client: JobClient) => Promise<ExitCode>,
 ): Promise<ExitCode> {
+  const { client } = await openClient(flags);
+  try {
+    return await body(client);
+  } finally {
+    await client.close();
+  }
+}
+
+async function openClient(
+  flags: JobFlags,
+): Promise<{ readonly client: JobClient; readonly place: string }> {
   const nats = parseNatsFlags(flags);
   if (nats === undefined) {
     throw new UserInputError(
@@ -109,12 +127,9 @@ async function withClient(
         'actorctl up starts one; actorctl run needs none.',
     );
   }
-  const client = await openJobClient(nats, flags.namespace ?? 'default');
-  try {
-    return await body(client);
-  } finally {
-    await client.close();
-  }
+  const { namespace = 'default' } = flags;
+  const client = await openJobClient(nats, namespace);
+  return { client, place: `namespace ${namespace} at ${describeServers(nats)}` };
 }
 
 /** Shows events as they come until the job is over. Ctrl-C ends only the looking. */
@@ -169,16 +184,4 @@ function tellState(job: JobRecord, { output }: CommandContext): ExitCode {
   if (state === 'stopped') return exitCodes.interrupted;
   if (state !== 'failed') return exitCodes.ok;
   return exitCodeFor(Object.assign(new Error(error?.message), { code: error?.code }));
-}
-
-function describeJobs(jobs: readonly JobRecord[]): string {
-  if (jobs.length === 0) return 'No jobs.';
-  return jobs
-    .map(({ id, state, submittedAt, lives, error }) => {
-      const since = new Date(submittedAt).toISOString().slice(0, 19).replace('T', ' ');
-      const again = lives > 1 ? `, in its life ${lives}` : '';
-      const why = error === undefined ? '' : `: ${error.message}`;
-      return `${id}  ${state}${again}  submitted ${since} UTC${why}`;
-    })
-    .join('\n');
 }

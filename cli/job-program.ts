@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { ExitCode } from './exit-codes.ts';
 import type { JobFlags, SubmitFlags } from './job-commands.ts';
+import type { ListFlags } from './list-command.ts';
+import { addFilterOption, addWatchOption } from './list-options.ts';
 import { addNatsOptions } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
 
@@ -31,11 +33,10 @@ export function addJobCommands(
     .action(async (job: string, flags: SubmitFlags) => {
       done(await (await load()).submitCommand(job, flags, context));
     });
-  add('jobs', 'list submitted jobs', '--nats nats://10.0.0.5:4222').action(
-    async (flags: JobFlags) => {
-      done(await (await load()).jobsCommand(flags, context));
-    },
-  );
+  const jobs = add('jobs', 'list submitted jobs', '--nats nats://10.0.0.5:4222');
+  addWatchOption(addFilterOption(jobs)).action(async (flags: JobFlags & ListFlags) => {
+    done(await (await load()).jobsCommand(flags, context));
+  });
   add(
     'status',
     "tell a job's state; the exit code is the job's",

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { ObservationFlags } from './bus-observation.ts';
 import type { EventsFlags } from './events-command.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { InspectionListing } from './inspection-source.ts';
 import type { ListFlags } from './list-command.ts';
+import { addFilterOption, addWatchOption } from './list-options.ts';
 import { addNatsOptions } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
 
@@ -76,26 +77,19 @@ function addEvents(program: Command, context: CommandContext, done: (code: ExitC
 }
 
 function addListOptions(command: Command): Command {
-  const watch = new Option('--watch [seconds]', 'look again, every 2 s or so often, until Ctrl-C');
-  return addPlaceOptions(command).addOption(watch.argParser(seconds));
+  return addWatchOption(addPlaceOptions(command));
 }
 
 function addPlaceOptions(command: Command): Command {
-  return addNatsOptions(command, { text: 'look at the nodes of this nats-server' })
+  addNatsOptions(command, { text: 'look at the nodes of this nats-server' })
     .option('--namespace <name>', 'only nodes of this name')
     .option('--run <dir>', 'look at this run; without --nats and --run: the newest below runs/')
-    .option('--filter <key=value...>', 'only what has these values; * stands for anything')
     .option('--json', 'one JSON object per line on stdout');
+  return addFilterOption(command);
 }
 
 function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  actorctl ${line}`).join('\n')}`;
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (value >= 0.1 && value <= 3600) return value;
-  throw new InvalidArgumentError('It is a number of seconds, 0.1 to 3600.');
 }
 
 function wholeNumber(text: string): number {

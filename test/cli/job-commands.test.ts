@@ -87,7 +87,22 @@ test('a job ends with its exit code, is listed, and wants a node that has it', a
     t.is(bad.exitCode, 1);
     t.regex(bad.stdout, /Job bad is failed: the job broke/);
     const { stdout } = await actorctl(['jobs', ...where], folder.path);
-    t.regex(stdout, /good {2}finished.*\nbad {2}failed.*: the job broke/);
+    t.regex(
+      stdout,
+      /^NAME +JOB +STATE .*\ngood .* finished .*\nbad .* failed .*\n\nbad failed: the job broke/,
+    );
+    const failed = await actorctl(
+      ['jobs', ...where, '--json', '--filter', 'state=failed'],
+      folder.path,
+    );
+    const rows = failed.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    t.deepEqual(
+      rows.map(({ type, id, state }) => [type, id, state]),
+      [['job', 'bad', 'failed']],
+    );
     const status = await actorctl(['status', 'bad', ...where, '--wait'], folder.path);
     t.is(status.exitCode, 1);
   } finally {

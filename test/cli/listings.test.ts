@@ -1,5 +1,6 @@
 import test from 'ava';
 import { actorListing } from '../../cli/actor-listing.ts';
+import { jobListing } from '../../cli/job-listing.ts';
 import { type NodeRow, nodeListing } from '../../cli/node-listing.ts';
 import { formatTable } from '../../cli/table.ts';
 import { topListing } from '../../cli/top-listing.ts';
@@ -101,4 +102,17 @@ test('what an actor did between two looks is its activity, busiest first', (t) =
     ],
   );
   t.is(second[0]!.receivedBytesPerSecond, 250);
+});
+
+test('jobs show how long they took, and why those failed that did', (t) => {
+  const job = { job: 'count', options: {}, submittedAt: 0, lives: 1 } as const;
+  const error = { message: 'the job broke' };
+  const rows = [
+    { ...job, id: 'a', state: 'running', stopAsked: true },
+    { ...job, id: 'b', state: 'failed', endedAt: 61_000, lives: 2, error },
+  ] as const;
+  const lines = formatTable(jobListing.columns, rows).split('\n');
+  t.regex(lines[1]!, /^a +count +stopping +1970-01-01 00:00:00 +– +1$/);
+  t.regex(lines[2]!, /^b +count +failed +1970-01-01 00:00:00 +1 min 01 s +2$/);
+  t.deepEqual(jobListing.notes(rows), ['b failed: the job broke']);
 });
