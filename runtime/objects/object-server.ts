@@ -54,7 +54,8 @@ export class ObjectServer {
         await copyOnce(message.address);
         break;
       case 'object-check':
-        store.check(message.id);
+        // Also finds out whether it can be read back from disk.
+        await store.read(message.id);
         break;
       case 'object-leases':
         store.hold(message.holder, message.hold, message.leaseMs);

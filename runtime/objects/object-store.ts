@@ -149,11 +149,6 @@ export class ObjectStore {
       : sourceOf(object, bytes, chunkBytes);
   }
 
-  /** @throws ObjectLostError that says why the object is not here. */
-  check(id: string): void {
-    this.#find(id);
-  }
-
   hold(holder: string, ids: readonly string[], leaseMs: number): void {
     for (const id of ids) this.#leases.hold(holder, id, leaseMs);
   }

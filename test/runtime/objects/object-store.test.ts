@@ -87,7 +87,7 @@ test('a damaged file is never delivered: the object is lost and says why', async
     });
     t.is(error?.reason, 'damaged');
     // Known now, and said at once.
-    t.throws(() => store.check(id), { instanceOf: ObjectLostError, message: /damaged/ });
+    t.throws(() => store.read(id), { instanceOf: ObjectLostError, message: /damaged/ });
   }
 });
 
@@ -133,7 +133,7 @@ test('a holder that is silent loses its lease, one that renews keeps it', async 
     store.list().map(({ id }) => id),
     [kept.id],
   );
-  t.throws(() => store.check(lost.id), { instanceOf: ObjectLostError, message: /released/ });
+  t.throws(() => store.read(lost.id), { instanceOf: ObjectLostError, message: /released/ });
 });
 
 test('silence counts only while holders could have been heard', async (t) => {
