@@ -10,6 +10,7 @@ const MARGIN_MS = 1_000;
 const LOOK_MS = 1_000;
 const SLOW_MS = 1_000;
 const WAIT = { timeoutMs: 8_000 };
+const CLOSE_MS = 1_000;
 
 export interface NodeRecord {
   /**
@@ -108,10 +109,12 @@ export class Registration {
   async close(): Promise<void> {
     this.#closed = true;
     this.#beating?.cancel();
-    await this.#writing;
-    const { register } = this.#options;
-    // What can't be deleted now is fenced by whoever wants the names.
-    await register.delete(this.#key, this.#revision, { timeoutMs: 1_000 }).catch(() => false);
+    const { register, clock } = this.#options;
+    // A register that is away must not hold up the end; whoever wants the names fences us then.
+    const enough = new AbortController();
+    await Promise.race([this.#writing, delay(clock, CLOSE_MS, enough.signal).catch(() => {})]);
+    enough.abort();
+    await register.delete(this.#key, this.#revision, { timeoutMs: CLOSE_MS }).catch(() => false);
   }
 
   #beatOnce(): Promise<void> {

@@ -122,6 +122,21 @@ test('several that wait for one node all learn that it is gone', async (t) => {
   t.deepEqual(await Promise.all(looks), [true, true, true]);
 });
 
+test('a register that is away does not hold up a node that leaves', async (t) => {
+  const held = createMemoryRegister();
+  const [register, clock] = [withOutage(held), createManualClock()];
+  const { registration } = await enter(register, clock);
+  await registration.hold();
+  const stuck = Promise.withResolvers<undefined>();
+  register.update = () => stuck.promise;
+  await clock.advance(3_000);
+  const closed = registration.close();
+  await clock.advance(1_000);
+  await closed;
+  t.is(await held.get('nodes.a', { timeoutMs: 1 }), undefined);
+  stuck.resolve(undefined);
+});
+
 test('a node that leaves is gone at once', async (t) => {
   const [register, clock] = [createMemoryRegister(), createManualClock()];
   const { registration } = await enter(register, clock);
