@@ -82,8 +82,8 @@ async function measure(example: Example, engine: EngineName): Promise<number> {
   const step = await compile(
     ({ x, y }) => {
       const loss = () => {
-        const predictions = model.apply(x!, { training: true }) as tf.Tensor;
-        return tf.mean(layers.metrics.categoricalCrossentropy(y!, predictions)) as tf.Scalar;
+        const predictions = model.apply(x, { training: true }) as tf.Tensor;
+        return tf.mean(layers.metrics.categoricalCrossentropy(y, predictions)) as tf.Scalar;
       };
       return { loss: optimizer.minimize(loss, true)! };
     },

@@ -52,9 +52,9 @@ const drawPrefix = 'random:';
  * @throws CannotCompileError with the operation and the place in the code for what can't be
  * compiled; EngineUnavailableError; TypeError or RangeError for wrong options.
  */
-export async function compile(
-  fn: TensorFunction,
-  signature: Readonly<Record<string, TensorSpec>>,
+export async function compile<Name extends string>(
+  fn: TensorFunction<NoInfer<Name>>,
+  signature: Readonly<Record<Name, TensorSpec>>,
   options: CompileFunctionOptions = {},
 ): Promise<CompiledFunction> {
   const { seed = 0, variablesOf, ...stepOptions } = options;

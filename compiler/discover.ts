@@ -15,8 +15,10 @@ import type { TraceBackend } from './trace-backend.ts';
 import { withTraceBackend } from './trace-step.ts';
 
 /** A function of named tensors; it may read and assign variables, and draw random numbers. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a function that only updates returns nothing.
-export type TensorFunction = (inputs: TensorMap) => TensorMap | tf.Tensor | void;
+export type TensorFunction<Name extends string = string> = (
+  inputs: Readonly<Record<Name, tf.Tensor>>,
+  // biome-ignore lint/suspicious/noConfusingVoidType: a function that only updates returns nothing.
+) => TensorMap | tf.Tensor | void;
 
 export interface Discovery {
   /** The variables that the function reads or assigns, those that it created among them. */

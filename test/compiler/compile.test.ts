@@ -58,7 +58,7 @@ for (const [name, create] of Object.entries(optimizers)) {
     const expected = eagerSteps(theirs, create(), 12);
     const optimizer = create();
     const step = await compile(
-      ({ x, y }) => ({ loss: optimizer.minimize(() => ours.loss(x!, y!), true)! }),
+      ({ x, y }) => ({ loss: optimizer.minimize(() => ours.loss(x, y), true)! }),
       ours.signature,
       { engine },
     );
@@ -84,7 +84,7 @@ test.serial('compiling and disposing leaves variables and memory as they were', 
   const values = variables.map((variable) => [...variable.dataSync()]);
   const before = tf.memory();
   const step = await compile(
-    ({ x, y }) => ({ loss: optimizer.minimize(() => loss(x!, y!), true)! }),
+    ({ x, y }) => ({ loss: optimizer.minimize(() => loss(x, y), true)! }),
     signature,
     { engine },
   );
@@ -102,7 +102,7 @@ test.serial('compiling and disposing leaves variables and memory as they were', 
 
 test.serial('a function may return a tensor, and read state without changing it', async (t) => {
   const scale = tf.variable(tf.tensor1d([2, 3]));
-  const fn = await compile(({ x }) => tf.mul(x!, scale), {
+  const fn = await compile(({ x }) => tf.mul(x, scale), {
     x: { shape: [2], dtype: 'float32' },
   });
   const input = { x: Float32Array.of(10, 100) };
@@ -119,9 +119,9 @@ test.serial('a second function works on the variables of the first', async (t) =
   const { variables, signature, inputs, loss } = regression();
   const optimizer = tf.train.adam(0.1);
   const train = await compile(({ x, y }) => {
-    optimizer.minimize(() => loss(x!, y!));
+    optimizer.minimize(() => loss(x, y));
   }, signature);
-  const score = await compile(({ x, y }) => ({ loss: loss(x!, y!) }), signature, {
+  const score = await compile(({ x, y }) => ({ loss: loss(x, y) }), signature, {
     variablesOf: train,
   });
   const before = (await score.run(inputs)).loss![0]!;
@@ -169,8 +169,8 @@ test.serial('a sequential model with convolutions, normalisation and dropout tra
     const step = await compile(
       ({ x, y }) => {
         const objective = () => {
-          const predicted = model.apply(x!, { training: true }) as tf.Tensor;
-          return tf.mean(layers.metrics.categoricalCrossentropy(y!, predicted)) as tf.Scalar;
+          const predicted = model.apply(x, { training: true }) as tf.Tensor;
+          return tf.mean(layers.metrics.categoricalCrossentropy(y, predicted)) as tf.Scalar;
         };
         return { loss: optimizer.minimize(objective, true)! };
       },
@@ -216,7 +216,7 @@ test.serial('a functional model with recurrent layers and embeddings trains', as
   const step = await compile(
     ({ tokens, next }) => {
       const objective = () => {
-        const logits = model.apply(tokens!, { training: true }) as tf.Tensor;
+        const logits = model.apply(tokens, { training: true }) as tf.Tensor;
         const targets = tf.oneHot(next as tf.Tensor1D, 9);
         return tf.losses.softmaxCrossEntropy(targets, logits) as tf.Scalar;
       };
