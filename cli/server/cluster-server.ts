@@ -7,7 +7,12 @@ import type { ConnectionFile } from '../nats-address.ts';
 import type { ClusterKey, Login } from './cluster-key.ts';
 import { assertPortFree, externalAddresses, isWildcard } from './listen-address.ts';
 import { launchNatsServer, type NatsServerProcess } from './nats-server-process.ts';
-import { formatServerConfig, join, SERVER_NAME, type ServerConfig } from './server-config.ts';
+import {
+  formatAddress,
+  formatServerConfig,
+  SERVER_NAME,
+  type ServerConfig,
+} from './server-config.ts';
 import type { ServerFolder, ServerSettings } from './server-folder.ts';
 
 /** Servers speak to each other that far above the port of their clients; the witness one further. */
@@ -17,7 +22,7 @@ const JETSTREAM_WAIT_MS = 30_000;
 const JETSTREAM_ASK_MS = 1_000;
 const JETSTREAM_PAUSE_MS = 100;
 /** What a server writes when another one does not take it for one of its cluster. */
-const REFUSED = /Authorization Violation|Authentication Failure|TLS route handshake error/i;
+const REFUSED = /rid:.*(Authorization Violation|Authentication Failure|handshake error)/i;
 const RESTARTS_MAX = 5;
 const RESTART_WINDOW_MS = 60_000;
 const RESTART_DELAY_MS = 500;
@@ -78,7 +83,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   }
   const scheme = tls ? 'tls' : 'nats';
   const connect = (login: Login): NatsOptions => ({
-    servers: `${scheme}://${join(near, port)}`,
+    servers: `${scheme}://${formatAddress(near, port)}`,
     ...login,
     timeoutMs: 5_000,
     ...(tls && { tls: { ca: key.authority.certificate, serverName: SERVER_NAME } }),
@@ -107,7 +112,7 @@ export function advertisedHost({ advertise, listen }: ServerSettings): string {
 
 /** The same with the port. */
 export function describeAddress(settings: ServerSettings): string {
-  return join(advertisedHost(settings), settings.port);
+  return formatAddress(advertisedHost(settings), settings.port);
 }
 
 /** What connects clients on any machine. */
@@ -135,7 +140,9 @@ function planServers(
     clientPort: port,
     routePort,
     routes: [
-      ...(witness ? [join(near, routePort + 1)] : selfRoutes(join(near, routePort))),
+      ...(witness
+        ? [formatAddress(near, routePort + 1)]
+        : selfRoutes(formatAddress(near, routePort))),
       ...new Set([...settings.join, ...(settings.peers ?? [])].map(routeOf)),
     ],
     storeDir: folder.at('jetstream'),
@@ -148,7 +155,7 @@ function planServers(
     name: witnessName(name),
     clientPort: 0,
     routePort: routePort + 1,
-    routes: [join(near, routePort)],
+    routes: [formatAddress(near, routePort)],
     storeDir: folder.at('witness'),
     pidFile: folder.at('witness.pid'),
     witness: true,

@@ -37,8 +37,8 @@ export function formatServerConfig(config: ServerConfig): string {
   const clientHost = witness ? '127.0.0.1' : host;
   return `# Written by actorctl up at each start. It holds passwords: keep it to yourself.
 server_name: ${quote(config.name)}
-listen: ${quote(join(clientHost, clientPort || -1))}
-${witness ? '' : `client_advertise: ${quote(join(advertise, clientPort))}`}
+listen: ${quote(formatAddress(clientHost, clientPort || -1))}
+${witness ? '' : `client_advertise: ${quote(formatAddress(advertise, clientPort))}`}
 pid_file: ${quote(config.pidFile)}
 max_payload: ${PAYLOAD_LIMIT}
 jetstream {
@@ -62,8 +62,8 @@ accounts {
 }
 cluster {
   name: ${quote(key.clusterName)}
-  listen: ${quote(join(host, routePort))}
-  cluster_advertise: ${quote(join(advertise, routePort))}
+  listen: ${quote(formatAddress(host, routePort))}
+  cluster_advertise: ${quote(formatAddress(advertise, routePort))}
   ${witness ? 'no_advertise: true' : ''}
   authorization ${user(key.route)}
   routes: [ ${routes.join(', ')} ]
@@ -81,6 +81,6 @@ function formatTls({ tls }: ServerConfig): string {
 }
 
 /** `host:port`, with an IPv6 address in brackets. */
-export function join(host: string, port: number): string {
+export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

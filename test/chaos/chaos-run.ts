@@ -23,6 +23,7 @@ export interface ChaosReport {
 }
 
 const HOSTS = 3;
+const STARTS_MAX = 3;
 const LEDGERS = 4;
 const NAMES_EVERY_MS = 4_000;
 const FINAL_CALL_MS = 30_000;
@@ -64,7 +65,6 @@ export async function runChaos(options: {
     else living.set(event.actor, event);
   });
 
-  const untilMs = performance.now() + durationMs;
   const enough = new AbortController();
   const handles = await spawnLedgers(owner);
   const callers = handles.flatMap((handle, index) =>
@@ -74,8 +74,9 @@ export async function runChaos(options: {
       return enterNumbers({ ledger: handle, name, method, signal });
     }),
   );
-  const foreign = callForeign(rival, enough.signal);
+  const foreign = await callForeign(rival, enough.signal);
   const contest = contestNames([owner, rival], enough.signal);
+  const untilMs = performance.now() + durationMs;
   const random = createRandom(seed);
   const actorPids = () => {
     const shared = [process.pid, ...hosts.map((host) => host.node().pid)];
@@ -84,7 +85,7 @@ export async function runChaos(options: {
   const scene = { cluster, hosts, ownerLinks, actorPids };
   const faults = await makeFaults({ scene, random, untilMs, atOnce, log });
   enough.abort();
-  const records = await Promise.all([...callers, ...(await foreign)]);
+  const records = await Promise.all([...callers, ...foreign]);
   const findings = [
     ...(await contest),
     ...records.flatMap((record) => record.findings),
@@ -163,7 +164,15 @@ async function startHost(cluster: ChaosCluster, name: string): Promise<ChaosHost
     links,
     node: () => node,
     async replace() {
-      node = await start();
+      // While the servers have no majority a host does not come up; whoever starts one starts it again.
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          node = await start();
+          return;
+        } catch (error) {
+          if (attempt === STARTS_MAX) throw error;
+        }
+      }
     },
     async [Symbol.asyncDispose]() {
       await node[Symbol.asyncDispose]();
