@@ -90,7 +90,7 @@ export class ObjectReader {
     options: ReadOptions,
   ): Promise<Uint8Array> {
     const { clock } = this.#options.endpoint;
-    await within(this.copyOnce(store, address), clock, options, `object ${address.id}`);
+    await within(this.copyOnce(store, address), clock, options, `fetching object ${address.id}`);
     return copyOf(await store.read(address.id));
   }
 
@@ -168,19 +168,20 @@ function copyOf(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-async function within(
-  work: Promise<void>,
+/** @throws DeadlineError, the signal's reason; `work` then goes on without anybody waiting. */
+export async function within<Result>(
+  work: Promise<Result>,
   clock: Clock,
   { timeoutMs, signal }: ReadOptions,
   what: string,
-): Promise<void> {
+): Promise<Result> {
   const enough = new AbortController();
   const stop = signal ? AbortSignal.any([signal, enough.signal]) : enough.signal;
-  const late = delay(clock, timeoutMs, stop).then(() => {
-    throw new DeadlineError(`${what} did not arrive in ${timeoutMs} ms`);
+  const late = delay(clock, timeoutMs, stop).then((): never => {
+    throw new DeadlineError(`${what} took over ${timeoutMs} ms`);
   });
   try {
-    await Promise.race([work, late]);
+    return await Promise.race([work, late]);
   } finally {
     enough.abort();
     late.catch(() => {});

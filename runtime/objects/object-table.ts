@@ -5,8 +5,9 @@ import { subjects } from '../wire/address.ts';
 import { offerChunks } from '../wire/chunks.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import { encodeMessage, type ObjectAddress, type ObjectLeasesMessage } from '../wire/wire.ts';
-import { ObjectReader, type ObjectReaderOptions } from './object-reader.ts';
+import { ObjectReader, type ObjectReaderOptions, within } from './object-reader.ts';
 import { addressOfRef, createRef, type ObjectRef, type ReferenceKeeper } from './object-ref.ts';
+import type { ObjectStore } from './object-store.ts';
 
 /** A process that is silent for four renewals has no references any more. */
 export const LEASE_MS = 20_000;
@@ -60,7 +61,11 @@ export class ObjectTable implements ReferenceKeeper {
     scope?: Set<() => void>,
   ): Promise<ObjectRef<Value>> {
     options.signal?.throwIfAborted();
-    const address = await this.#store(encodeFrame(packHandles(value)), options);
+    const frame = encodeFrame(packHandles(value));
+    const { store } = this.#options;
+    const address = await (store
+      ? this.#keepHere(store, frame, options)
+      : this.#send(frame, options));
     return this.#refer(address, scope) as ObjectRef<Value>;
   }
 
@@ -149,11 +154,29 @@ export class ObjectTable implements ReferenceKeeper {
     this.#tell(node, this.#lease([], [id]));
   }
 
-  async #store(frame: Uint8Array, options: ObjectOptions): Promise<ObjectAddress> {
-    const { store, holder, hub, endpoint } = this.#options;
+  async #keepHere(
+    store: ObjectStore,
+    frame: Uint8Array,
+    { timeoutMs = OBJECT_TIMEOUT_MS, signal }: ObjectOptions,
+  ): Promise<ObjectAddress> {
+    const { holder, endpoint } = this.#options;
+    const stored = store.put(holder, LEASE_MS_LOCAL, frame.length, () => frame);
+    const limits = { timeoutMs, ...(signal && { signal }) };
+    try {
+      return await within(stored, endpoint.clock, limits, 'finding room for an object');
+    } catch (error) {
+      // It may get its room yet, but nobody waits for it any more.
+      stored.then(
+        ({ id }) => store.release(holder, [id]),
+        () => {},
+      );
+      throw error;
+    }
+  }
+
+  async #send(frame: Uint8Array, options: ObjectOptions): Promise<ObjectAddress> {
+    const { holder, hub, endpoint } = this.#options;
     const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options;
-    if (store !== undefined)
-      return await store.put(holder, LEASE_MS_LOCAL, frame.length, () => frame);
     const home = hub ?? endpoint;
     const order = { kind: 'object-put', holder, byteLength: frame.length } as const;
     const small = frame.length <= INLINE_BYTES_MAX;
