@@ -1,9 +1,10 @@
-import { Argument, Command, InvalidArgumentError } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { UserInputError } from '../errors.ts';
 import type { CompletionShell } from './completion.ts';
 import type { DoctorFlags } from './doctor-command.ts';
 import type { DrainFlags } from './drain-command.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
+import type { ExportFlags } from './export-command.ts';
 import { addJobCommands } from './job-program.ts';
 import { addMetricsOption } from './metrics-option.ts';
 import { addNatsOptions } from './nats-address.ts';
@@ -40,6 +41,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addDrain(program, context, done);
   addUp(program, context, done);
   addObservationCommands(program, context, done);
+  addExport(program, context, done);
   addDoctor(program, context, done);
   addCompletion(program, context);
   program.addHelpText(
@@ -87,6 +89,36 @@ function addResume(
     .action(async (run: string, flags: ResumeFlags) => {
       const { resumeCommand } = await import('./resume-command.ts');
       done(await resumeCommand(run, flags, context));
+    });
+}
+
+function addExport(
+  program: Command,
+  context: CommandContext,
+  done: (code: ExitCode) => void,
+): void {
+  program
+    .command('export')
+    .description("write a replica's weights as of its last checkpoint for other programs")
+    .argument('<run>', 'its folder, or its name below runs/')
+    .requiredOption('-o, --output <file>', 'what to write')
+    .option('--replica <name>', 'which model', 'replica-1')
+    .addOption(
+      new Option('--format <format>', 'onnx: the model for inference; safetensors: the weights')
+        .choices(['onnx', 'safetensors'])
+        .default('onnx'),
+    )
+    .option('--batch <n>', 'of onnx: lanes of text side by side', atLeastOne, 1)
+    .option('--time <n>', 'of onnx: word pieces of a lane in one call', atLeastOne, 1)
+    .option('--json', 'one JSON object per line and event on stdout')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  actorctl export runs/lm-codistill-20261124-101500 -o model.onnx' +
+        '\n  actorctl export lm-codistill-20261124-101500 --format safetensors -o weights.safetensors',
+    )
+    .action(async (run: string, flags: ExportFlags) => {
+      const { exportCommand } = await import('./export-command.ts');
+      done(await exportCommand(run, flags, context));
     });
 }
 

@@ -193,12 +193,12 @@ function parseRecord(path: string, text: string): RunRecord {
 }
 
 /** A crash or a full disk leaves the old file or the new one, never a part. */
-export function writeAtomically(path: string, text: string): void {
+export function writeAtomically(path: string, content: string | Uint8Array): void {
   const draft = `${path}.${process.pid}.tmp`;
   try {
     const file = openSync(draft, 'w');
     try {
-      writeFileSync(file, text);
+      writeFileSync(file, content);
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -48,21 +48,30 @@ const FLOAT_ATTRIBUTES: ReadonlySet<string> = new Set(['alpha', 'beta', 'epsilon
 /** Elements up to which a repeated number is written out instead of being filled in at each run. */
 const WRITTEN_SPLAT_ELEMENTS_MAX = 16_384;
 
+export interface ModelNames {
+  /** What the model calls an output of the graph; default: `outputName`. */
+  readonly outputName?: (name: string) => string;
+  /** What it calls constants, where that matters to its readers. */
+  readonly constants?: ReadonlyMap<Value, string>;
+}
+
 /**
  * Writes a graph as an ONNX model. Inputs that nothing reads are left out.
  * Field numbers are those of onnx.proto.
  */
-export function writeOnnxModel(graph: Graph): Uint8Array<ArrayBuffer> {
-  const graphProto = new GraphWriter(graph).write();
+export function writeOnnxModel(graph: Graph, names: ModelNames = {}): Uint8Array<ArrayBuffer> {
+  const graphProto = new GraphWriter(graph, names).write();
   const model = new ProtobufWriter(graphProto.length + 64);
   model.integer(1, IR_VERSION);
   model.string(2, 'codistill');
   model.bytesField(7, graphProto);
   model.message(8, (opset) => opset.integer(2, OPSET_VERSION));
-  model.message(8, (opset) => {
-    opset.string(1, MICROSOFT_DOMAIN);
-    opset.integer(2, 1);
-  });
+  if (graph.nodes.some(({ operator }) => MICROSOFT_OPERATORS.has(operator))) {
+    model.message(8, (opset) => {
+      opset.string(1, MICROSOFT_DOMAIN);
+      opset.integer(2, 1);
+    });
+  }
   return model.bytes;
 }
 
@@ -77,10 +86,21 @@ class GraphWriter {
   readonly #proto = new ProtobufWriter(1 << 16);
   readonly #names = new Map<Value, string>();
   readonly #constants = new Map<string, string>();
+  readonly #outputName: (name: string) => string;
+  readonly #constantNames: ReadonlyMap<Value, string>;
+  /** Names that are given; those that are made here must be others. */
+  readonly #reserved: ReadonlySet<string>;
   #count = 0;
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, names: ModelNames) {
     this.#graph = graph;
+    this.#outputName = names.outputName ?? outputName;
+    this.#constantNames = names.constants ?? new Map();
+    this.#reserved = new Set([
+      ...graph.inputs.keys(),
+      ...[...graph.outputs.keys()].map(this.#outputName),
+      ...this.#constantNames.values(),
+    ]);
   }
 
   write(): Uint8Array<ArrayBuffer> {
@@ -92,15 +112,16 @@ class GraphWriter {
     }
     const computed = new Set(nodes.flatMap((node) => node.outputs));
     for (const [name, value] of outputs) {
-      if (computed.has(value) && !this.#names.has(value)) this.#names.set(value, outputName(name));
+      if (computed.has(value) && !this.#names.has(value))
+        this.#names.set(value, this.#outputName(name));
     }
     for (const node of nodes) this.#writeNode(node);
     for (const [name, value] of outputs) {
-      this.#proto.message(12, (proto) => writeValueInfo(proto, outputName(name), value));
+      this.#proto.message(12, (proto) => writeValueInfo(proto, this.#outputName(name), value));
       const source = this.#nameOf(value);
       // An input, a constant, or a value that is two outputs at once.
-      if (source !== outputName(name))
-        this.#writeOperation('Identity', [source], [outputName(name)]);
+      if (source !== this.#outputName(name))
+        this.#writeOperation('Identity', [source], [this.#outputName(name)]);
     }
     return this.#proto.bytes;
   }
@@ -145,19 +166,27 @@ class GraphWriter {
   }
 
   #newName(): string {
-    return `v${this.#count++}`;
+    let name: string;
+    do name = `v${this.#count++}`;
+    while (this.#reserved.has(name));
+    return name;
   }
 
   #writeConstant(value: Value): string {
     const { dtype, shape } = value;
     const constant = value.constant!;
-    if ('data' in constant) return this.#writeTensor(dtype, shape, bytesOf(constant.data));
+    if ('data' in constant) {
+      const name = this.#constantNames.get(value) ?? this.#newName();
+      return this.#writeTensor(name, { dtype, shape }, bytesOf(constant.data));
+    }
     const size = sizeOf(shape);
     const { splat } = constant;
     if (size <= WRITTEN_SPLAT_ELEMENTS_MAX) {
       const data = fill(dtype, size, splat);
       const key = `${dtype}[${shape}]${Object.is(splat, -0) ? '-0' : splat}`;
-      return this.#shared(key, () => this.#writeTensor(dtype, shape, bytesOf(data)));
+      return this.#shared(key, () =>
+        this.#writeTensor(this.#newName(), { dtype, shape }, bytesOf(data)),
+      );
     }
     const element = this.#nameOf({ shape: [], dtype, constant });
     return this.#shared(`Expand ${element} [${shape}]`, () => {
@@ -172,7 +201,11 @@ class GraphWriter {
     const values = [value].flat().map((each) => BigInt(each as number));
     const shape = Array.isArray(value) ? [values.length] : [];
     return this.#shared(`int64[${shape}]${values}`, () =>
-      this.#writeTensor('int64', shape, bytesOf(BigInt64Array.from(values))),
+      this.#writeTensor(
+        this.#newName(),
+        { dtype: 'int64', shape },
+        bytesOf(BigInt64Array.from(values)),
+      ),
     );
   }
 
@@ -184,8 +217,7 @@ class GraphWriter {
     return name;
   }
 
-  #writeTensor(dtype: ElementType, shape: readonly number[], bytes: Uint8Array): string {
-    const name = this.#newName();
+  #writeTensor(name: string, { dtype, shape }: Value, bytes: Uint8Array): string {
     this.#proto.message(5, (proto) => {
       proto.packed(1, shape);
       proto.integer(2, DATA_TYPES[dtype]);

@@ -7,6 +7,7 @@ export {
 } from './codistillation-objective.ts';
 export { criteoNetwork, type DenseNetworkConfig, denseNetwork } from './dense-network.ts';
 export { createEvaluationStep, type EvaluationStepConfig } from './evaluation-step.ts';
+export { importedWeights } from './imported-weights.ts';
 export { initialiseParameters } from './initialisation.ts';
 export { forward, type LanguageModelOutput, timeMajor } from './language-model.ts';
 export {
@@ -15,6 +16,7 @@ export {
   languageModelParameters,
   recurrentStateShapes,
 } from './language-model-config.ts';
+export { createInference, type LanguageModelInference } from './language-model-inference.ts';
 export { type LearningRateSchedule, learningRateAt } from './learning-rate-schedule.ts';
 export type { Network, NetworkMode, NetworkOutput } from './network.ts';
 export { type OptimizerConfig, optimizerSlots } from './optimizer.ts';
