@@ -44,6 +44,8 @@ const runner = new ActorRunner({
 });
 lines.on('line', (line) => runner.renewLease(readLeaseTick(line)));
 await runner.run();
+// Nearly every module of actors imports it: a process that waits has the time to do so.
+await import('../index.ts');
 
 function endpointOn(bus: Bus): Endpoint {
   const { namespace, nodeId } = boot;
