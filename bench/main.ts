@@ -5,6 +5,7 @@ const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void
   compile: async () => (await import('./compile.ts')).benchCompile(),
   calls: async () => (await import('./calls/calls.ts')).benchCalls(),
   spawn: async () => (await import('./spawn.ts')).benchSpawn(),
+  scale: async () => (await import('./scale.ts')).benchScale(),
   transfer: async () => (await import('./transfer.ts')).benchTransfer(),
   objects: async () => (await import('./objects.ts')).benchObjects(),
 };

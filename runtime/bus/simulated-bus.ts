@@ -130,7 +130,7 @@ export class SimulatedNetwork {
     const overtaken = reordering > 0 && random.chance(reordering);
     const at = overtaken
       ? time.nowMs + travelMs * random.between(1, DETOUR_MAX)
-      : from.orderedArrival(to, time.nowMs + travelMs);
+      : from.orderedArrival(to, time.nowMs + travelMs, typeof delayMs !== 'number');
     from.noteArrival(at);
     time.scheduleAt(
       at,
@@ -254,8 +254,12 @@ class Connection implements SimulatedConnection, Routing, Port {
     });
   }
 
-  orderedArrival(to: Connection, earliest: number): number {
-    const at = Math.max(earliest, this.#arrivals.get(to) ?? 0);
+  /** `varies`: a later message may travel for less time than this one. */
+  orderedArrival(to: Connection, earliest: number, varies: boolean): number {
+    const before = this.#arrivals.get(to);
+    // Between many connections these entries would be most of the memory.
+    if (!varies && before === undefined) return earliest;
+    const at = Math.max(earliest, before ?? 0);
     this.#arrivals.set(to, at);
     return at;
   }

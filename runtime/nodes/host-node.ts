@@ -158,7 +158,10 @@ export class HostNode {
     this.#leases = new Leases({
       endpoint,
       lessors: () => this.node.lessors,
-      renew: (lessor, remainingMs) => this.node.renewLeases(lessor, remainingMs),
+      renew: (lessor, remainingMs) => {
+        this.membership.hear(lessor);
+        this.node.renewLeases(lessor, remainingMs);
+      },
       ownRemainingMs: () => this.#registration.remainingMs,
     });
     this.supervisor = new Supervisor({
@@ -200,6 +203,7 @@ export class HostNode {
       endpoint,
       shared,
       describe: () => this.#describe(),
+      related: () => new Set([...this.node.lessors, ...this.supervisor.actorNodes]),
       onJoined: ({ nodeId: node, nodeName }) =>
         this.#events.add({ event: 'node-joined', message: `node ${nodeName} joined`, node }),
       onLost: (info, why, how) => {
@@ -380,7 +384,11 @@ export class HostNode {
       case 'end-actor':
         await this.supervisor.stop(message.name, message.timeoutMs);
         break;
+      case 'heartbeat':
+        this.membership.greet(message);
+        return undefined;
       case 'lease':
+        this.membership.hear(message.nodeId);
         return { kind: 'leased', remainingMs: this.#grantLease(message.nodeId) };
       case 'kill':
         this.node.kill(message.incarnation);

@@ -14,7 +14,13 @@ import {
 import type { NodeInfo } from './placement.ts';
 
 export const HEARTBEAT_MS = 1_000;
-/** A node silent for so long is dead. */
+/**
+ * With more nodes than this each tells less often, so that what a node hears in a second stays the same.
+ */
+const HEARD_PER_SECOND_MAX = 50;
+/** Of the announced time between two heartbeats: so long a silence is a death. */
+const SILENT_PERIODS = 2.5;
+/** A node silent for so long is dead, if we have business with it or it tells of itself every second. */
 export const NODE_SILENT_MS = 5_000;
 /** After our own bus was away, others may come back later than we do. */
 const RECONNECT_GRACE_MS = 10_000;
@@ -23,12 +29,17 @@ const STALL_MS = 2_500;
 const NODES_MAX = 4096;
 const LOOK_MS = 100;
 
+/** What a heartbeat tells of its node. */
+type NodeDescription = Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving' | 'nextMs'>;
+
 export interface MembershipOptions {
   readonly endpoint: Endpoint;
   /** False on a bus that no other node can join: nothing is sent then. */
   readonly shared: boolean;
   /** This node as it is now. */
-  describe(): Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving'>;
+  describe(): NodeDescription;
+  /** Nodes that run actors of ours or own actors here: those are heard by their leases every second. */
+  related(): ReadonlySet<string>;
   onJoined(node: NodeInfo): void;
   /** `how` it ended: it left on purpose, or was silent for too long, as `why` says. */
   onLost(node: NodeInfo, why: string, how: 'left' | 'lost'): void;
@@ -41,6 +52,10 @@ export interface MembershipOptions {
 interface KnownNode {
   info: NodeInfo;
   heardAt: number;
+  /** How long its next heartbeat may take. */
+  nextMs: number;
+  /** Since when we have had business with it. */
+  relatedSince: number | undefined;
 }
 
 interface Waiter {
@@ -58,6 +73,8 @@ export class Membership {
   #subscription: Subscription | undefined;
   #ticking: ClockTimer | undefined;
   #tickedAt = 0;
+  #announcedAt = 0;
+  #announcedDraining = false;
   /** Nobody is declared dead before this moment. */
   #graceUntil = 0;
 
@@ -87,6 +104,17 @@ export class Membership {
 
   isAlive(nodeId: string): boolean {
     return nodeId === this.#options.endpoint.nodeId || this.#others.has(nodeId);
+  }
+
+  /** A node has shown that it lives, in another way than by its heartbeat. */
+  hear(nodeId: string): void {
+    const known = this.#others.get(nodeId);
+    if (known !== undefined) known.heardAt = this.#options.endpoint.clock.now();
+  }
+
+  /** A node answers our first heartbeat with its own, to us alone. */
+  greet(heartbeat: HeartbeatMessage): void {
+    this.#note(heartbeat, false);
   }
 
   /** @throws DeadlineError naming who is there, or the signal's reason. */
@@ -165,46 +193,82 @@ export class Membership {
       this.#graceUntil = now + RECONNECT_GRACE_MS;
       return;
     }
-    this.#announce(false);
+    if (this.#isAnnouncementDue(now)) this.#announce(false);
+    const related = this.#options.related();
+    for (const known of this.#others.values()) {
+      if (!related.has(known.info.nodeId)) known.relatedSince = undefined;
+      else known.relatedSince ??= now;
+    }
     if (now < this.#graceUntil) return;
-    for (const { info, heardAt } of [...this.#others.values()]) {
+    for (const { info, heardAt, nextMs, relatedSince } of [...this.#others.values()]) {
       const silentMs = now - Math.max(heardAt, link.connectedSince);
-      if (silentMs < NODE_SILENT_MS) continue;
+      const [since, allowedMs] =
+        relatedSince === undefined
+          ? [Number.NEGATIVE_INFINITY, Math.max(NODE_SILENT_MS, nextMs * SILENT_PERIODS)]
+          : [relatedSince, NODE_SILENT_MS];
+      if (Math.min(silentMs, now - since) < allowedMs) continue;
       this.#lose(info, `was silent for ${Math.round(silentMs / 1000)} s`, 'lost');
     }
   }
 
+  /** At its time, and at once when others should know that we are back or take no more actors. */
+  #isAnnouncementDue(now: number): boolean {
+    const { link } = this.#options.endpoint;
+    return (
+      // Ticks are never quite a period apart.
+      now - this.#announcedAt >= this.#periodMs - HEARTBEAT_MS / 2 ||
+      link.connectedSince > this.#announcedAt ||
+      this.#options.describe().draining !== this.#announcedDraining
+    );
+  }
+
+  get #periodMs(): number {
+    return Math.max(HEARTBEAT_MS, (this.#others.size * 1_000) / HEARD_PER_SECOND_MAX);
+  }
+
   #announce(leaving: boolean): void {
-    const { endpoint, describe } = this.#options;
-    const message: HeartbeatMessage = {
-      kind: 'heartbeat',
-      protocol: PROTOCOL_VERSION,
-      ...describe(),
-      leaving,
-    };
-    endpoint.bus.publish(subjects.heartbeat(endpoint.namespace), encodeMessage(message));
+    const { endpoint } = this.#options;
+    const heartbeat = this.#heartbeat(leaving);
+    this.#announcedAt = endpoint.clock.now();
+    this.#announcedDraining = heartbeat.draining;
+    endpoint.bus.publish(subjects.heartbeat(endpoint.namespace), encodeMessage(heartbeat));
+  }
+
+  #heartbeat(leaving: boolean): HeartbeatMessage {
+    const described = this.#options.describe();
+    const nextMs = this.#periodMs;
+    return { kind: 'heartbeat', protocol: PROTOCOL_VERSION, ...described, leaving, nextMs };
   }
 
   #receive(data: Uint8Array): void {
     const heartbeat = this.#read(data);
-    if (heartbeat === undefined || heartbeat.nodeId === this.#options.endpoint.nodeId) return;
-    const { nodeId } = heartbeat;
+    if (heartbeat !== undefined) this.#note(heartbeat, true);
+  }
+
+  #note(heartbeat: HeartbeatMessage, answer: boolean): void {
+    const { endpoint } = this.#options;
+    const { nodeId, nextMs } = heartbeat;
+    if (nodeId === endpoint.nodeId) return;
     const info = toNodeInfo(heartbeat, false);
     const known = this.#others.get(nodeId);
     if (heartbeat.leaving) {
       if (known) this.#lose(info, 'left', 'left');
       return;
     }
-    const heardAt = this.#options.endpoint.clock.now();
+    const heardAt = endpoint.clock.now();
     if (known !== undefined) {
       known.info = info;
       known.heardAt = heardAt;
+      known.nextMs = nextMs;
       return;
     }
     if (this.#others.size >= NODES_MAX) return;
-    this.#others.set(nodeId, { info, heardAt });
-    // The newcomer should not have to wait a second to learn of us.
-    this.#announce(false);
+    this.#others.set(nodeId, { info, heardAt, nextMs, relatedSince: undefined });
+    // The newcomer should not have to wait to learn of us; nobody else is told again.
+    if (answer) {
+      const subject = subjects.node(endpoint.namespace, nodeId);
+      endpoint.bus.publish(subject, encodeMessage(this.#heartbeat(false)));
+    }
     this.#options.onJoined(info);
     if (this.#lost.delete(nodeId)) this.#options.onReturned(nodeId);
     const count = this.#others.size + 1;
@@ -246,7 +310,7 @@ const greetingSchema = v.object({
   nodeName: v.string(),
 });
 
-function toNodeInfo(node: Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving'>, self: boolean) {
+function toNodeInfo(node: NodeDescription, self: boolean) {
   const { nodeId, nodeName, pid, labels, resources, free, actorTypes, actors, draining } = node;
   return { nodeId, nodeName, pid, self, labels, resources, free, actorTypes, actors, draining };
 }

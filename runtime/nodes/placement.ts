@@ -70,11 +70,12 @@ export function rankNodes(
   }
   const { strategy, preferredLabels = {} } = request;
   const direction = strategy === 'spread' ? 1 : -1;
+  const own = new Map(able.map(({ nodeId }) => [nodeId, ownActorsOn(nodeId)]));
   able.sort((a, b) => {
     const liked = labelsHad(preferredLabels, b) - labelsHad(preferredLabels, a);
     if (liked !== 0) return liked;
     if (strategy === 'pack' && a.self !== b.self) return a.self ? -1 : 1;
-    const fewer = ownActorsOn(a.nodeId) - ownActorsOn(b.nodeId);
+    const fewer = own.get(a.nodeId)! - own.get(b.nodeId)!;
     if (fewer !== 0) return fewer * direction;
     // Equally loaded: this node first, then by name, so that a plan repeats.
     if (a.self !== b.self) return a.self ? -1 : 1;

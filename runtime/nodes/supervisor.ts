@@ -200,6 +200,12 @@ export class Supervisor {
     return [...this.#actors.values()];
   }
 
+  /** Where this system's actors live, or are being started. */
+  get actorNodes(): readonly string[] {
+    const living = [...this.#actors.values()].filter(({ status }) => status !== 'dead');
+    return living.map(({ nodeId }) => nodeId);
+  }
+
   /** How many actors this system has on a node. */
   actorsOn(nodeId: string): number {
     let count = 0;

@@ -306,6 +306,8 @@ export interface HeartbeatMessage {
   readonly draining: boolean;
   /** Set in the last one of a node that leaves on purpose. */
   readonly leaving: boolean;
+  /** Until its next one, at most: the more nodes there are, the rarer each of them tells. */
+  readonly nextMs: number;
 }
 
 /** From a process to the one that holds the register in its memory; `id` is the same in a repetition. */
@@ -593,6 +595,7 @@ const messageSchema: v.GenericSchema<unknown, WireMessage> = v.variant('kind', [
     actors: count,
     draining: v.boolean(),
     leaving: v.boolean(),
+    nextMs: v.number(),
   }),
   v.object({
     kind: v.literal('register'),

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { createMemoryNetwork } from '../../../runtime/bus/memory-bus.ts';
+import { serveControl } from '../../../runtime/calls/control.ts';
 import type { Link } from '../../../runtime/calls/endpoint.ts';
 import { Membership } from '../../../runtime/nodes/membership.ts';
 import { subjects } from '../../../runtime/wire/address.ts';
@@ -12,6 +13,7 @@ interface Member {
   readonly lost: string[];
   readonly returned: string[];
   readonly refused: string[];
+  readonly related: Set<string>;
   readonly link: { -readonly [Key in keyof Link]: Link[Key] };
 }
 
@@ -24,6 +26,7 @@ function createMembers(clock: ManualClock) {
     const endpoint = { bus, clock, namespace: 'test', nodeId, link };
     const resources = { cpu: 1, memoryBytes: 1 };
     const described = { nodeId, nodeName: `name-${nodeId}`, pid: 1, labels: {}, resources };
+    const related = new Set<string>();
     const membership = new Membership({
       endpoint,
       shared: true,
@@ -34,13 +37,18 @@ function createMembers(clock: ManualClock) {
         actors: 0,
         draining: false,
       }),
+      related: () => related,
       onJoined: (node) => joined!.push(node.nodeId),
       onLost: (node, why, how) => lost!.push(`${how}: ${node.nodeId} ${why}`),
       onReturned: (id) => returned!.push(id),
       onRefused: (why) => refused!.push(why),
     });
+    serveControl(bus, subjects.node('test', nodeId), (message) => {
+      if (message.kind === 'heartbeat') membership.greet(message);
+      return undefined;
+    });
     const heard = { joined: joined!, lost: lost!, returned: returned!, refused: refused! };
-    return { membership, ...heard, link };
+    return { membership, ...heard, link, related };
   };
   return { network, join };
 }
@@ -125,4 +133,28 @@ test('waiting for nodes resolves with them, or names those that came', async (t)
   t.is((await two).length, 2);
   await clock.advance(6_000);
   await t.throwsAsync(three, { code: 'DEADLINE', message: /there are 2: name-a, name-b/ });
+});
+
+test('many nodes tell rarely, and are lost later, but not by those that have business with them', async (t) => {
+  const clock = createManualClock();
+  const { join, network } = createMembers(clock);
+  const members = Array.from({ length: 131 }, (_, index) => join(`n${index}`));
+  await clock.advance(0);
+  t.true(members.every((member) => names(member).length === 131));
+  let heartbeats = 0;
+  network.connect().subscribe(subjects.heartbeat('test'), () => {
+    heartbeats += 1;
+  });
+  await clock.advance(6_000);
+  t.true(heartbeats >= 200 && heartbeats <= 400, `${heartbeats} in 6 s, not 50 a second`);
+  const [near, far, silent] = members as [Member, Member, Member];
+  near.related.add('n2');
+  silent.link.connected = false;
+  for (let second = 0; second < 8 && near.lost.length === 0; second += 1) {
+    await clock.advance(1_000);
+  }
+  t.is(near.lost.length, 1);
+  t.deepEqual(far.lost, []);
+  await clock.advance(4_000);
+  t.is(far.lost.length, 1);
 });

@@ -54,6 +54,7 @@ const samples: readonly WireMessage[] = [
     actors: 0,
     draining: false,
     leaving: false,
+    nextMs: 1_000,
   },
 ];
 
