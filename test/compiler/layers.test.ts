@@ -35,6 +35,22 @@ const kinds: Record<
     [4, 4, 2],
   ],
   conv3d: [() => make.conv3d({ filters: 2, kernelSize: 2 }), [3, 4, 4, 2]],
+  conv3dTranspose: [
+    () => make.conv3dTranspose({ filters: 2, kernelSize: 2 }),
+    [2, 3, 3, 2],
+    { gradient: false },
+  ],
+  maxPooling3d: [() => make.maxPooling3d({ poolSize: 2 }), [4, 4, 4, 2]],
+  averagePooling3d: [() => make.averagePooling3d({ poolSize: 2 }), [4, 4, 4, 2]],
+  convLstm2d: [
+    () =>
+      make.convLstm2d({
+        filters: 2,
+        kernelSize: 2,
+        recurrentInitializer: 'glorotUniform',
+      }),
+    [2, 4, 4, 1],
+  ],
   depthwiseConv2d: [() => make.depthwiseConv2d({ kernelSize: 3, depthMultiplier: 2 }), [5, 5, 2]],
   separableConv2d: [() => make.separableConv2d({ filters: 3, kernelSize: 3 }), [5, 5, 2]],
   // For more than one image tfjs's own gradient on the CPU is wrong.
