@@ -25,6 +25,7 @@ import { Launcher, type LauncherOptions } from './launcher.ts';
 import { type DetachedRecord, type Names, nameTaken, type Orphan } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
+import { OwnedActors } from './owned-actors.ts';
 import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
 
@@ -72,7 +73,7 @@ export interface SupervisorOptions
 /** Owns actors: places and starts them, keeps their checkpoints, restarts them when they die. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #actors = new Map<string, OwnedActor>();
+  readonly #actors = new OwnedActors();
   /** Incarnations that have spawned actors. */
   readonly #parents = new Set<string>();
   readonly #launcher: Launcher;
@@ -85,7 +86,7 @@ export class Supervisor {
     this.#options = options;
     this.#launcher = new Launcher({
       ...options,
-      actorsOn: (nodeId) => this.actorsOn(nodeId),
+      actorsOn: (nodeId) => this.#actors.countOn(nodeId),
       whereIs: (address) => this.#whereIs(address),
       beforeLife: (actor) => this.#recordLife(actor),
       loadCheckpoint: (actor) => this.#loadCheckpoint(actor),
@@ -127,15 +128,14 @@ export class Supervisor {
     // A detached actor outlives also the actor that spawned it.
     if (!actor.detached) actor.parent = parent;
     if (actor.parent !== undefined) this.#parents.add(actor.parent);
-    if (known !== undefined) actor.follow(known);
-    this.#actors.set(name, actor);
+    this.#actors.add(actor);
     try {
       const record = detached ? toDetachedRecord(actor) : undefined;
       if (named) actor.holder = this.#options.names.claim(address, record);
       const holder = await actor.holder;
       if (holder !== undefined) {
-        if (known === undefined) this.#actors.delete(name);
-        else this.#actors.set(name, known);
+        if (known === undefined) this.#actors.remove(name);
+        else this.#actors.put(known);
         return this.#share(holder, plan, definition.type);
       }
       if (detached) this.#takeOver(actor);
@@ -197,33 +197,21 @@ export class Supervisor {
   }
 
   get owned(): readonly OwnedActor[] {
-    return [...this.#actors.values()];
+    return this.#actors.all;
   }
 
   /** Where this system's actors live, or are being started. */
   get actorNodes(): readonly string[] {
-    const living = [...this.#actors.values()].filter(({ status }) => status !== 'dead');
-    return living.map(({ nodeId }) => nodeId);
-  }
-
-  /** How many actors this system has on a node. */
-  actorsOn(nodeId: string): number {
-    let count = 0;
-    for (const actor of this.#actors.values()) {
-      if (actor.nodeId === nodeId && actor.status !== 'dead') count += 1;
-    }
-    return count;
+    return this.#actors.living.map(({ nodeId }) => nodeId);
   }
 
   /** An incarnation is gone. */
   noteExit(incarnation: string, cause: DeathCause): void {
-    for (const actor of this.#actors.values()) {
-      if (actor.incarnation !== incarnation || actor.released) continue;
-      // During a start the start itself fails, or looks at this when it is done.
-      if (actor.status === 'running' || actor.status === 'moving') this.#noteDeath(actor, cause);
-      else actor.exitedEarly = cause;
-      return;
-    }
+    const actor = this.#actors.ofIncarnation(incarnation);
+    if (actor === undefined || actor.released) return;
+    // During a start the start itself fails, or looks at this when it is done.
+    if (actor.status === 'running' || actor.status === 'moving') this.#noteDeath(actor, cause);
+    else actor.exitedEarly = cause;
   }
 
   /** @throws DamagedDataError for an incarnation that is no longer the living one. */
@@ -247,8 +235,8 @@ export class Supervisor {
     const { endpoint, outstandingMs } = this.#options;
     const message = `its node ${node.nodeName} (${node.nodeId}) ${why}`;
     const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
-    for (const actor of this.#actors.values()) {
-      if (actor.nodeId !== node.nodeId || actor.status === 'dead') continue;
+    for (const actor of this.#actors.living) {
+      if (actor.nodeId !== node.nodeId) continue;
       this.#launcher.fence(node.nodeId, actor.incarnation);
       actor.actsUntil = endpoint.clock.now() + outstandingMs(node.nodeId);
       if (actor.status === 'running' || actor.status === 'moving') this.#noteDeath(actor, cause);
@@ -272,7 +260,7 @@ export class Supervisor {
       // It lives on elsewhere; only this life of it is over.
       actor.released = true;
       this.#leave(name);
-      this.#actors.delete(name);
+      this.#actors.remove(name);
       actor.enter('restarting', cause);
       return;
     }
@@ -291,7 +279,7 @@ export class Supervisor {
     // Most actors have no children, and there may be thousands of them.
     if (!this.#parents.has(parent)) return;
     this.#parents.delete(parent);
-    for (const actor of this.#living()) {
+    for (const actor of this.#actors.living) {
       if (actor.parent === parent) void this.#stopActor(actor, CHILD_STOP_MS);
     }
   }
@@ -299,7 +287,7 @@ export class Supervisor {
   /** Asks every actor to finish and to save its state. Reports those that did not in time. */
   async drain(timeoutMs: number): Promise<void> {
     // Detached ones are drained when they are left to another node.
-    const actors = this.#living().filter(({ detached }) => !detached);
+    const actors = this.#actors.living.filter(({ detached }) => !detached);
     const drained = await Promise.allSettled(
       actors.map((actor) => this.#control(actor, 'drain', timeoutMs)),
     );
@@ -342,12 +330,12 @@ export class Supervisor {
 
   /** Ends its own actors; detached ones save their state and are left to another node. */
   async close(timeoutMs: number): Promise<void> {
-    const actors = this.#living();
+    const actors = this.#actors.living;
     await Promise.all(
       actors.filter(({ detached }) => detached).map((actor) => this.#release(actor, timeoutMs)),
     );
     this.#closing = true;
-    await Promise.all(this.#living().map((actor) => this.#stopActor(actor, timeoutMs)));
+    await Promise.all(this.#actors.living.map((actor) => this.#stopActor(actor, timeoutMs)));
   }
 
   /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
@@ -359,7 +347,7 @@ export class Supervisor {
     actor.restarts = restarts;
     actor.hasCheckpoint = true;
     actor.nodeId = nodeId;
-    this.#actors.set(address.name, actor);
+    this.#actors.put(actor);
     this.#takeOver(actor);
     if (epoch === 0) {
       // Nobody has begun it yet.
@@ -395,7 +383,7 @@ export class Supervisor {
     this.#announce(actor, 'restarting', cause);
     this.#leave(name);
     await this.#launcher.kill(actor.nodeId, actor.incarnation);
-    this.#actors.delete(name);
+    this.#actors.remove(name);
   }
 
   #leave(name: string): void {
@@ -416,10 +404,6 @@ export class Supervisor {
     const shared = actor.detached ? await replicated?.load(name, actor.epoch) : undefined;
     if (shared !== undefined || (actor.detached && !actor.plan.resume)) return shared;
     return checkpoints.load(name);
-  }
-
-  #living(): readonly OwnedActor[] {
-    return [...this.#actors.values()].filter(({ status }) => status !== 'dead');
   }
 
   #nextName(type: string): string {
@@ -542,9 +526,11 @@ export class Supervisor {
     if (status === 'dead') this.#forget(actor);
   }
 
-  #forget({ named, detached, address }: OwnedActor): void {
+  #forget(actor: OwnedActor): void {
     const { names, replicated, log } = this.#options;
+    const { named, detached, address } = actor;
     const { name } = address;
+    this.#actors.noteDead(actor);
     if (named) void names.free(name);
     if (!detached) return;
     this.#leave(name);
