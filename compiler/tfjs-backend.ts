@@ -92,6 +92,8 @@ async function importTensorflow(engine: 'tfjs-node' | 'tfjs-node-gpu'): Promise<
   const util = process.getBuiltinModule('node:util') as unknown as Record<string, unknown>;
   util.isNullOrUndefined ??= (value: unknown) => value === undefined || value === null;
   util.isArray ??= Array.isArray;
+  // What goes wrong comes back as an error; the library's greetings needn't be on stderr as well.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
   // By a variable: the packages are the user's to install, and their types may be absent.
   const name = `@tensorflow/${engine}`;
   await import(name).catch((cause: NodeJS.ErrnoException) => {

@@ -5,12 +5,23 @@ Reads one JSON line with the case ({"model", "sizes", "threads", "mode": "eager"
 """
 
 import json
+import os
 import sys
 import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+
+DEVICE = os.environ.get("CODISTILL_TORCH_DEVICE", "cpu")
+torch.set_default_device(DEVICE)
+
+
+def synchronise():
+    """Waits for the device, where steps are only queued."""
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
 
 
 class LayerNormLstm(nn.Module):
@@ -94,7 +105,10 @@ def language_model(sizes, layer_norm):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         state = detach(after)
-        return (time.perf_counter() - start) * 1000, loss.item()
+        # Its value is there only when a device has done all that it was asked for.
+        value = loss.item()
+        synchronise()
+        return (time.perf_counter() - start) * 1000, value
 
     return forward, step
 
@@ -112,7 +126,10 @@ def supervised(model, optimizer, loss_of, draw):
         loss = compiled(x, y)
         loss.backward()
         optimizer.step()
-        return (time.perf_counter() - start) * 1000, loss.item()
+        # Its value is there only when a device has done all that it was asked for.
+        value = loss.item()
+        synchronise()
+        return (time.perf_counter() - start) * 1000, value
 
     return forward, step
 
