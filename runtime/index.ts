@@ -55,6 +55,7 @@ export {
 export { type JobClient, openJobClient } from './jobs/job-client.ts';
 export { jobController, jobLabel } from './jobs/job-controller.ts';
 export type { JobRecord, JobState } from './jobs/job-record.ts';
+export type { ActorEvent } from './nodes/actor-lives.ts';
 export {
   type CheckpointStore,
   createFileCheckpointStore,
@@ -64,7 +65,6 @@ export {
 export type { LogEntry } from './nodes/host-node.ts';
 export type { NodeInfo, PlacementRules, PlacementStrategy } from './nodes/placement.ts';
 export type { SpawnOptions } from './nodes/spawn-options.ts';
-export type { ActorEvent } from './nodes/supervisor.ts';
 export type { ObjectLimits } from './objects/object-limits.ts';
 export type { ObjectRef } from './objects/object-ref.ts';
 export type { ObjectFacts } from './objects/object-store.ts';

@@ -13,12 +13,12 @@ import {
 } from './calls/handle.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type BusChoice, type Connection, connectSystem } from './connection.ts';
+import type { ActorEvent } from './nodes/actor-lives.ts';
 import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
 import { definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
 import type { NodeInfo } from './nodes/placement.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
-import type { ActorEvent } from './nodes/supervisor.ts';
 import { hubWord } from './objects/neighbours.ts';
 import type { ObjectLimits, ObjectPlan } from './objects/object-limits.ts';
 import type { ObjectRef } from './objects/object-ref.ts';

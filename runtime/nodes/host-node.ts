@@ -27,6 +27,7 @@ import {
   type WireMessage,
 } from '../wire/wire.ts';
 import type { StartProcess } from './actor-child.ts';
+import type { ActorEvent } from './actor-lives.ts';
 import { Adoption } from './adoption.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { ChildSpawns } from './child-spawner.ts';
@@ -38,7 +39,7 @@ import { Names } from './names.ts';
 import { Node, START_TIMEOUT_MS } from './node.ts';
 import { ProcessPool } from './process-pool.ts';
 import { Registration } from './registration.ts';
-import { type ActorEvent, Supervisor } from './supervisor.ts';
+import { Supervisor } from './supervisor.ts';
 
 /** Tries to tell an owner of an actor's end for so long; its node may be reconnecting. */
 const EXIT_REPORT_MS = 60_000;

@@ -20,6 +20,7 @@ import {
   type ObjectAddress,
   type StateMessage,
 } from '../wire/wire.ts';
+import { type ActorEvent, ActorLives } from './actor-lives.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
 import { type DetachedRecord, type Names, nameTaken, type Orphan } from './names.ts';
@@ -40,16 +41,6 @@ export interface Spawned {
   readonly address: ActorAddress;
   /** False for a detached actor, and for one that was there already. */
   readonly owned: boolean;
-}
-
-export interface ActorEvent {
-  readonly event: 'started' | 'restarted' | 'died';
-  readonly actor: string;
-  readonly actorType: string;
-  readonly node: string;
-  readonly pid: number;
-  readonly epoch: number;
-  readonly cause?: DeathCause;
 }
 
 export interface SupervisorOptions
@@ -77,10 +68,10 @@ export class Supervisor {
   /** Incarnations that have spawned actors. */
   readonly #parents = new Set<string>();
   readonly #launcher: Launcher;
+  readonly #lives: ActorLives;
   /** Of each detached actor that is supervised here. */
   readonly #serving = new Map<string, Subscription>();
   #lastNumber = 0;
-  #closing = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -91,6 +82,10 @@ export class Supervisor {
       beforeLife: (actor) => this.#recordLife(actor),
       loadCheckpoint: (actor) => this.#loadCheckpoint(actor),
     });
+    const { endpoint, home, caller, emit, onRefused } = options;
+    const launcher = this.#launcher;
+    const onDead = (actor: OwnedActor): void => this.#forget(actor);
+    this.#lives = new ActorLives({ endpoint, home, caller, launcher, emit, onRefused, onDead });
   }
 
   /**
@@ -146,7 +141,7 @@ export class Supervisor {
       const message = error instanceof Error ? error.message : String(error);
       if (error instanceof PlacementError) this.#options.onRefused(address, message);
       if (this.#actors.get(name) === actor) {
-        this.#announce(actor, 'dead', { kind: 'error', message, lastOutput: [] });
+        this.#lives.announce(actor, 'dead', { kind: 'error', message, lastOutput: [] });
       }
       throw error;
     }
@@ -155,10 +150,10 @@ export class Supervisor {
       void this.#launcher.kill(actor.nodeId, actor.incarnation);
       throw actor.diedError();
     }
-    this.#announce(actor, 'running');
-    this.#emit(actor, 'started');
+    this.#lives.announce(actor, 'running');
+    this.#lives.emit(actor, 'started');
     if (actor.parent !== undefined && !this.#options.node.has(actor.parent)) {
-      await this.#stopActor(actor, CHILD_STOP_MS);
+      await this.#lives.stop(actor, CHILD_STOP_MS);
       throw actor.diedError();
     }
     return { address, owned: !actor.detached };
@@ -210,7 +205,8 @@ export class Supervisor {
     const actor = this.#actors.ofIncarnation(incarnation);
     if (actor === undefined || actor.released) return;
     // During a start the start itself fails, or looks at this when it is done.
-    if (actor.status === 'running' || actor.status === 'moving') this.#noteDeath(actor, cause);
+    if (actor.status === 'running' || actor.status === 'moving')
+      this.#lives.noteDeath(actor, cause);
     else actor.exitedEarly = cause;
   }
 
@@ -239,7 +235,8 @@ export class Supervisor {
       if (actor.nodeId !== node.nodeId) continue;
       this.#launcher.fence(node.nodeId, actor.incarnation);
       actor.actsUntil = endpoint.clock.now() + outstandingMs(node.nodeId);
-      if (actor.status === 'running' || actor.status === 'moving') this.#noteDeath(actor, cause);
+      if (actor.status === 'running' || actor.status === 'moving')
+        this.#lives.noteDeath(actor, cause);
       else actor.life.abort(new NoResponderError(message));
     }
   }
@@ -264,14 +261,14 @@ export class Supervisor {
       actor.enter('restarting', cause);
       return;
     }
-    this.#announce(actor, 'dead', cause);
-    this.#emit(actor, 'died');
+    this.#lives.announce(actor, 'dead', cause);
+    this.#lives.emit(actor, 'died');
   }
 
   async stop(name: string, timeoutMs: number): Promise<void> {
     const actor = this.#actors.get(name);
     if (actor === undefined || actor.status === 'dead') return;
-    await this.#stopActor(actor, timeoutMs);
+    await this.#lives.stop(actor, timeoutMs);
   }
 
   /** A parent is gone: what it spawned ends. */
@@ -280,7 +277,7 @@ export class Supervisor {
     if (!this.#parents.has(parent)) return;
     this.#parents.delete(parent);
     for (const actor of this.#actors.living) {
-      if (actor.parent === parent) void this.#stopActor(actor, CHILD_STOP_MS);
+      if (actor.parent === parent) void this.#lives.stop(actor, CHILD_STOP_MS);
     }
   }
 
@@ -289,7 +286,7 @@ export class Supervisor {
     // Detached ones are drained when they are left to another node.
     const actors = this.#actors.living.filter(({ detached }) => !detached);
     const drained = await Promise.allSettled(
-      actors.map((actor) => this.#control(actor, 'drain', timeoutMs)),
+      actors.map((actor) => this.#lives.control(actor, 'drain', timeoutMs)),
     );
     drained.forEach((result, index) => {
       if (result.status === 'fulfilled') return;
@@ -307,25 +304,25 @@ export class Supervisor {
     if (actor?.incarnation !== incarnation || actor.status !== 'running') return;
     const { clock } = this.#options.endpoint;
     if (!(await this.#launcher.hasPlace(actor))) {
-      await this.#control(actor, 'drain', timeoutMs);
+      await this.#lives.control(actor, 'drain', timeoutMs);
       return;
     }
     const cause: DeathCause = { kind: 'node-lost', message: 'its node leaves', lastOutput: [] };
     const { life } = actor;
-    this.#announce(actor, 'moving');
+    this.#lives.announce(actor, 'moving');
     try {
       // What callers sent before they heard of the move is still to be taken.
       await delay(clock, HEARSAY_MS, life.signal);
-      await this.#control(actor, 'drain', timeoutMs * 0.8, true);
+      await this.#lives.control(actor, 'drain', timeoutMs * 0.8, true);
     } catch (error) {
       this.#options.log(`actor ${name} moves from its last checkpoint: ${error}`);
     }
     if (actor.incarnation !== incarnation || (actor.status as string) !== 'moving') return;
     this.#launcher.fence(actor.nodeId, incarnation);
     const { nodeId } = actor;
-    this.#announce(actor, 'restarting', cause);
+    this.#lives.announce(actor, 'restarting', cause);
     await this.#launcher.kill(nodeId, incarnation);
-    await this.#restart(actor, 0);
+    await this.#lives.restart(actor, 0);
   }
 
   /** Ends its own actors; detached ones save their state and are left to another node. */
@@ -334,8 +331,8 @@ export class Supervisor {
     await Promise.all(
       actors.filter(({ detached }) => detached).map((actor) => this.#release(actor, timeoutMs)),
     );
-    this.#closing = true;
-    await Promise.all(this.#actors.living.map((actor) => this.#stopActor(actor, timeoutMs)));
+    this.#lives.closing = true;
+    await Promise.all(this.#actors.living.map((actor) => this.#lives.stop(actor, timeoutMs)));
   }
 
   /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
@@ -352,14 +349,14 @@ export class Supervisor {
     if (epoch === 0) {
       // Nobody has begun it yet.
       actor.hasCheckpoint = false;
-      void this.#restart(actor, 0);
+      void this.#lives.restart(actor, 0);
       return;
     }
     // Its lease had lapsed before it could be adopted; now it is to end.
     this.#launcher.fence(nodeId, actor.incarnation);
     void this.#launcher.kill(nodeId, actor.incarnation);
     const message = `node ${node}, which supervised it, is gone`;
-    this.#noteDeath(actor, { kind: 'node-lost', message, lastOutput: [] });
+    this.#lives.noteDeath(actor, { kind: 'node-lost', message, lastOutput: [] });
   }
 
   /** From now on this node answers as the owner of a detached actor. */
@@ -372,18 +369,31 @@ export class Supervisor {
 
   async #release(actor: OwnedActor, timeoutMs: number): Promise<void> {
     const { name } = actor.address;
-    this.#announce(actor, 'moving');
+    this.#lives.announce(actor, 'moving');
     await delay(this.#options.endpoint.clock, HEARSAY_MS);
-    const finished = this.#control(actor, 'drain', timeoutMs / 2, true);
+    const finished = this.#lives.control(actor, 'drain', timeoutMs / 2, true);
     await finished.catch((error) => this.#options.log(`actor ${name} was not drained: ${error}`));
     actor.released = true;
     this.#options.names.release(name);
     const message = 'its node leaves, and another one takes it over';
     const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
-    this.#announce(actor, 'restarting', cause);
+    this.#lives.announce(actor, 'restarting', cause);
     this.#leave(name);
     await this.#launcher.kill(actor.nodeId, actor.incarnation);
     this.#actors.remove(name);
+  }
+
+  #forget(actor: OwnedActor): void {
+    const { names, replicated, log } = this.#options;
+    const { named, detached, address } = actor;
+    const { name } = address;
+    this.#actors.noteDead(actor);
+    if (named) void names.free(name);
+    if (!detached) return;
+    this.#leave(name);
+    replicated
+      ?.remove(name)
+      .catch((error) => log(`the state of ${name} was not removed: ${error}`));
   }
 
   #leave(name: string): void {
@@ -425,131 +435,6 @@ export class Supervisor {
     const subject = subjects.node(endpoint.namespace, owner);
     const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
     return requestControl(endpoint, subject, 'state', parcel, { timeoutMs: LOCATE_TIMEOUT_MS });
-  }
-
-  #noteDeath(actor: OwnedActor, cause: DeathCause): void {
-    if (actor.stopping || this.#closing) {
-      this.#announce(actor, 'dead', { ...cause, kind: 'stopped', message: 'it was stopped' });
-      this.#emit(actor, 'died');
-      return;
-    }
-    const delayMs = actor.nextRestart(this.#options.endpoint.clock.now());
-    if (delayMs === undefined) {
-      const { maxRestarts } = actor.plan;
-      const limit = maxRestarts === 0 ? '' : ` (after ${maxRestarts} restarts within a minute)`;
-      this.#announce(actor, 'dead', { ...cause, message: cause.message + limit });
-      this.#emit(actor, 'died');
-      return;
-    }
-    this.#announce(actor, 'restarting', cause);
-    this.#emit(actor, 'died');
-    void this.#restart(actor, delayMs);
-  }
-
-  async #restart(actor: OwnedActor, delayMs: number): Promise<void> {
-    try {
-      const { clock } = this.#options.endpoint;
-      const waitMs = Math.max(delayMs, actor.actsUntil - clock.now());
-      await delay(clock, waitMs, actor.ending.signal);
-    } catch {
-      // Stopped while it waited.
-      return;
-    }
-    actor.epoch += 1;
-    try {
-      await this.#launcher.launch(actor);
-    } catch (error) {
-      if (actor.status === 'dead') return;
-      if (error instanceof PlacementError) this.#options.onRefused(actor.address, error.message);
-      const message = `it could not be restarted: ${(error as Error).message}`;
-      this.#noteDeath(actor, { kind: 'error', message, lastOutput: [] });
-      return;
-    }
-    if (actor.status === 'dead') {
-      void this.#launcher.kill(actor.nodeId, actor.incarnation);
-      return;
-    }
-    this.#announce(actor, 'running');
-    this.#emit(actor, 'restarted');
-  }
-
-  /** Asks the actor to end, and ends it if it doesn't. Resolves when it is dead. */
-  async #stopActor(actor: OwnedActor, timeoutMs: number): Promise<void> {
-    actor.stopping = true;
-    if (actor.status !== 'running') {
-      this.#announce(actor, 'dead', { kind: 'stopped', message: 'it was stopped', lastOutput: [] });
-      void this.#launcher.kill(actor.nodeId, actor.incarnation);
-      return;
-    }
-    const enough = new AbortController();
-    const late = delay(this.#options.endpoint.clock, timeoutMs, enough.signal).catch(() => {});
-    // Whether the actor answers or dies of it: what counts is that it is dead in the end.
-    this.#control(actor, 'stop', timeoutMs).catch(() => {});
-    await Promise.race([actor.dead, late]);
-    if ((actor.status as string) !== 'dead') {
-      await Promise.race([this.#launcher.kill(actor.nodeId, actor.incarnation), late]);
-      const message = `it did not stop within ${timeoutMs} ms and was killed`;
-      if ((actor.status as string) !== 'dead') {
-        this.#announce(actor, 'dead', { kind: 'stopped', message, lastOutput: [] });
-        this.#emit(actor, 'died');
-      }
-    }
-    enough.abort();
-  }
-
-  async #control(
-    actor: OwnedActor,
-    kind: 'drain' | 'stop',
-    timeoutMs: number,
-    last = false,
-  ): Promise<void> {
-    const { home } = this.#options;
-    const isHere = actor.nodeId === this.#options.endpoint.nodeId;
-    // An inline actor is in this process, which only listens on the bus.
-    const isNear = isHere && actor.plan.isolation === 'process' && home !== undefined;
-    const endpoint = isNear ? home : this.#options.endpoint;
-    const to = actor.incarnation;
-    const message = kind === 'drain' ? { kind, to, timeoutMs, last } : { kind, to };
-    const parcel = { bytes: encodeMessage(message) };
-    const subject = subjects.actor(endpoint.namespace, actor.address.name);
-    const options = { timeoutMs, signal: actor.life.signal };
-    await requestControl(endpoint, subject, 'done', parcel, options);
-  }
-
-  #announce(actor: OwnedActor, status: StateMessage['status'], cause?: DeathCause): void {
-    const { endpoint, caller } = this.#options;
-    actor.enter(status, cause);
-    actor.changedAt = endpoint.clock.now();
-    caller.apply(actor.state);
-    const subject = subjects.actorState(endpoint.namespace, actor.address.name);
-    if (endpoint.link.usable) endpoint.bus.publish(subject, encodeMessage(actor.state));
-    if (status === 'dead') this.#forget(actor);
-  }
-
-  #forget(actor: OwnedActor): void {
-    const { names, replicated, log } = this.#options;
-    const { named, detached, address } = actor;
-    const { name } = address;
-    this.#actors.noteDead(actor);
-    if (named) void names.free(name);
-    if (!detached) return;
-    this.#leave(name);
-    replicated
-      ?.remove(name)
-      .catch((error) => log(`the state of ${name} was not removed: ${error}`));
-  }
-
-  #emit(actor: OwnedActor, event: ActorEvent['event']): void {
-    const { address, nodeId, pid, epoch, cause } = actor;
-    this.#options.emit({
-      event,
-      actor: address.name,
-      actorType: address.type,
-      node: nodeId,
-      pid,
-      epoch,
-      ...(event === 'died' && cause && { cause }),
-    });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { BusStatus } from '../bus/bus.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
-import type { ActorEvent } from '../nodes/supervisor.ts';
+import type { ActorEvent } from '../nodes/actor-lives.ts';
 import { subjects } from '../wire/address.ts';
 import type { RuntimeEvent } from '../wire/runtime-event.ts';
 import { encodeMessage } from '../wire/wire.ts';

@@ -1,0 +1,160 @@
+import { type DeathCause, PlacementError } from '../../errors.ts';
+import type { Caller } from '../calls/caller.ts';
+import { requestControl } from '../calls/control.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
+import type { ActorAddress } from '../calls/handle.ts';
+import { delay } from '../clock.ts';
+import { subjects } from '../wire/address.ts';
+import { encodeMessage, type StateMessage } from '../wire/wire.ts';
+import type { Launcher } from './launcher.ts';
+import type { OwnedActor } from './owned-actor.ts';
+
+export interface ActorEvent {
+  readonly event: 'started' | 'restarted' | 'died';
+  readonly actor: string;
+  readonly actorType: string;
+  readonly node: string;
+  readonly pid: number;
+  readonly epoch: number;
+  readonly cause?: DeathCause;
+}
+
+export interface ActorLivesOptions {
+  readonly endpoint: Endpoint;
+  /** To this node's own processes without the server, where there is one. */
+  readonly home: Endpoint | undefined;
+  readonly caller: Caller;
+  readonly launcher: Launcher;
+  emit(event: ActorEvent): void;
+  /** No node can take the actor; `message` has each one's reason. */
+  onRefused(address: ActorAddress, message: string): void;
+  /** The actor is dead for good, and everybody has been told. */
+  onDead(actor: OwnedActor): void;
+}
+
+/** Takes owned actors from life to life: deaths, restarts, stops, and what others hear of them. */
+export class ActorLives {
+  /** No death is followed by another life any more. */
+  closing = false;
+  readonly #options: ActorLivesOptions;
+
+  constructor(options: ActorLivesOptions) {
+    this.#options = options;
+  }
+
+  /** A life has ended: the next one follows, unless it was to end or has ended too often. */
+  noteDeath(actor: OwnedActor, cause: DeathCause): void {
+    if (actor.stopping || this.closing) {
+      this.announce(actor, 'dead', { ...cause, kind: 'stopped', message: 'it was stopped' });
+      this.emit(actor, 'died');
+      return;
+    }
+    const delayMs = actor.nextRestart(this.#options.endpoint.clock.now());
+    if (delayMs === undefined) {
+      const { maxRestarts } = actor.plan;
+      const limit = maxRestarts === 0 ? '' : ` (after ${maxRestarts} restarts within a minute)`;
+      this.announce(actor, 'dead', { ...cause, message: cause.message + limit });
+      this.emit(actor, 'died');
+      return;
+    }
+    this.announce(actor, 'restarting', cause);
+    this.emit(actor, 'died');
+    void this.restart(actor, delayMs);
+  }
+
+  /** Begins the next life after `delayMs`, and not before the last one can't act any more. */
+  async restart(actor: OwnedActor, delayMs: number): Promise<void> {
+    try {
+      const { clock } = this.#options.endpoint;
+      const waitMs = Math.max(delayMs, actor.actsUntil - clock.now());
+      await delay(clock, waitMs, actor.ending.signal);
+    } catch {
+      // Stopped while it waited.
+      return;
+    }
+    actor.epoch += 1;
+    try {
+      await this.#options.launcher.launch(actor);
+    } catch (error) {
+      if (actor.status === 'dead') return;
+      if (error instanceof PlacementError) this.#options.onRefused(actor.address, error.message);
+      const message = `it could not be restarted: ${(error as Error).message}`;
+      this.noteDeath(actor, { kind: 'error', message, lastOutput: [] });
+      return;
+    }
+    if (actor.status === 'dead') {
+      void this.#options.launcher.kill(actor.nodeId, actor.incarnation);
+      return;
+    }
+    this.announce(actor, 'running');
+    this.emit(actor, 'restarted');
+  }
+
+  /** Asks the actor to end, and ends it if it doesn't. Resolves when it is dead. */
+  async stop(actor: OwnedActor, timeoutMs: number): Promise<void> {
+    actor.stopping = true;
+    if (actor.status !== 'running') {
+      this.announce(actor, 'dead', { kind: 'stopped', message: 'it was stopped', lastOutput: [] });
+      void this.#options.launcher.kill(actor.nodeId, actor.incarnation);
+      return;
+    }
+    const enough = new AbortController();
+    const late = delay(this.#options.endpoint.clock, timeoutMs, enough.signal).catch(() => {});
+    // Whether the actor answers or dies of it: what counts is that it is dead in the end.
+    this.control(actor, 'stop', timeoutMs).catch(() => {});
+    await Promise.race([actor.dead, late]);
+    if ((actor.status as string) !== 'dead') {
+      await Promise.race([this.#options.launcher.kill(actor.nodeId, actor.incarnation), late]);
+      const message = `it did not stop within ${timeoutMs} ms and was killed`;
+      if ((actor.status as string) !== 'dead') {
+        this.announce(actor, 'dead', { kind: 'stopped', message, lastOutput: [] });
+        this.emit(actor, 'died');
+      }
+    }
+    enough.abort();
+  }
+
+  /** Asks the present life by the system lane. `last`: what callers send from now on is not for it. */
+  async control(
+    actor: OwnedActor,
+    kind: 'drain' | 'stop',
+    timeoutMs: number,
+    last = false,
+  ): Promise<void> {
+    const { home } = this.#options;
+    const isHere = actor.nodeId === this.#options.endpoint.nodeId;
+    // An inline actor is in this process, which only listens on the bus.
+    const isNear = isHere && actor.plan.isolation === 'process' && home !== undefined;
+    const endpoint = isNear ? home : this.#options.endpoint;
+    const to = actor.incarnation;
+    const message = kind === 'drain' ? { kind, to, timeoutMs, last } : { kind, to };
+    const parcel = { bytes: encodeMessage(message) };
+    const subject = subjects.actor(endpoint.namespace, actor.address.name);
+    const options = { timeoutMs, signal: actor.life.signal };
+    await requestControl(endpoint, subject, 'done', parcel, options);
+  }
+
+  /** Tells all callers where the actor stands now. */
+  announce(actor: OwnedActor, status: StateMessage['status'], cause?: DeathCause): void {
+    const { endpoint, caller } = this.#options;
+    actor.enter(status, cause);
+    actor.changedAt = endpoint.clock.now();
+    caller.apply(actor.state);
+    const subject = subjects.actorState(endpoint.namespace, actor.address.name);
+    if (endpoint.link.usable) endpoint.bus.publish(subject, encodeMessage(actor.state));
+    if (status === 'dead') this.#options.onDead(actor);
+  }
+
+  emit(actor: OwnedActor, event: ActorEvent['event']): void {
+    const { address, nodeId, pid, epoch, cause } = actor;
+    this.#options.emit({
+      event,
+      actor: address.name,
+      actorType: address.type,
+      node: nodeId,
+      pid,
+      epoch,
+      ...(event === 'died' && cause && { cause }),
+    });
+  }
+}
