@@ -54,6 +54,8 @@ interface Session {
   metrics?: TrainingMetrics;
   readonly timeline: Timeline | undefined;
   result?: JobEvent;
+  /** The outcome is being told: a system that was too slow to close has nothing to add. */
+  over?: true;
 }
 
 /** A job has this long to drain and checkpoint; then the session ends without it. */
@@ -159,6 +161,7 @@ function followSystem(
 
 /** Logs, collects and shows an event; the result waits until everything else is said. */
 function send(run: JobRun, session: Session, event: JobEvent): void {
+  if (session.over) return;
   const stamped = { ...event, atMs: Math.round(run.environment.now()) };
   if (event.type === 'result') {
     session.result = stamped;
@@ -185,6 +188,7 @@ async function finish(
   signal: AbortSignal,
 ): Promise<ExitCode> {
   const { directory, output } = run;
+  session.over = true;
   // A job that was asked to stop rejects with the reason, or returns early; one that came to its end
   // all the same has finished.
   const stopped =
