@@ -11,7 +11,7 @@ import { type BusAccess, encodeLeaseTick, type ProcessBoot } from './process-boo
 const OUTPUT_LINES_MAX = 20;
 const LINE_CHARACTERS_MAX = 500;
 /** After the exit the last output may still be in the pipes; a grandchild may hold them open. */
-const OUTPUT_GRACE_MS = 200;
+const OUTPUT_GRACE_MS = 1_000;
 const PAGE_BYTES = 4096;
 
 /** A process that waits for an actor or runs one, as its node sees it. */

@@ -147,7 +147,7 @@ test('the actors of a killed node go on elsewhere, from their checkpoints', asyn
     const waiting = moved.wait();
     far.send('SIGKILL');
     await waitForProcessEnd(pid);
-    await t.throwsAsync(waiting, { code: 'ACTOR_DIED', message: /node far .* silent for [5-9] s/ });
+    await t.throwsAsync(waiting, { code: 'ACTOR_DIED', message: /node far .* silent for \d+ s/ });
     t.like((await next('died')).cause, { kind: 'node-lost' });
     t.is(await moved.read(), 5);
     t.is((await moved.describe()).nodeId, system.nodeId);
