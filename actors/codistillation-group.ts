@@ -162,6 +162,8 @@ export class CodistillationGroup {
           this.#context.emit({ type: 'evaluation', step: version, ...evaluation });
         },
         (error: unknown) => {
+          // A run that is being stopped takes its evaluation along, and has said why.
+          if (this.#context.signal.aborted) return;
           const message = `an evaluation failed: ${messageOf(error)}`;
           this.#context.emit({ type: 'warning', message });
         },
