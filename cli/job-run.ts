@@ -54,7 +54,7 @@ interface Session {
   metrics?: TrainingMetrics;
   readonly timeline: Timeline | undefined;
   result?: JobEvent;
-  /** The outcome is being told: a system that was too slow to close has nothing to add. */
+  /** The outcome is being told: what a closed system still finds out about a bus that is gone adds nothing. */
   over?: true;
 }
 
@@ -96,15 +96,12 @@ export async function runJob(run: JobRun): Promise<ExitCode> {
 
 async function runInSystem(run: JobRun, session: Session, watch: InterruptionWatch): Promise<void> {
   const { job, options, directory, resumed, environment } = run;
-  let closed = false;
   const system = await createSystem({
     bus: run.nats === undefined ? 'local' : { nats: run.nats },
     ...(run.namespace !== undefined && { namespace: run.namespace }),
     modules: job.modules,
     ...(session.timeline && { onCalls: (calls) => session.timeline?.addCalls(calls) }),
     log: ({ level, message, actor }) => {
-      // What the runtime still finds out about a bus that is gone comes after the run's last word.
-      if (closed) return;
       if (level === 'warning') send(run, session, { type: 'warning', message });
       else if (level === 'output') send(run, session, { type: 'output', actor, message });
     },
@@ -133,7 +130,6 @@ async function runInSystem(run: JobRun, session: Session, watch: InterruptionWat
     await settleSoonAfter(signal, job.run({ ...context, now: environment.now }));
   } finally {
     await within(closeMs, system.close());
-    closed = true;
   }
 }
 
