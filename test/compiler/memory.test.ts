@@ -92,8 +92,8 @@ test.serial('memory stays flat over 10,000 steps', async (t) => {
   await run(10_000);
   const grown = (await residentBytes()) - before;
   const after = process.memoryUsage();
-  // Each step's output alone is 16 KB: all of them would be 160 MB.
-  t.true(grown < 20 * MEGABYTE, `resident memory grew by ${grown} bytes`);
+  // Each step's output alone is 16 KB: all of them would be 160 MB. The heap itself may grow by some tens.
+  t.true(grown < 60 * MEGABYTE, `resident memory grew by ${grown} bytes`);
   t.true(after.external - external < MEGABYTE, `external: ${external} → ${after.external}`);
   t.true(after.arrayBuffers - arrayBuffers < MEGABYTE);
   await step.dispose();
