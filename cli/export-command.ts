@@ -9,10 +9,11 @@ import {
   type LanguageModelConfig,
   languageModelParameters,
 } from '../training/index.ts';
+import { writeAtomically } from './atomic-file.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { CommandContext } from './program.ts';
 import { formatBytes } from './quantity.ts';
-import { findRun, writeAtomically } from './run-directory.ts';
+import { findRun } from './run-directory.ts';
 
 export interface ExportFlags {
   readonly replica: string;

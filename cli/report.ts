@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { writeAtomically } from './atomic-file.ts';
 import { formatReportPage, type ReportAssets } from './report-page.ts';
 import type { RunCurves } from './run-curves.ts';
-import { type RunDirectory, writeAtomically } from './run-directory.ts';
+import type { RunDirectory } from './run-directory.ts';
 
 /**
  * Writes `report.html` of a run: its result, its curves and its options in one file that needs no network.

@@ -1,18 +1,10 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { DamagedDataError, UserInputError } from '../errors.ts';
 import type { JobEvent } from '../runtime/index.ts';
+import { writeAtomically } from './atomic-file.ts';
 import { takeRunLock } from './run-lock.ts';
 
 /** Content of `run.json`: all that `actorctl resume` needs to go on. Holds no credentials. */
@@ -189,24 +181,6 @@ function parseRecord(path: string, text: string): RunRecord {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DamagedDataError(`${join(path, 'run.json')} is damaged: ${reason}`, { cause });
-  }
-}
-
-/** A crash or a full disk leaves the old file or the new one, never a part. */
-export function writeAtomically(path: string, content: string | Uint8Array): void {
-  const draft = `${path}.${process.pid}.tmp`;
-  try {
-    const file = openSync(draft, 'w');
-    try {
-      writeFileSync(file, content);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
   }
 }
 

@@ -1,7 +1,8 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { CodistillError } from '../errors.ts';
+import { readIfThere } from './atomic-file.ts';
 
 /** Another process is at work in the run directory. */
 export class RunLockedError extends CodistillError {
@@ -82,15 +83,6 @@ function isStale(holder: string): boolean {
 
 function release(path: string, mine: string): void {
   if (readIfThere(path) === mine) rmSync(path, { force: true });
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 function lockedError(directory: string, holder: string): RunLockedError {

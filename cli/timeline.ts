@@ -1,6 +1,6 @@
 import type { ActorCalls, JobEvent, NodeInfo } from '../runtime/index.ts';
+import { writeAtomically } from './atomic-file.ts';
 import { recogniseEvent, type StepEvent } from './event-shapes.ts';
-import { writeAtomically } from './run-directory.ts';
 
 /** An entry of the Trace Event Format, which chrome://tracing and Perfetto open; times in microseconds. */
 type TraceEvent =

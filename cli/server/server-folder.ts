@@ -1,17 +1,9 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { DamagedDataError } from '../../errors.ts';
+import { readIfThere, writeAtomically } from '../atomic-file.ts';
 import { type ClusterKey, parseClusterKey } from './cluster-key.ts';
 
 /** What a server keeps of its flags, so that the next `actorctl up` needs none. */
@@ -100,24 +92,8 @@ export function openServerFolder(path: string): ServerFolder {
   };
 }
 
+/** For the user's eyes only. */
 function writePrivately(path: string, text: string): string {
-  const draft = `${path}.${process.pid}.tmp`;
-  const file = openSync(draft, 'w', 0o600);
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(draft, path);
+  writeAtomically(path, text, 0o600);
   return path;
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
