@@ -5,7 +5,6 @@ import {
   createState,
   type EngineName,
   type StateStore,
-  type TensorSpec,
 } from '../compiler/index.ts';
 import { DamagedDataError } from '../errors.ts';
 import {
@@ -19,10 +18,12 @@ import {
   type AdamConfig,
   createTrainingStep,
   initialiseParameters,
+  isTeacherWeight,
   type LanguageModelConfig,
   type LearningRateSchedule,
   languageModelParameters,
   learningRateAt,
+  teacherMatrices,
 } from '../training/index.ts';
 import type { DataShard } from './data-shard.ts';
 import { StepReports } from './step-reports.ts';
@@ -352,7 +353,8 @@ export class Trainer {
       inputs,
       engine,
       threads,
-      int8Weights: this.#options.teacherPrecision === 'int8' ? this.#teacherMatrices() : [],
+      int8Weights:
+        this.#options.teacherPrecision === 'int8' ? teacherMatrices(this.#state.specs) : [],
     });
     this.#compiled = { teachers, step: compiled };
     return compiled;
@@ -371,14 +373,6 @@ export class Trainer {
       restartIntervalSteps,
       teachers: teachers ? this.#options.teachers.map((teacher) => teacher.model) : [],
     });
-  }
-
-  #teacherMatrices(): readonly string[] {
-    const isMatrix = ([name, { shape }]: [string, TensorSpec]) =>
-      isTeacherWeight(name) && shape.length === 2;
-    return Object.entries(this.#state.specs)
-      .filter(isMatrix)
-      .map(([name]) => name);
   }
 
   /** Where the engine keeps them on a device. */
@@ -439,11 +433,6 @@ export const trainer: ActorDefinition<TrainerOptions, Trainer> = defineActor({
   methods: { train: 'stream', weights: 'idempotent', summary: 'idempotent' },
   create: (context, options: TrainerOptions) => new Trainer(context, options),
 });
-
-/** Teachers' weights come again from their snapshots; their recurrent states are the student's to keep. */
-function isTeacherWeight(name: string): boolean {
-  return /^teacher\d+\//.test(name);
-}
 
 function scalar(outputs: Readonly<Record<string, ArrayLike<number>>>, name: string): number {
   return outputs[name]?.[0] ?? Number.NaN;

@@ -28,5 +28,10 @@ export {
   resNet50,
 } from './residual-network.ts';
 export type { Step } from './step-state.ts';
-export { createTrainingStep, type TrainingStepConfig } from './training-step.ts';
+export {
+  createTrainingStep,
+  isTeacherWeight,
+  type TrainingStepConfig,
+  teacherMatrices,
+} from './training-step.ts';
 export { smallTransformer, type TransformerConfig, transformer } from './transformer.ts';

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { StepResult, TensorMap } from '../compiler/index.ts';
+import type { StepResult, TensorMap, TensorSpec } from '../compiler/index.ts';
 import { type AdamConfig, adamRates, adamUpdate, checkAdamConfig } from './adam.ts';
 import { codistillationObjective } from './codistillation-objective.ts';
 import { checkInteger, checkNumber } from './config-check.ts';
@@ -74,6 +74,18 @@ export function createTrainingStep(config: TrainingStepConfig): Step {
       learningRate: { shape: [], dtype: 'float32' },
     },
   };
+}
+
+/** A teacher's weight, which the step only reads; its recurrent state is the student's to keep. */
+export function isTeacherWeight(name: string): boolean {
+  return /^teacher\d+\//.test(name);
+}
+
+/** The teachers' matrices among a step's state: what an engine may hold in int8. */
+export function teacherMatrices(state: Readonly<Record<string, TensorSpec>>): readonly string[] {
+  return Object.keys(state).filter(
+    (name) => isTeacherWeight(name) && state[name]!.shape.length === 2,
+  );
 }
 
 function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: TensorMap): StepResult {

@@ -4,6 +4,7 @@ import {
   type EngineName,
   type TensorSpec,
 } from '../../compiler/index.ts';
+import { sizeOf } from '../../compiler/tensor-spec.ts';
 import {
   createClassificationStep,
   createTrainingStep,
@@ -18,6 +19,7 @@ import {
   resNet18,
   resNet50,
   smallTransformer,
+  teacherMatrices,
   transformer,
 } from '../../training/index.ts';
 import { createPrototypeStep } from '../peers/prototype-step.ts';
@@ -47,10 +49,24 @@ export interface PreparedStep {
   dispose(): Promise<void>;
 }
 
+/** B lanes of T word pieces, V word pieces in the vocabulary, embeddings of E and layers of H units. */
+export interface LanguageModelSizes {
+  readonly V: number;
+  readonly E: number;
+  readonly H: number;
+  readonly B: number;
+  readonly T: number;
+}
+
+export const languageModelSizes = {
+  'lm-512': { V: 10_000, E: 256, H: 512, B: 32, T: 32 },
+  'lm-1024': { V: 24_006, E: 256, H: 1024, B: 32, T: 32 },
+} as const satisfies Readonly<Record<string, LanguageModelSizes>>;
+
 /** Every case of `npm run bench -- step`, by its name. */
 export const stepCases: readonly StepCase[] = [
-  languageModelCase('lm-512', { V: 10_000, E: 256, H: 512, B: 32, T: 32 }),
-  languageModelCase('lm-1024', { V: 24_006, E: 256, H: 1024, B: 32, T: 32 }),
+  languageModelCase('lm-512', languageModelSizes['lm-512']),
+  languageModelCase('lm-1024', languageModelSizes['lm-1024']),
   criteoCase(512),
   residualCase('resnet-18', resNet18, 32),
   residualCase('resnet-50', resNet50, 16),
@@ -184,8 +200,8 @@ async function prepareNetwork(plan: {
   const random = createRandom(SEED);
   const draw = (spec: TensorSpec, below: number) =>
     spec.dtype === 'float32'
-      ? Float32Array.from({ length: sizeOf(spec) }, () => random() * 2 - 1)
-      : Int32Array.from({ length: sizeOf(spec) }, () => Math.floor(random() * below));
+      ? Float32Array.from({ length: sizeOf(spec.shape) }, () => random() * 2 - 1)
+      : Int32Array.from({ length: sizeOf(spec.shape) }, () => Math.floor(random() * below));
   const { targets, learningRate: _, ...examples } = inputs;
   return {
     run: () =>
@@ -206,24 +222,11 @@ async function prepareNetwork(plan: {
 /** Whatever an index counts in these networks (buckets, word pieces), it may be so large. */
 const INDICES_BELOW = 1000;
 
-function sizeOf({ shape }: TensorSpec): number {
-  return shape.reduce((size, dimension) => size * dimension, 1);
-}
-
 /** The fields that are plain numbers. */
 function numbersOf(config: object): Record<string, number> {
   return Object.fromEntries(
     Object.entries(config).filter(([, value]) => typeof value === 'number'),
   ) as Record<string, number>;
-}
-
-/** B lanes of T word pieces, V word pieces in the vocabulary, embeddings of E and layers of H units. */
-interface LanguageModelSizes {
-  readonly V: number;
-  readonly E: number;
-  readonly H: number;
-  readonly B: number;
-  readonly T: number;
 }
 
 function languageModelCase(name: string, sizes: LanguageModelSizes): StepCase {
@@ -238,7 +241,7 @@ function languageModelCase(name: string, sizes: LanguageModelSizes): StepCase {
     unit: 'tokens',
     model: 'lm',
     sizes: { ...sizes },
-    prepareOurs: (engine, threads) => prepareLanguageModel(sizes, engine, threads),
+    prepareOurs: (engine, threads) => prepareLanguageModel({ sizes, engine, threads }),
     others: {
       'the prototype’s way (plain LSTM, SGD)': async (threads) => {
         const prototype = await createPrototypeStep(sizes, threads, createRandom(SEED));
@@ -255,27 +258,40 @@ function languageModelCase(name: string, sizes: LanguageModelSizes): StepCase {
   };
 }
 
-async function prepareLanguageModel(
-  sizes: LanguageModelSizes,
-  engine: EngineName,
-  threads: number,
-): Promise<PreparedStep> {
+/** Our step of the language model, with so many teachers of its own kind. */
+export async function prepareLanguageModel({
+  sizes,
+  engine,
+  threads,
+  teachers = 0,
+  int8Teachers = false,
+}: {
+  readonly sizes: LanguageModelSizes;
+  readonly engine: EngineName;
+  readonly threads: number;
+  readonly teachers?: number;
+  readonly int8Teachers?: boolean;
+}): Promise<PreparedStep> {
   const { V, E, H, B, T } = sizes;
   const model = { vocabularySize: V, embeddingSize: E, hiddenSize: H, layers: 2 };
   const { step, state, inputs } = createTrainingStep({
     model,
     batch: B,
     time: T,
-    teachers: [],
+    teachers: new Array(teachers).fill(model),
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     clipNorm: 1,
     distillWeight: 1,
   });
   const store = createState(state);
   for (const [name, values] of Object.entries(initialiseParameters(model, SEED))) {
-    store.read(`student/${name}`).set(values);
+    store.write(`student/${name}`, values);
+    for (let teacher = 0; teacher < teachers; teacher++) {
+      store.write(`teacher${teacher}/${name}`, values);
+    }
   }
-  const compiled = await compileStep(step, { state: store, inputs, engine, threads });
+  const int8Weights = int8Teachers ? teacherMatrices(state) : [];
+  const compiled = await compileStep(step, { state: store, inputs, engine, threads, int8Weights });
   const draw = windows(sizes);
   const learningRate = Float32Array.of(1e-3);
   return {

@@ -1,26 +1,23 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { compileStep, createState } from '../../compiler/index.ts';
-import { createTrainingStep, initialiseParameters } from '../../training/index.ts';
-import { createRandom } from '../random.ts';
 import { median, timeMs } from '../statistics.ts';
+import {
+  type LanguageModelSizes,
+  languageModelSizes,
+  type PreparedStep,
+  prepareLanguageModel,
+} from './cases.ts';
 
-const SIZES = {
-  'lm-512': { V: 10_000, E: 256, H: 512, B: 32, T: 32 },
-  'lm-1024': { V: 24_006, E: 256, H: 1024, B: 32, T: 32 },
-} as const;
 const WARM_UP_TURNS = 2;
 const TURNS = 6;
 const TEACHERS_MAX = 3;
 
 type Precision = 'f32' | 'int8';
 
-interface Variant {
+interface Variant extends PreparedStep {
   readonly teachers: number;
   readonly precision: Precision;
   readonly times: number[];
-  run(): Promise<unknown>;
-  dispose(): Promise<void>;
 }
 
 /**
@@ -29,9 +26,10 @@ interface Variant {
  */
 export async function benchTeacher(args: readonly string[]): Promise<void> {
   const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
-  const name = (positionals[0] ?? 'lm-512') as keyof typeof SIZES;
-  const sizes = SIZES[name];
-  if (sizes === undefined) throw new Error(`Choose one of: ${Object.keys(SIZES).join(', ')}.`);
+  const name = (positionals[0] ?? 'lm-512') as keyof typeof languageModelSizes;
+  const sizes = languageModelSizes[name];
+  if (sizes === undefined)
+    throw new Error(`Choose one of: ${Object.keys(languageModelSizes).join(', ')}.`);
   const { V, E, H, B, T } = sizes;
   console.log(
     `${name}: 2 layers of ${H} units, vocabulary ${V}, embedding ${E}, batch ${B}, ${T} steps; 1 thread\n` +
@@ -63,47 +61,16 @@ export async function benchTeacher(args: readonly string[]): Promise<void> {
 }
 
 async function prepare(
-  { V, E, H, B, T }: (typeof SIZES)[keyof typeof SIZES],
+  sizes: LanguageModelSizes,
   teachers: number,
   precision: Precision,
 ): Promise<Variant> {
-  const model = { vocabularySize: V, embeddingSize: E, hiddenSize: H, layers: 2 };
-  const { step, state, inputs } = createTrainingStep({
-    model,
-    batch: B,
-    time: T,
-    teachers: new Array(teachers).fill(model),
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    clipNorm: 1,
-    distillWeight: 1,
-  });
-  const store = createState(state);
-  for (const [name, values] of Object.entries(initialiseParameters(model, 1))) {
-    store.write(`student/${name}`, values);
-    for (let teacher = 0; teacher < teachers; teacher++) {
-      store.write(`teacher${teacher}/${name}`, values);
-    }
-  }
-  const matrices = Object.keys(state).filter(
-    (name) => /^teacher\d+\//.test(name) && state[name]!.shape.length === 2,
-  );
-  const compiled = await compileStep(step, {
-    state: store,
-    inputs,
+  const step = await prepareLanguageModel({
+    sizes,
     engine: 'onnx-cpu',
-    int8Weights: precision === 'int8' ? matrices : [],
-  });
-  const random = createRandom(1);
-  const draw = () => Int32Array.from({ length: B * T }, () => Math.floor(random() * V));
-  const learningRate = Float32Array.of(1e-3);
-  return {
+    threads: 1,
     teachers,
-    precision,
-    times: [],
-    run: () => compiled.run({ tokens: draw(), targets: draw(), learningRate }),
-    async dispose() {
-      await compiled.dispose();
-      store.dispose();
-    },
-  };
+    int8Teachers: precision === 'int8',
+  });
+  return { teachers, precision, times: [], ...step };
 }
