@@ -1,21 +1,12 @@
 import test from 'ava';
 import { createSystem, type System } from '../../../runtime/index.ts';
-import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
 import { startNodeProcess } from '../../support/node-process.ts';
 import { waitForProcessEnd } from '../../support/process-watch.ts';
+import { shareNatsServer } from '../../support/shared-nats-server.ts';
 import { counter } from '../../support/test-actors.ts';
 
 const DETACHED = { name: 'kept', lifetime: 'detached' } as const;
-let server: NatsServer;
-test.before(async () => {
-  server = await startNatsServer();
-});
-test.after.always(() => server?.stop());
-
-function common(namespace: string) {
-  const nats = { servers: server.url, timeoutMs: 10_000 };
-  return { bus: { nats }, namespace, modules: [counter.module], warmProcesses: 0 };
-}
+const common = shareNatsServer();
 
 /** The actor in its next life, which another node gives it. */
 async function nextLife(system: System) {

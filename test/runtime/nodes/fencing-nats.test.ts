@@ -1,20 +1,11 @@
 import test from 'ava';
 import { createSystem, withCallOptions } from '../../../runtime/index.ts';
-import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
 import { startNodeProcess } from '../../support/node-process.ts';
 import { waitForProcessEnd } from '../../support/process-watch.ts';
+import { shareNatsServer } from '../../support/shared-nats-server.ts';
 import { counter } from '../../support/test-actors.ts';
 
-let server: NatsServer;
-test.before(async () => {
-  server = await startNatsServer();
-});
-test.after.always(() => server?.stop());
-
-function common(namespace: string) {
-  const nats = { servers: server.url, timeoutMs: 10_000 };
-  return { bus: { nats }, namespace, modules: [counter.module], warmProcesses: 0 };
-}
+const common = shareNatsServer();
 
 /** Calls until the actor no longer answers within a second; what it did not begin it did not do. */
 async function untilSilent(read: () => Promise<number>): Promise<void> {
