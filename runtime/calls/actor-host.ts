@@ -15,14 +15,8 @@ import { CallRecorder, nestAround } from '../observe/call-recorder.ts';
 import type { ActorFigures } from '../observe/inspection.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
-import {
-  type DrainMessage,
-  decodeMessage,
-  encodeMessage,
-  type StartMessage,
-  type StopMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import type { DrainMessage, StartMessage, StopMessage } from '../wire/life-messages.ts';
+import { decodeMessage, encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
 import { ActorTimers } from './actor-timers.ts';
 import { CallCounters } from './call-counters.ts';

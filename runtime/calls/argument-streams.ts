@@ -1,12 +1,11 @@
 import { BusClosedError, DeadlineError, MailboxFullError } from '../../errors.ts';
-import {
-  type CancelMessage,
-  type CreditMessage,
-  type EndMessage,
-  encodeMessage,
-  type ItemMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import type {
+  CancelMessage,
+  CreditMessage,
+  EndMessage,
+  ItemMessage,
+} from '../wire/call-messages.ts';
+import { encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { fromWireError, toWireError } from '../wire/wire-error.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, packHandles, unpackHandles } from './handle.ts';

@@ -1,17 +1,16 @@
 import { BusClosedError, MailboxFullError } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
 import type { AroundCall } from '../observe/tracing.ts';
-import {
-  type CallMessage,
-  type CancelMessage,
-  type Carried,
-  type CreditMessage,
-  encodeMessage,
-  type ProbeMessage,
-  type ReplyMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import type {
+  CallMessage,
+  CancelMessage,
+  CreditMessage,
+  ProbeMessage,
+  ReplyMessage,
+} from '../wire/call-messages.ts';
+import { encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
+import type { Carried } from '../wire/wire-fields.ts';
 import type { CallCounters } from './call-counters.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, packHandles } from './handle.ts';

@@ -4,13 +4,9 @@ import { type ClockTimer, repeat } from '../clock.ts';
 import type { Departure, ReferenceKeeper } from '../objects/object-ref.ts';
 import { isDetachedOwner, subjects } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
-import {
-  decodeMessage,
-  encodeMessage,
-  type ObjectAddress,
-  type StateMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import type { StateMessage } from '../wire/life-messages.ts';
+import type { ObjectAddress } from '../wire/object-messages.ts';
+import { decodeMessage, encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
 import { ArgumentStreams, type ReadOptions } from './argument-streams.ts';
 import { CALL_TIMEOUT_MS, type CallOptions, STREAM_ITEMS } from './call-options.ts';

@@ -4,7 +4,8 @@ import type { Clock } from '../clock.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import { fetchChunks, offerChunks } from '../wire/chunks.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
-import { type Carried, encodeMessage, type WireMessage } from '../wire/wire.ts';
+import { encodeMessage, type WireMessage } from '../wire/wire.ts';
+import type { Carried } from '../wire/wire-fields.ts';
 
 /** What the actor runtime knows in each process: its bus, clock and place. */
 export interface Endpoint {

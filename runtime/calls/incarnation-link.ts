@@ -1,15 +1,14 @@
 import { DeadlineError } from '../../errors.ts';
-import {
-  type CallMessage,
-  type Carried,
-  type EndMessage,
-  encodeMessage,
-  type ItemMessage,
-  type ProgressMessage,
-  type ReplyMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import type {
+  CallMessage,
+  EndMessage,
+  ItemMessage,
+  ProgressMessage,
+  ReplyMessage,
+} from '../wire/call-messages.ts';
+import { encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { fromWireError } from '../wire/wire-error.ts';
+import type { Carried } from '../wire/wire-fields.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, unpackHandles } from './handle.ts';
 import type { PendingCall } from './pending-call.ts';

@@ -1,6 +1,6 @@
 import { ActorDiedError, DeadlineError, type DeathCause, MailboxFullError } from '../../errors.ts';
 import { incarnationOf } from '../wire/address.ts';
-import type { StateMessage } from '../wire/wire.ts';
+import type { StateMessage } from '../wire/life-messages.ts';
 import { CallDeadlines } from './call-deadlines.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { ActorAddress, CallPath } from './handle.ts';

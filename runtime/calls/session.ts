@@ -1,4 +1,4 @@
-import type { CallMessage, ProgressMessage } from '../wire/wire.ts';
+import type { CallMessage, ProgressMessage } from '../wire/call-messages.ts';
 import type { KeyedRun } from './keyed-calls.ts';
 import type { ServedCall } from './served-call.ts';
 import type { StreamReader } from './stream-reader.ts';

@@ -1,5 +1,7 @@
-import { type Carried, encodeMessage, type ItemMessage } from '../wire/wire.ts';
+import type { ItemMessage } from '../wire/call-messages.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
+import type { Carried } from '../wire/wire-fields.ts';
 import type { StreamOutlet } from './stream-producer.ts';
 
 export interface OutletOptions {

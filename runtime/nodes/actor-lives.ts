@@ -5,7 +5,8 @@ import type { Endpoint } from '../calls/endpoint.ts';
 import type { ActorAddress } from '../calls/handle.ts';
 import { delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
-import { encodeMessage, type StateMessage } from '../wire/wire.ts';
+import type { StateMessage } from '../wire/life-messages.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import type { Launcher } from './launcher.ts';
 import type { OwnedActor } from './owned-actor.ts';
 

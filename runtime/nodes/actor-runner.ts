@@ -9,12 +9,8 @@ import type { OpenJob } from '../jobs/job-process.ts';
 import { ObjectTable } from '../objects/object-table.ts';
 import type { ProcessFigures } from '../observe/process-figures.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
-import {
-  encodeMessage,
-  parseStartValue,
-  type StartMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import { parseStartValue, type StartMessage } from '../wire/life-messages.ts';
+import { encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { createRemoteSpawner } from './child-spawner.ts';
 
 const READY_TIMEOUT_MS = 30_000;

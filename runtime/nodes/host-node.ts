@@ -18,14 +18,10 @@ import { queueActor } from '../patterns/queue.ts';
 import type { Register } from '../registry/register.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
+import { parseStartValue, type StartMessage } from '../wire/life-messages.ts';
+import type { ObjectAddress } from '../wire/object-messages.ts';
 import type { Resources } from '../wire/resources.ts';
-import {
-  encodeMessage,
-  type ObjectAddress,
-  parseStartValue,
-  type StartMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import { encodeMessage, type WireMessage } from '../wire/wire.ts';
 import type { StartProcess } from './actor-child.ts';
 import type { ActorEvent } from './actor-lives.ts';
 import { Adoption } from './adoption.ts';

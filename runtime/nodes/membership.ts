@@ -5,12 +5,8 @@ import type { Endpoint } from '../calls/endpoint.ts';
 import { type ClockTimer, delay, repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { decodeFrame } from '../wire/frame.ts';
-import {
-  decodeMessage,
-  encodeMessage,
-  type HeartbeatMessage,
-  PROTOCOL_VERSION,
-} from '../wire/wire.ts';
+import type { HeartbeatMessage } from '../wire/node-messages.ts';
+import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../wire/wire.ts';
 import type { NodeInfo } from './placement.ts';
 
 export const HEARTBEAT_MS = 1_000;

@@ -6,7 +6,8 @@ import type { ActorAddress } from '../calls/handle.ts';
 import { delay } from '../clock.ts';
 import { type Register, type RegisterEntry, registerKey } from '../registry/register.ts';
 import { subjects } from '../wire/address.ts';
-import { type ActorStatus, encodeMessage } from '../wire/wire.ts';
+import type { ActorStatus } from '../wire/life-messages.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import { awaitGone, type Registration } from './registration.ts';
 import type { SpawnPlan } from './spawn-options.ts';
 

@@ -2,7 +2,7 @@ import { ActorDiedError, type DeathCause } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
 import type { ActorAddress } from '../calls/handle.ts';
 import { incarnationOf, isDetachedOwner } from '../wire/address.ts';
-import type { ActorStatus, StateMessage } from '../wire/wire.ts';
+import type { ActorStatus, StateMessage } from '../wire/life-messages.ts';
 import type { SpawnPlan } from './spawn-options.ts';
 
 /** Restarts are counted within this window: an actor that lived longer starts with a clean slate. */

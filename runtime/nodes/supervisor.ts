@@ -14,12 +14,9 @@ import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { detachedOwner, subjects } from '../wire/address.ts';
-import {
-  type CheckpointMessage,
-  encodeMessage,
-  type ObjectAddress,
-  type StateMessage,
-} from '../wire/wire.ts';
+import type { CheckpointMessage, StateMessage } from '../wire/life-messages.ts';
+import type { ObjectAddress } from '../wire/object-messages.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import { type ActorEvent, ActorLives } from './actor-lives.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';

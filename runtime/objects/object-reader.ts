@@ -10,7 +10,8 @@ import type { Endpoint } from '../calls/endpoint.ts';
 import { type Clock, delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { chunkBytesOn, fetchChunks } from '../wire/chunks.ts';
-import { encodeMessage, type ObjectAddress } from '../wire/wire.ts';
+import type { ObjectAddress } from '../wire/object-messages.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import { Neighbours } from './neighbours.ts';
 import type { ObjectStore } from './object-store.ts';
 

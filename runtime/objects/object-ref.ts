@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { DamagedDataError } from '../../errors.ts';
-import { type ObjectAddress, objectAddressSchema } from '../wire/wire.ts';
+import { type ObjectAddress, objectAddressSchema } from '../wire/object-messages.ts';
 
 declare const valueType: unique symbol;
 

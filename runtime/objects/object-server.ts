@@ -4,7 +4,8 @@ import { serveControl } from '../calls/control.ts';
 import { subjects } from '../wire/address.ts';
 import { decodeChunkRequest } from '../wire/chunk-request.ts';
 import { chunkBytesOn, fetchChunks } from '../wire/chunks.ts';
-import type { ObjectAddress, ObjectPutMessage, WireMessage } from '../wire/wire.ts';
+import type { ObjectAddress, ObjectPutMessage } from '../wire/object-messages.ts';
+import type { WireMessage } from '../wire/wire.ts';
 import type { ObjectStore } from './object-store.ts';
 import { LEASE_MS } from './object-table.ts';
 

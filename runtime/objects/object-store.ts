@@ -1,7 +1,7 @@
 import { DamagedDataError, ObjectLostError, ObjectStoreFullError } from '../../errors.ts';
 import { type Clock, type ClockTimer, repeat } from '../clock.ts';
 import { ChunkSource } from '../wire/chunk-source.ts';
-import type { ObjectAddress } from '../wire/wire.ts';
+import type { ObjectAddress } from '../wire/object-messages.ts';
 import { LeaseBook } from './lease-book.ts';
 import { MemoryRoom } from './memory-room.ts';
 import type { SpillFolder } from './spill-folder.ts';

@@ -1,4 +1,4 @@
-import type { RecordedMessage } from '../wire/wire.ts';
+import type { RecordedMessage } from '../wire/node-messages.ts';
 
 /** Calls of an actor that ended lately, in the order of their ends. */
 export interface ActorCalls {

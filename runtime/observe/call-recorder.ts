@@ -1,7 +1,9 @@
 import type { Endpoint } from '../calls/endpoint.ts';
 import { type ClockTimer, repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
-import { encodeMessage, type RecordedCall, type StartMessage } from '../wire/wire.ts';
+import type { StartMessage } from '../wire/life-messages.ts';
+import type { RecordedCall } from '../wire/node-messages.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import { type AroundCall, whenSettled } from './tracing.ts';
 
 const SEND_MS = 1_000;

@@ -2,9 +2,9 @@ import * as v from 'valibot';
 import { DamagedDataError, type DeathCause } from '../../errors.ts';
 import type { BusKind } from '../bus/bus.ts';
 import type { ObjectFacts } from '../objects/object-store.ts';
+import type { ActorStatus } from '../wire/life-messages.ts';
 import { type Resources, resourcesSchema } from '../wire/resources.ts';
 import { type RuntimeEvent, runtimeEventSchema } from '../wire/runtime-event.ts';
-import type { ActorStatus } from '../wire/wire.ts';
 import { deathCauseSchema } from '../wire/wire-error.ts';
 
 /** Actors that one node tells of: so many that live on it, and so many that it owns. */

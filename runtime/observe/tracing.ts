@@ -1,5 +1,5 @@
 import type * as OpenTelemetry from '@opentelemetry/api';
-import type { CallMessage } from '../wire/wire.ts';
+import type { CallMessage } from '../wire/call-messages.ts';
 
 /** What a propagator writes: `traceparent` and `tracestate` of W3C trace context, `baggage`. */
 export type TraceHeaders = Readonly<Record<string, string>>;

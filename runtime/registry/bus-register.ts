@@ -4,14 +4,12 @@ import { runHandler } from '../bus/bus-status.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import { subjects } from '../wire/address.ts';
-import {
-  decodeMessage,
-  encodeMessage,
-  type RegisterChangeMessage,
-  type RegisteredMessage,
-  type RegisterMessage,
-  type WireMessage,
-} from '../wire/wire.ts';
+import type {
+  RegisterChangeMessage,
+  RegisteredMessage,
+  RegisterMessage,
+} from '../wire/register-messages.ts';
+import { decodeMessage, encodeMessage, type WireMessage } from '../wire/wire.ts';
 import {
   assertRegisterKey,
   belowPrefix,

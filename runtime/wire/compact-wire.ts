@@ -1,7 +1,8 @@
 import * as v from 'valibot';
+import type { CallMessage, ItemMessage, ReplyMessage } from './call-messages.ts';
 import type { ChunkReference } from './chunks.ts';
-import type { CallMessage, ItemMessage, ReplyMessage } from './wire.ts';
 import { type WireError, wireErrorSchema } from './wire-error.ts';
+import { chunkReferenceSchema } from './wire-fields.ts';
 
 /**
  * Calls, replies and items travel as arrays and are checked by hand, everything else as objects
@@ -97,17 +98,8 @@ function isWireError(value: unknown): value is WireError {
   return v.is(wireErrorSchema, value);
 }
 
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-
 /** Foreign text that a tracer reads: little of it. */
 const traceSchema = v.pipe(
   v.record(v.string(), v.pipe(v.string(), v.maxLength(8192))),
   v.maxEntries(8),
 );
-
-export const chunkReferenceSchema: v.GenericSchema<unknown, ChunkReference> = v.object({
-  subject: v.string(),
-  byteLength: count,
-  chunkBytes: count,
-  crc32: v.exactOptional(count),
-});

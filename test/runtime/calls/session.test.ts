@@ -1,6 +1,6 @@
 import test from 'ava';
 import { type ReceivedCall, Session } from '../../../runtime/calls/session.ts';
-import type { CallMessage } from '../../../runtime/wire/wire.ts';
+import type { CallMessage } from '../../../runtime/wire/call-messages.ts';
 
 function call(seq: number, floor: number): CallMessage {
   const rest = { method: 'add', timeoutMs: 1000, value: [] };
