@@ -10,6 +10,9 @@ import { encodeMessage } from '../wire/wire.ts';
 import type { Launcher } from './launcher.ts';
 import type { OwnedActor } from './owned-actor.ts';
 
+/** News of an actor has reached its callers by then. */
+export const HEARSAY_MS = 100;
+
 export interface ActorEvent {
   readonly event: 'started' | 'restarted' | 'died';
   readonly actor: string;

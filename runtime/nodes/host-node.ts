@@ -1,15 +1,15 @@
-import { type DeathCause, PlacementError, UnknownActorTypeError } from '../../errors.ts';
+import type { DeathCause } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
 import type { Bus, Subscription } from '../bus/bus.ts';
 import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
-import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
+import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
 import { type ObjectPlan, openStore } from '../objects/object-limits.ts';
 import { ObjectServer } from '../objects/object-server.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { ObjectTable } from '../objects/object-table.ts';
-import { type ActorCalls, timeCalls } from '../observe/actor-calls.ts';
+import type { ActorCalls } from '../observe/actor-calls.ts';
 import { Inspector } from '../observe/inspector.ts';
 import { MicroService } from '../observe/micro-service.ts';
 import { describeActorEvent, describeBusStatus, RuntimeEvents } from '../observe/runtime-events.ts';
@@ -18,28 +18,27 @@ import { queueActor } from '../patterns/queue.ts';
 import type { Register } from '../registry/register.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
-import { parseStartValue, type StartMessage } from '../wire/life-messages.ts';
+import type { StartMessage } from '../wire/life-messages.ts';
 import type { ObjectAddress } from '../wire/object-messages.ts';
 import type { Resources } from '../wire/resources.ts';
-import { encodeMessage, type WireMessage } from '../wire/wire.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import type { StartProcess } from './actor-child.ts';
 import type { ActorEvent } from './actor-lives.ts';
 import { Adoption } from './adoption.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { ChildSpawns } from './child-spawner.ts';
 import { findDefinition } from './definition-lookup.ts';
-import { checkForeignEnvironment } from './foreign-environment.ts';
 import { Leases } from './leases.ts';
 import { Membership } from './membership.ts';
 import { Names } from './names.ts';
-import { Node, START_TIMEOUT_MS } from './node.ts';
+import { Node } from './node.ts';
+import { NodeRequests } from './node-requests.ts';
 import { ProcessPool } from './process-pool.ts';
 import { Registration } from './registration.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** Tries to tell an owner of an actor's end for so long; its node may be reconnecting. */
 const EXIT_REPORT_MS = 60_000;
-const CHECKPOINT_FETCH_MS = 300_000;
 /** An owner that was lost gets so long to come back before its actors here are ended. */
 const OWNER_GRACE_MS = 10_000;
 
@@ -101,6 +100,7 @@ export class HostNode {
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
   readonly #childSpawns: ChildSpawns;
+  readonly #requests: NodeRequests;
   readonly #serving: readonly Subscription[];
   readonly #objectServers: readonly ObjectServer[];
   /** To this node's own processes without the server. */
@@ -169,7 +169,9 @@ export class HostNode {
       checkpoints: options.checkpoints,
       replicated: options.replicated,
       serve: (owner) =>
-        serveControl(bus, subjects.node(namespace, owner), (message) => this.#answer(message)),
+        serveControl(bus, subjects.node(namespace, owner), (message) =>
+          this.#requests.answer(message, bus),
+        ),
       isolation: this.#pool ? 'process' : 'inline',
       shared,
       names: this.names,
@@ -193,7 +195,7 @@ export class HostNode {
     });
     this.#serving = (home === undefined ? [endpoint] : [endpoint, home]).map((way) =>
       serveControl(way.bus, subjects.node(namespace, nodeId), (message) =>
-        this.#answer(message, way.bus),
+        this.#requests.answer(message, way.bus),
       ),
     );
     this.membership = new Membership({
@@ -224,6 +226,22 @@ export class HostNode {
     this.#adoption =
       options.replicated &&
       new Adoption({ clock, names, supervisor, membership, definitions, log: warn });
+    this.#requests = new NodeRequests({
+      endpoint,
+      nodeName: options.nodeName,
+      definitions,
+      pool: this.#pool,
+      node,
+      supervisor,
+      membership,
+      names,
+      leases: this.#leases,
+      adoption: this.#adoption,
+      childSpawns: this.#childSpawns,
+      isDraining: () => this.#draining,
+      onCalls: options.onCalls,
+      onLeave: (timeoutMs) => options.onLeave(timeoutMs),
+    });
     this.inspector = new Inspector({
       endpoint,
       node,
@@ -271,11 +289,6 @@ export class HostNode {
     this.inspector.close();
     this.#microService?.close();
     this.endpoint.link.close();
-  }
-
-  /** A node that still runs what was replaced gets no word that would hold for that as well. */
-  #grantLease(nodeId: string): number {
-    return this.supervisor.isClear(nodeId) ? this.#leases.grant(nodeId) : 0;
   }
 
   #createRegistration(warn: (message: string) => void): Registration {
@@ -353,86 +366,12 @@ export class HostNode {
     };
   }
 
-  async #answer(message: WireMessage, bus = this.endpoint.bus): Promise<WireMessage | undefined> {
-    switch (message.kind) {
-      case 'locate':
-        return this.supervisor.locate(message.name);
-      case 'start':
-        return this.#startForeign(message);
-      case 'spawn':
-        return this.#childSpawns.answer(message);
-      case 'stop-child':
-        await this.supervisor.stop(message.name, message.timeoutMs);
-        break;
-      case 'ready':
-        this.#pool?.noteReady(message.processId);
-        break;
-      case 'move':
-        await this.supervisor.move(message.name, message.incarnation, message.timeoutMs);
-        break;
-      case 'leave':
-        this.#options.onLeave(message.timeoutMs);
-        break;
-      case 'look':
-        this.#adoption?.look();
-        break;
-      case 'lookup':
-        return { kind: 'found', found: (await this.names.find(message.name)) !== undefined };
-      case 'end-actor':
-        await this.supervisor.stop(message.name, message.timeoutMs);
-        break;
-      case 'heartbeat':
-        this.membership.greet(message);
-        return undefined;
-      case 'lease':
-        this.membership.hear(message.nodeId);
-        return { kind: 'leased', remainingMs: this.#grantLease(message.nodeId) };
-      case 'kill':
-        this.node.kill(message.incarnation);
-        break;
-      case 'recorded':
-        this.#options.onCalls?.(timeCalls(message, this.endpoint.clock.now()));
-        break;
-      case 'exited':
-        this.supervisor.noteExit(message.incarnation, message.cause);
-        break;
-      case 'checkpoint': {
-        const timeoutMs = CHECKPOINT_FETCH_MS;
-        const state = await openCarried(bus, message, { timeoutMs });
-        await this.supervisor.saveCheckpoint(message, state);
-        break;
-      }
-      default:
-        return undefined;
-    }
-    return { kind: 'done' };
-  }
-
   /** Of this node's own modules, and of those that its program has spawned actors of. */
   async #findDefinition(module: string, type: string): Promise<AnyActorDefinition | undefined> {
     const known = this.#options.definitions.get(type);
     if (known !== undefined) return known;
     if (type === queueActor.type) return queueActor;
     return this.#pool?.allows(module) ? findDefinition([module], type) : undefined;
-  }
-
-  /** Another owner wants an actor here: only types of this node's own modules are made. */
-  async #startForeign(start: StartMessage): Promise<WireMessage> {
-    const { definitions, nodeName } = this.#options;
-    if (this.#draining) throw new PlacementError('it is about to leave');
-    checkForeignEnvironment(start.environment);
-    const definition = definitions.get(start.type);
-    if (definition === undefined) {
-      const known = [...definitions.keys()].join(', ') || 'none';
-      throw new UnknownActorTypeError(
-        `node ${nodeName} was started without a module for actor type ${start.type}; ` +
-          `it has: ${known}`,
-      );
-    }
-    const timeoutMs = START_TIMEOUT_MS;
-    const value = parseStartValue(await openCarried(this.endpoint.bus, start, { timeoutMs }));
-    const { value: _value, chunks: _chunks, ...order } = start;
-    return { kind: 'started', pid: await this.node.start(order, definition, value) };
   }
 
   #noteExit(start: StartMessage, cause: DeathCause): void {

@@ -17,10 +17,11 @@ import { detachedOwner, subjects } from '../wire/address.ts';
 import type { CheckpointMessage, StateMessage } from '../wire/life-messages.ts';
 import type { ObjectAddress } from '../wire/object-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
-import { type ActorEvent, ActorLives } from './actor-lives.ts';
+import { type ActorEvent, ActorLives, HEARSAY_MS } from './actor-lives.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import { DetachedActors, toDetachedRecord } from './detached-actors.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
-import { type DetachedRecord, type Names, nameTaken, type Orphan } from './names.ts';
+import { type Names, nameTaken, type Orphan } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
@@ -28,8 +29,6 @@ import type { NodeInfo } from './placement.ts';
 import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
 
 const LOCATE_TIMEOUT_MS = 15_000;
-/** News of an actor has reached its callers by then. */
-const HEARSAY_MS = 100;
 /** An actor whose parent is gone may take so long to dispose of what it holds. */
 const CHILD_STOP_MS = 3_000;
 
@@ -66,8 +65,7 @@ export class Supervisor {
   readonly #parents = new Set<string>();
   readonly #launcher: Launcher;
   readonly #lives: ActorLives;
-  /** Of each detached actor that is supervised here. */
-  readonly #serving = new Map<string, Subscription>();
+  readonly #detached: DetachedActors;
   #lastNumber = 0;
 
   constructor(options: SupervisorOptions) {
@@ -76,13 +74,16 @@ export class Supervisor {
       ...options,
       actorsOn: (nodeId) => this.#actors.countOn(nodeId),
       whereIs: (address) => this.#whereIs(address),
-      beforeLife: (actor) => this.#recordLife(actor),
+      beforeLife: (actor) => this.#detached.recordLife(actor),
       loadCheckpoint: (actor) => this.#loadCheckpoint(actor),
     });
     const { endpoint, home, caller, emit, onRefused } = options;
     const launcher = this.#launcher;
     const onDead = (actor: OwnedActor): void => this.#forget(actor);
     this.#lives = new ActorLives({ endpoint, home, caller, launcher, emit, onRefused, onDead });
+    const { names, serve, log } = options;
+    const [actors, lives] = [this.#actors, this.#lives];
+    this.#detached = new DetachedActors({ endpoint, names, actors, launcher, lives, serve, log });
   }
 
   /**
@@ -130,7 +131,7 @@ export class Supervisor {
         else this.#actors.put(known);
         return this.#share(holder, plan, definition.type);
       }
-      if (detached) this.#takeOver(actor);
+      if (detached) this.#detached.takeOver(actor);
       // Each life is created with the same options.
       if (addresses.length > 0) void actor.dead.then(this.#options.caller.keeper.retain(addresses));
       await this.#launcher.launch(actor);
@@ -184,7 +185,7 @@ export class Supervisor {
   /** The state for callers in this process; undefined for actors of other owners. */
   locateHere(address: ActorAddress): StateMessage | undefined {
     const { name, owner } = address;
-    const own = owner === this.#options.endpoint.nodeId || this.#serving.has(name);
+    const own = owner === this.#options.endpoint.nodeId || this.#detached.serves(name);
     return own ? this.locate(name) : undefined;
   }
 
@@ -253,7 +254,7 @@ export class Supervisor {
     if (actor.detached) {
       // It lives on elsewhere; only this life of it is over.
       actor.released = true;
-      this.#leave(name);
+      this.#detached.leave(name);
       this.#actors.remove(name);
       actor.enter('restarting', cause);
       return;
@@ -326,58 +327,17 @@ export class Supervisor {
   async close(timeoutMs: number): Promise<void> {
     const actors = this.#actors.living;
     await Promise.all(
-      actors.filter(({ detached }) => detached).map((actor) => this.#release(actor, timeoutMs)),
+      actors
+        .filter(({ detached }) => detached)
+        .map((actor) => this.#detached.release(actor, timeoutMs)),
     );
     this.#lives.closing = true;
     await Promise.all(this.#actors.living.map((actor) => this.#lives.stop(actor, timeoutMs)));
   }
 
   /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
-  adopt({ record }: Orphan, definition: AnyActorDefinition): void {
-    const { address, detached, node } = record;
-    const { plan, options, epoch, nodeId, restarts } = detached;
-    const actor = new OwnedActor(definition, plan, address, options, true);
-    actor.epoch = epoch;
-    actor.restarts = restarts;
-    actor.hasCheckpoint = true;
-    actor.nodeId = nodeId;
-    this.#actors.put(actor);
-    this.#takeOver(actor);
-    if (epoch === 0) {
-      // Nobody has begun it yet.
-      actor.hasCheckpoint = false;
-      void this.#lives.restart(actor, 0);
-      return;
-    }
-    // Its lease had lapsed before it could be adopted; now it is to end.
-    this.#launcher.fence(nodeId, actor.incarnation);
-    void this.#launcher.kill(nodeId, actor.incarnation);
-    const message = `node ${node}, which supervised it, is gone`;
-    this.#lives.noteDeath(actor, { kind: 'node-lost', message, lastOutput: [] });
-  }
-
-  /** From now on this node answers as the owner of a detached actor. */
-  #takeOver(actor: OwnedActor): void {
-    const { name, owner } = actor.address;
-    actor.countFrom(this.#options.names.revisionOf(name));
-    this.#serving.get(name)?.unsubscribe();
-    this.#serving.set(name, this.#options.serve(owner));
-  }
-
-  async #release(actor: OwnedActor, timeoutMs: number): Promise<void> {
-    const { name } = actor.address;
-    this.#lives.announce(actor, 'moving');
-    await delay(this.#options.endpoint.clock, HEARSAY_MS);
-    const finished = this.#lives.control(actor, 'drain', timeoutMs / 2, true);
-    await finished.catch((error) => this.#options.log(`actor ${name} was not drained: ${error}`));
-    actor.released = true;
-    this.#options.names.release(name);
-    const message = 'its node leaves, and another one takes it over';
-    const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
-    this.#lives.announce(actor, 'restarting', cause);
-    this.#leave(name);
-    await this.#launcher.kill(actor.nodeId, actor.incarnation);
-    this.#actors.remove(name);
+  adopt(orphan: Orphan, definition: AnyActorDefinition): void {
+    this.#detached.adopt(orphan, definition);
   }
 
   #forget(actor: OwnedActor): void {
@@ -387,21 +347,10 @@ export class Supervisor {
     this.#actors.noteDead(actor);
     if (named) void names.free(name);
     if (!detached) return;
-    this.#leave(name);
+    this.#detached.leave(name);
     replicated
       ?.remove(name)
       .catch((error) => log(`the state of ${name} was not removed: ${error}`));
-  }
-
-  #leave(name: string): void {
-    this.#serving.get(name)?.unsubscribe();
-    this.#serving.delete(name);
-  }
-
-  async #recordLife(actor: OwnedActor): Promise<void> {
-    if (!actor.detached) return;
-    await this.#options.names.amend(actor.address, toDetachedRecord(actor));
-    actor.countFrom(this.#options.names.revisionOf(actor.address.name));
   }
 
   async #loadCheckpoint(actor: OwnedActor): Promise<Uint8Array | undefined> {
@@ -433,8 +382,4 @@ export class Supervisor {
     const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
     return requestControl(endpoint, subject, 'state', parcel, { timeoutMs: LOCATE_TIMEOUT_MS });
   }
-}
-
-function toDetachedRecord({ plan, options, epoch, nodeId, restarts }: OwnedActor): DetachedRecord {
-  return { plan, ...(options !== undefined && { options }), epoch, nodeId, restarts };
 }

@@ -1,0 +1,109 @@
+import type { DeathCause } from '../../errors.ts';
+import type { AnyActorDefinition } from '../actor.ts';
+import type { Subscription } from '../bus/bus.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
+import { delay } from '../clock.ts';
+import { type ActorLives, HEARSAY_MS } from './actor-lives.ts';
+import type { Launcher } from './launcher.ts';
+import type { DetachedRecord, Names, Orphan } from './names.ts';
+import { OwnedActor } from './owned-actor.ts';
+import type { OwnedActors } from './owned-actors.ts';
+
+export interface DetachedActorsOptions {
+  readonly endpoint: Endpoint;
+  readonly names: Names;
+  readonly actors: OwnedActors;
+  readonly launcher: Launcher;
+  readonly lives: ActorLives;
+  /** Answers requests to this owner, until it is told to stop. */
+  serve(owner: string): Subscription;
+  log(message: string): void;
+}
+
+/** The detached actors that this node supervises: taken over from another one, and left to another one. */
+export class DetachedActors {
+  readonly #options: DetachedActorsOptions;
+  /** Of each of them. */
+  readonly #serving = new Map<string, Subscription>();
+
+  constructor(options: DetachedActorsOptions) {
+    this.#options = options;
+  }
+
+  /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
+  adopt({ record }: Orphan, definition: AnyActorDefinition): void {
+    const { address, detached, node } = record;
+    const { plan, options, epoch, nodeId, restarts } = detached;
+    const actor = new OwnedActor(definition, plan, address, options, true);
+    actor.epoch = epoch;
+    actor.restarts = restarts;
+    actor.hasCheckpoint = true;
+    actor.nodeId = nodeId;
+    this.#options.actors.put(actor);
+    this.takeOver(actor);
+    if (epoch === 0) {
+      // Nobody has begun it yet.
+      actor.hasCheckpoint = false;
+      void this.#options.lives.restart(actor, 0);
+      return;
+    }
+    // Its lease had lapsed before it could be adopted; now it is to end.
+    this.#options.launcher.fence(nodeId, actor.incarnation);
+    void this.#options.launcher.kill(nodeId, actor.incarnation);
+    const message = `node ${node}, which supervised it, is gone`;
+    this.#options.lives.noteDeath(actor, { kind: 'node-lost', message, lastOutput: [] });
+  }
+
+  /** From now on this node answers as the owner of a detached actor. */
+  takeOver(actor: OwnedActor): void {
+    const { name, owner } = actor.address;
+    actor.countFrom(this.#options.names.revisionOf(name));
+    this.#serving.get(name)?.unsubscribe();
+    this.#serving.set(name, this.#options.serve(owner));
+  }
+
+  /** Whether this node answers as the owner `@<name>`. */
+  serves(name: string): boolean {
+    return this.#serving.has(name);
+  }
+
+  /** The actor's node leaves in an orderly way: another one goes on with it. */
+  async release(actor: OwnedActor, timeoutMs: number): Promise<void> {
+    const { name } = actor.address;
+    this.#options.lives.announce(actor, 'moving');
+    await delay(this.#options.endpoint.clock, HEARSAY_MS);
+    const finished = this.#options.lives.control(actor, 'drain', timeoutMs / 2, true);
+    await finished.catch((error) => this.#options.log(`actor ${name} was not drained: ${error}`));
+    actor.released = true;
+    this.#options.names.release(name);
+    const message = 'its node leaves, and another one takes it over';
+    const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
+    this.#options.lives.announce(actor, 'restarting', cause);
+    this.leave(name);
+    await this.#options.launcher.kill(actor.nodeId, actor.incarnation);
+    this.#options.actors.remove(name);
+  }
+
+  /** Another node may answer as its owner. */
+  leave(name: string): void {
+    this.#serving.get(name)?.unsubscribe();
+    this.#serving.delete(name);
+  }
+
+  /** Before each life: where it is to be, and as what. */
+  async recordLife(actor: OwnedActor): Promise<void> {
+    if (!actor.detached) return;
+    await this.#options.names.amend(actor.address, toDetachedRecord(actor));
+    actor.countFrom(this.#options.names.revisionOf(actor.address.name));
+  }
+}
+
+export function toDetachedRecord({
+  plan,
+  options,
+  epoch,
+  nodeId,
+  restarts,
+}: OwnedActor): DetachedRecord {
+  return { plan, ...(options !== undefined && { options }), epoch, nodeId, restarts };
+}
