@@ -1,9 +1,10 @@
-import { type Handle, withCallOptions } from '../runtime/index.ts';
+import { delay, type Handle, withCallOptions } from '../runtime/index.ts';
 import { type Patience, retry } from './retry.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
 import type { VersionedWeights } from './weight-delta.ts';
 
 const SILENCE_MS_MAX = 3_600_000;
+const RESENT_MS = 100;
 
 /**
  * One teacher as a student sees it: knows which versions have arrived at the teacher's snapshot and fetches them
@@ -77,17 +78,21 @@ export class TeacherFeed {
   }
 
   async #fetch(version: number): Promise<VersionedWeights> {
-    while (this.#newestVersion < version) {
-      this.#signal.throwIfAborted();
+    for (;;) {
+      while (this.#newestVersion < version) {
+        this.#signal.throwIfAborted();
+        if (this.#failure !== undefined) throw this.#failure.error;
+        await this.#arrival.promise;
+      }
+      const exact = await this.#transfer(() => this.#snapshot.weightsOf(version));
+      if (exact !== null) return exact;
+      const newest = await this.#transfer(() => this.#snapshot.weights());
+      // Lost with a host, or dropped while this student was away: a fresh teacher is better than none.
+      if (newest !== null && newest.version > version) return newest;
+      // The snapshot restarted without what it had not saved; the Trainer sends that again.
+      await delay(this.#patience.clock, RESENT_MS, this.#signal);
       if (this.#failure !== undefined) throw this.#failure.error;
-      await this.#arrival.promise;
     }
-    const exact = await this.#transfer(() => this.#snapshot.weightsOf(version));
-    if (exact !== null) return exact;
-    // Lost with a host, or dropped while this student was away: a fresh teacher is better than none.
-    const newest = await this.#transfer(() => this.#snapshot.weights());
-    if (newest === null) throw new Error('the snapshot of a teacher has lost all versions');
-    return newest;
   }
 
   async #watch(): Promise<void> {

@@ -20,17 +20,15 @@ export type ApplyAnswer =
   | { readonly status: 'gap'; readonly reason: string };
 
 /**
- * Keeps the freshest weights of one replica and the few versions before. It saves them behind the exchange, for a
- * slow disk must not slow down training; what a restart has lost, the Trainer sends again.
+ * Keeps the freshest weights of one replica and the few versions before. Students may take a version as soon as it is
+ * here; the Trainer hears of it once it is saved, so that it keeps until then what a restart may have lost.
  */
 export class TeacherSnapshot {
   readonly #context: ActorContext;
   readonly #options: TeacherSnapshotOptions;
   /** Oldest first. */
   #versions: VersionedWeights[] = [];
-  #unsaved = false;
-  #saving = false;
-  #saveFailure: { readonly error: unknown } | undefined;
+  #savedVersion = -1;
   /** Wakes the watchers; replaced at each version. */
   #arrival: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -39,9 +37,20 @@ export class TeacherSnapshot {
     this.#options = options;
   }
 
-  /** @throws what the last attempt to save failed of. */
-  apply(delta: WeightDelta): ApplyAnswer {
-    if (this.#saveFailure !== undefined) throw this.#saveFailure.error;
+  /**
+   * Resolves when the version is saved. One call at a time, while students read.
+   * @throws what the attempt to save failed of.
+   */
+  async apply(delta: WeightDelta): Promise<ApplyAnswer> {
+    const answer = this.#take(delta);
+    if (answer.status === 'applied' && answer.version > this.#savedVersion) {
+      await this.#context.saveCheckpoint();
+      this.#savedVersion = answer.version;
+    }
+    return answer;
+  }
+
+  #take(delta: WeightDelta): ApplyAnswer {
     const newest = this.#versions.at(-1);
     // A Trainer that went back to its checkpoint publishes again what is already here.
     if (newest !== undefined && delta.version <= newest.version) {
@@ -60,7 +69,6 @@ export class TeacherSnapshot {
     this.#versions = [...this.#versions, next].slice(-this.#options.versionsMax);
     this.#arrival.resolve();
     this.#arrival = Promise.withResolvers();
-    this.#saveSoon();
     return { status: 'applied', version: next.version };
   }
 
@@ -94,33 +102,13 @@ export class TeacherSnapshot {
     }
   }
 
-  /** One save at a time; versions that arrive meanwhile share the next one. */
-  #saveSoon(): void {
-    this.#unsaved = true;
-    if (this.#saving) return;
-    this.#saving = true;
-    this.#save()
-      .catch((error: unknown) => {
-        this.#saveFailure = { error };
-      })
-      .finally(() => {
-        this.#saving = false;
-      });
-  }
-
-  async #save(): Promise<void> {
-    while (this.#unsaved) {
-      this.#unsaved = false;
-      await this.#context.saveCheckpoint();
-    }
-  }
-
   checkpoint(): { readonly versions: readonly VersionedWeights[] } {
     return { versions: this.#versions };
   }
 
   restore(state: { readonly versions: readonly VersionedWeights[] }): void {
     this.#versions = [...state.versions];
+    this.#savedVersion = this.latestVersion() ?? -1;
   }
 }
 
@@ -128,8 +116,9 @@ export const teacherSnapshot: ActorDefinition<TeacherSnapshotOptions, TeacherSna
   defineActor({
     type: 'codistill/teacher-snapshot',
     module: import.meta.url,
+    concurrencyGroups: { apply: 1 },
     methods: {
-      apply: 'idempotent',
+      apply: { kind: 'idempotent', group: 'apply' },
       latestVersion: 'idempotent',
       weights: 'idempotent',
       weightsOf: 'idempotent',

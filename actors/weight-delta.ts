@@ -15,12 +15,13 @@ export type Weights = Readonly<Record<string, Float32Array>>;
 /** Shapes of the same parameters; the last dimension is a row. */
 export type WeightShapes = Readonly<Record<string, readonly number[]>>;
 
-/**
- * What a Trainer sends at an exchange. Plain data: a frame carries its arrays as attachments.
- * With `baseVersion` null it is a full snapshot that needs nothing at the receiver.
- */
+/** What a Trainer sends at an exchange. Plain data: a frame carries its arrays as attachments. */
 export interface WeightDelta {
   readonly version: number;
+  /**
+   * The version that this one follows: a receiver that lacks it has missed one, even where the tensors are full.
+   * Null for a full snapshot that needs nothing at the receiver.
+   */
   readonly baseVersion: number | null;
   readonly tensors: Readonly<Record<string, TensorDelta>>;
   /** CRC-32 of the weights that result, so that a wrong base shows as surely as a damaged byte. */
@@ -52,12 +53,12 @@ export class DeltaEncoder {
     return this.#base;
   }
 
-  /** The next delta; the first one, and each one of codec f32, is full. `weights` is not kept. */
+  /** The next delta; the tensors of the first one, and all of codec f32, are full. `weights` is not kept. */
   encode(weights: Weights, version: number): WeightDelta {
     const base = this.#base;
     if (base === undefined || this.#codec === 'f32') {
       this.#base = { version, weights: copyWeights(weights) };
-      return fullDelta(this.#base);
+      return { ...fullDelta(this.#base), baseVersion: base?.version ?? null };
     }
     const next: Record<string, Float32Array> = {};
     const tensors: Record<string, TensorDelta> = {};
