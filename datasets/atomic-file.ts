@@ -20,11 +20,16 @@ export async function writeAtomically(path: string, parts: readonly Uint8Array[]
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true });
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const reason =
-      code === 'ENOSPC' || code === 'EDQUOT'
-        ? 'the disk is full. Make room, or choose a folder on another disk'
-        : message;
-    throw new UserInputError(`can't write ${path}: ${reason}`, { cause });
+    throw cannotWrite(path, cause);
   }
+}
+
+/** Why a file couldn't be written, and what to do. */
+export function cannotWrite(path: string, cause: unknown): UserInputError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const reason =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? 'the disk is full. Make room, or choose a folder on another disk'
+      : message;
+  return new UserInputError(`can't write ${path}: ${reason}`, { cause });
 }

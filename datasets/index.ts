@@ -1,6 +1,19 @@
 export { type Corpus, openCorpus, type TokenFile } from './corpus.ts';
 export { type CorpusOptions, prepareCorpus } from './corpus-preparation.ts';
 export type { CorpusProgress } from './corpus-text.ts';
+export {
+  type CategoricalFeature,
+  type Dataset,
+  type ImageFeatures,
+  type NumericFeature,
+  openDataset,
+  openRecords,
+  type TableFeatures,
+} from './prepared/dataset.ts';
+export type { ColumnValues, RecordColumn, RecordValues } from './prepared/record-columns.ts';
+export type { RecordFile, RecordFileEntry } from './prepared/record-file.ts';
+export { createRowBatches, type RowBatches, type RowBatchOptions } from './prepared/row-batches.ts';
+export type { SplitOptions } from './prepared/split.ts';
 export { decodeWindows, encodeWindows } from './record-batches.ts';
 export type { Tokens } from './token-list.ts';
 export { openTokenShard, type TokenShard } from './token-shard.ts';

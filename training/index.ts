@@ -1,3 +1,4 @@
+export { createRandomGenerator, type RandomGenerator } from '../random.ts';
 export type { AdamConfig } from './adam.ts';
 export { type ClassificationStepConfig, createClassificationStep } from './classification-step.ts';
 export {
@@ -20,7 +21,6 @@ export { createInference, type LanguageModelInference } from './language-model-i
 export { type LearningRateSchedule, learningRateAt } from './learning-rate-schedule.ts';
 export type { Network, NetworkMode, NetworkOutput } from './network.ts';
 export { type OptimizerConfig, optimizerSlots } from './optimizer.ts';
-export { createRandomGenerator, type RandomGenerator } from './random.ts';
 export {
   type ResidualNetworkConfig,
   residualNetwork,

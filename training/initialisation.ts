@@ -1,9 +1,9 @@
+import { createRandomGenerator } from '../random.ts';
 import {
   checkLanguageModelConfig,
   type LanguageModelConfig,
   languageModelParameters,
 } from './language-model-config.ts';
-import { createRandomGenerator } from './random.ts';
 
 /**
  * First values of all parameters, repeatable by `seed` (an integer in 0 … 2⁵³ − 1):

@@ -1,4 +1,4 @@
-import { createRandomGenerator } from './random.ts';
+import { createRandomGenerator } from '../random.ts';
 
 /** How a tensor begins: a constant, or drawn from a distribution. */
 export type Initialiser =
