@@ -8,6 +8,7 @@ const deathsMax = 10;
 
 const keys = [
   'name',
+  'scope',
   'actorType',
   'status',
   'epoch',

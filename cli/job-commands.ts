@@ -20,6 +20,7 @@ export interface JobFlags extends NatsFlags {
 export interface SubmitFlags extends JobFlags {
   readonly set?: readonly string[];
   readonly name?: string;
+  readonly scope?: string;
   readonly wait?: boolean;
 }
 
@@ -35,7 +36,7 @@ export async function submitCommand(
   const stamp = environment.date().toISOString().replace(/\D/g, '').slice(0, 14);
   const id = flags.name ?? `${job.name}-${stamp}`;
   return await withClient(flags, async (client) => {
-    await client.submit({ id, job: job.name, options });
+    await client.submit({ id, job: job.name, options, scope: flags.scope });
     output.message(`Submitted ${id}.`, { type: 'submitted', job: id });
     return flags.wait ? await followToEnd(client, id, context) : exitCodes.ok;
   });

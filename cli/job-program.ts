@@ -29,6 +29,10 @@ export function addJobCommands(
     .argument('<job>', 'NAME of an example, or FILE.ts whose default export is a job')
     .option('--set <key=value...>', "an option of the job's")
     .option('--name <name>', 'how this one is called (default <job>-<time>)')
+    .option(
+      '--scope <name>',
+      'before the names of its actors; jobs of one share names (default its name)',
+    )
     .option('--wait', 'show its events, and end with its exit code')
     .action(async (job: string, flags: SubmitFlags) => {
       done(await (await load()).submitCommand(job, flags, context));

@@ -17,6 +17,7 @@ import type { ActorEvent } from './nodes/actor-lives.ts';
 import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
 import { definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
+import { fullName } from './nodes/name-scope.ts';
 import type { NodeInfo } from './nodes/placement.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import { hubWord } from './objects/neighbours.ts';
@@ -46,6 +47,11 @@ export interface SystemOptions {
   readonly bus: BusChoice;
   /** Systems of one namespace see each other's nodes and share actor names. Default `default`. */
   readonly namespace?: string;
+  /**
+   * Put before the names of this system's actors, as `SCOPE/NAME`, so that systems of different scopes
+   * can use the same names in one namespace. Default none; a submitted job's is its id.
+   */
+  readonly scope?: string;
   /** Default: the host's name. */
   readonly nodeName?: string;
   /** Unique; default random. */
@@ -89,6 +95,7 @@ export interface System {
   ): Promise<OwnedHandle<Actor>>;
   /**
    * The actor that has this name, of whatever system of the namespace; undefined when there is none.
+   * A name without a slash is one of this system's scope; see `SpawnOptions.name`.
    * @throws TypeError for an actor of another type, DeadlineError when the register is away.
    */
   get<Options, Actor>(
@@ -164,6 +171,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       startProcess: connection.startProcess,
       shared: connection.shared,
       namespace,
+      scope: options.scope,
       nodeId,
       nodeName: options.nodeName ?? hostname(),
       labels: options.labels ?? {},
@@ -193,7 +201,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       await host.close(0);
       throw error;
     });
-    return createFacade(host, connection, listeners, leaving);
+    return createFacade(host, connection, { listeners, leaving, scope: options.scope });
   } catch (error) {
     await connection.close();
     throw error;
@@ -213,11 +221,16 @@ function tell(
   }
 }
 
+interface FacadeParts {
+  readonly listeners: Set<(event: ActorEvent) => void>;
+  readonly leaving: Set<(timeoutMs: number) => void>;
+  readonly scope: string | undefined;
+}
+
 function createFacade(
   host: HostNode,
   connection: Connection,
-  listeners: Set<(event: ActorEvent) => void>,
-  leaving: Set<(timeoutMs: number) => void>,
+  { listeners, leaving, scope }: FacadeParts,
 ): System {
   const { supervisor, membership, caller, endpoint } = host;
   let closed: Promise<void> | undefined;
@@ -239,7 +252,7 @@ function createFacade(
       const stop = (): Promise<void> => supervisor.stop(address.name, STOP_TIMEOUT_MS);
       return createOwnedHandle<Actor>(address, caller, owned ? stop : async () => {});
     },
-    get: createGet(host),
+    get: createGet(host, scope),
     put: (value, options) => host.objects.put(value, options),
     objects: () => host.store.list(),
     nodes: () => membership.nodes(),
@@ -309,7 +322,7 @@ async function endDetached(
 }
 
 /** What `System.get` does, which is asked for an actor or for an object. */
-function createGet({ names, objects, caller }: HostNode): System['get'] {
+function createGet({ names, objects, caller }: HostNode, scope: string | undefined): System['get'] {
   function get<Options, Actor>(
     definition: ActorDefinition<Options, Actor>,
     name: string,
@@ -319,7 +332,7 @@ function createGet({ names, objects, caller }: HostNode): System['get'] {
     if (!isActorDefinition(what)) {
       return await objects.get(what as ObjectRef<unknown>, how as ObjectOptions, caller);
     }
-    const address = await names.find(how as string);
+    const address = await names.find(fullName(scope, how as string));
     if (address === undefined) return undefined;
     if (address.type === what.type) return createHandle(address, caller);
     throw new TypeError(

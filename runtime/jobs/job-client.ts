@@ -39,6 +39,8 @@ export interface JobClient {
     readonly id: string;
     readonly job: string;
     readonly options: Readonly<Record<string, unknown>>;
+    /** Before the names of its actors; jobs of one scope share names. Default: the id. */
+    readonly scope?: string | undefined;
   }): Promise<void>;
   list(): Promise<readonly JobRecord[]>;
   /** @throws UserInputError when there is no such job. */
@@ -109,7 +111,12 @@ export async function openJobClient(nats: NatsOptions, namespace: string): Promi
   };
 
   return {
-    async submit({ id, job, options }) {
+    async submit({ id, job, options, scope = id }) {
+      if (!/^[^/]+$/.test(scope)) {
+        throw new UserInputError(
+          `A job's name and scope are before those of its actors and have no slash, got "${scope}".`,
+        );
+      }
       if ((await readJobRecord(register, id)) !== undefined) {
         throw new UserInputError(`There was a job ${id} already; choose another --name.`);
       }
@@ -136,7 +143,7 @@ export async function openJobClient(nats: NatsOptions, namespace: string): Promi
       const methods = { stop: 'call' } as const;
       const address = { name, type: jobController.type, owner: detachedOwner(name), methods };
       // The actor is there before the record: a job without one counts as failed.
-      if (!(await plantDetached(register, address, plan, { id, job, options }))) {
+      if (!(await plantDetached(register, address, plan, { id, job, options, scope }))) {
         throw new UserInputError(`There is a job ${id} already; choose another --name.`);
       }
       await createJobRecord(register, record);

@@ -17,6 +17,8 @@ export interface JobControllerOptions {
   readonly id: string;
   readonly job: string;
   readonly options: Readonly<Record<string, unknown>>;
+  /** Of the names of its actors. */
+  readonly scope: string;
 }
 
 /** The name of the actor that runs a job. */
@@ -57,12 +59,13 @@ class JobController {
 
   async #control(): Promise<void> {
     const { openJob, epoch, name, nodeId } = this.#context;
-    const { id, job, options } = this.#options;
+    const { id, job, options, scope } = this.#options;
     if (openJob === undefined) throw new TypeError('a job needs a process of its own');
     const early: LogEntry[] = [];
     let onLog = (entry: LogEntry): void => void early.push(entry);
     const opened = await openJob({
       id,
+      scope,
       controller: name,
       epoch,
       ownModule: import.meta.url,

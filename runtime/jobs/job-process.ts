@@ -30,6 +30,8 @@ export interface JobProcessOptions {
   readonly namespace: string;
   readonly modules: readonly string[];
   readonly id: string;
+  /** Of the names of the job's actors. */
+  readonly scope: string;
   /** The controller, and its life: no earlier one saves a state from now on. */
   readonly controller: string;
   readonly epoch: number;
@@ -52,6 +54,7 @@ export async function openJobProcess(options: JobProcessOptions): Promise<JobPro
   const system = await createSystem({
     bus: { nats },
     namespace,
+    scope: options.scope,
     nodeName: controller,
     // Other jobs are no affair of this one's process.
     modules: modules.filter((url) => url !== options.ownModule),

@@ -59,6 +59,7 @@ export interface HostNodeOptions {
   /** Other systems may be on the same bus. */
   readonly shared: boolean;
   readonly namespace: string;
+  readonly scope: string | undefined;
   readonly nodeId: string;
   readonly nodeName: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -173,6 +174,7 @@ export class HostNode {
           this.#requests.answer(message, bus),
         ),
       isolation: this.#pool ? 'process' : 'inline',
+      scope: options.scope,
       shared,
       names: this.names,
       outstandingMs: (nodeId) => this.#leases.outstandingMs(nodeId),

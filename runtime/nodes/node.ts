@@ -12,6 +12,7 @@ import { freeResources, missingResource, type Resources } from '../wire/resource
 import { encodeMessage } from '../wire/wire.ts';
 import type { ActorProcess } from './actor-child.ts';
 import type { ChildSpawner } from './child-spawner.ts';
+import { scopeOf } from './name-scope.ts';
 import type { ProcessPool } from './process-pool.ts';
 
 /** From the request to the actor's first readiness, the import of its module included. */
@@ -62,6 +63,12 @@ export class Node {
 
   has(incarnation: string): boolean {
     return this.#actors.has(incarnation);
+  }
+
+  /** Of the name of an incarnation that lives here, which its children have as well. */
+  scopeOf(incarnation: string): string | undefined {
+    const actor = this.#actors.get(incarnation);
+    return actor && scopeOf(actor.start.name);
   }
 
   get hosted(): readonly HostedActor[] {

@@ -1,11 +1,13 @@
 import { type ActorAddress, addressOf } from '../calls/handle.ts';
 import { checkResources, type Resources } from '../wire/resources.ts';
+import { checkFullName } from './name-scope.ts';
 import type { PlacementRules, PlacementStrategy } from './placement.ts';
 
 export interface SpawnOptions {
   /**
-   * Unique in the namespace, and what others find the actor by. Default: the last word of the type
-   * and a number, with the node's id where other nodes can be.
+   * Unique in the scope of the system, or in the namespace if that has none, and what others find the
+   * actor by; `SCOPE/NAME` is one of another scope, `/NAME` one of none. Default: the last word of the
+   * type and a number, with the node's id where other nodes can be.
    */
   readonly name?: string;
   /** If an actor of this name and type lives already, its handle is what spawning gives. */
@@ -105,9 +107,7 @@ export function planSpawn(
   if (!(restartBackoffMs > 0 && restartBackoffMs <= 60_000)) {
     throw new RangeError(`restartBackoffMs must be over 0, at most 60000, got ${restartBackoffMs}`);
   }
-  if (name.length === 0 || name.length > 128) {
-    throw new RangeError(`an actor's name must have 1 to 128 characters, got ${name.length}`);
-  }
+  checkFullName(name);
   if (plan.lifetime !== 'owned' && plan.lifetime !== 'detached') {
     throw new TypeError(`lifetime must be owned or detached, got ${String(plan.lifetime)}`);
   }

@@ -21,6 +21,7 @@ import { type ActorEvent, ActorLives, HEARSAY_MS } from './actor-lives.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { DetachedActors, toDetachedRecord } from './detached-actors.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
+import { fullName } from './name-scope.ts';
 import { type Names, nameTaken, type Orphan } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
@@ -50,6 +51,8 @@ export interface SupervisorOptions
   /** To this node's own processes without the server, where there is one. */
   readonly home: Endpoint | undefined;
   readonly isolation: 'process' | 'inline';
+  /** Of the names of actors that no actor spawns. */
+  readonly scope: string | undefined;
   readonly names: Names;
   emit(event: ActorEvent): void;
   /** No node can take the actor; `message` has each one's reason. */
@@ -101,7 +104,8 @@ export class Supervisor {
     if (definition.options !== undefined) {
       await checkOptions(definition.options, options, `create of actor type ${definition.type}`);
     }
-    const name = spawnOptions.name ?? this.#nextName(definition.type);
+    const scope = parent === undefined ? this.#options.scope : this.#options.node.scopeOf(parent);
+    const name = fullName(scope, spawnOptions.name ?? this.#nextName(definition.type));
     const named = spawnOptions.name !== undefined;
     const plan = planSpawn(spawnOptions, name, isolation);
     const methods = definition.methods as ActorAddress['methods'];

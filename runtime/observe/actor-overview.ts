@@ -1,3 +1,4 @@
+import { scopeOf } from '../nodes/name-scope.ts';
 import { incarnationOf } from '../wire/address.ts';
 import type { ActorFigures, HostedFacts, NodeInspection, OwnedFacts } from './inspection.ts';
 import type { Inspection } from './observer.ts';
@@ -5,6 +6,8 @@ import type { Inspection } from './observer.ts';
 /** What is known of an actor from the node that owns it and the one that it lives on. */
 export interface ActorOverview extends Partial<ActorFigures> {
   readonly name: string;
+  /** Of its name: the job that it belongs to, if it was submitted. */
+  readonly scope?: string;
   readonly actorType: string;
   /** `outdated`: an earlier life that its owner has replaced and that has not ended yet. */
   readonly status: 'running' | 'moving' | 'restarting' | 'dead' | 'outdated';
@@ -65,7 +68,13 @@ export function listActors({ nodes, silent }: Inspection): readonly ActorOvervie
     };
     actors.push({ name, actorType, status, epoch, pid, ...places, ...hostedPart(facts) });
   }
-  return actors.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.epoch - b.epoch));
+  const scoped = actors.map(addScope);
+  return scoped.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.epoch - b.epoch));
+}
+
+function addScope(actor: ActorOverview): ActorOverview {
+  const scope = scopeOf(actor.name);
+  return scope === undefined ? actor : { ...actor, scope };
 }
 
 function ownedPart({ node, type: actorType, owner: _, cause, ...facts }: OwnedFacts) {

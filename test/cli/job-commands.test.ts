@@ -110,6 +110,50 @@ test('a job ends with its exit code, is listed, and wants a node that has it', a
   }
 });
 
+test('jobs that run side by side use the same names, each in its scope', async (t) => {
+  await using folder = await makeFolder();
+  const where = ['--nats', server.url, '--namespace', 'twins'];
+  const node = await startNode('twins', folder.path);
+  try {
+    const settings = ['--set', 'to=100000', '--set', 'pauseMs=20'];
+    const submit = async (...more: readonly string[]) =>
+      await actorctl(['submit', steadyJob, ...where, ...settings, ...more], folder.path);
+    for (const name of ['one', 'two']) {
+      const { exitCode, stderr } = await submit('--name', name);
+      t.is(exitCode, 0, stderr);
+    }
+    for (const name of ['one', 'two']) {
+      await using logs = startActorctl(['logs', name, '-f', ...where, '--json'], folder.path);
+      await logs.waitForLine((line) => line.includes('"count":3,'));
+    }
+    const look = async (...filter: readonly string[]) => {
+      const listed = await actorctl(['actors', ...where, '--json', ...filter], folder.path);
+      const tallies = parseEvents(listed.stdout).filter(
+        ({ actorType }) => actorType === 'test/tally',
+      );
+      return tallies.map(({ name, scope, status }) => [name, scope, status]);
+    };
+    t.deepEqual(await look(), [
+      ['one/tally', 'one', 'running'],
+      ['two/tally', 'two', 'running'],
+    ]);
+    t.deepEqual(await look('--filter', 'scope=two'), [['two/tally', 'two', 'running']]);
+    // Who asks for another's scope shares its names: this one is taken.
+    const third = await submit('--name', 'three', '--scope', 'one', '--wait');
+    t.is(third.exitCode, 1);
+    t.regex(third.stdout, /already has an actor one\/tally/);
+    const slash = await submit('--name', 'four', '--scope', 'a/b');
+    t.is(slash.exitCode, 2);
+    t.regex(slash.stderr, /no slash/);
+    for (const name of ['one', 'two']) {
+      const { exitCode } = await actorctl(['stop', name, ...where], folder.path);
+      t.is(exitCode, 0);
+    }
+  } finally {
+    await node.process[Symbol.asyncDispose]();
+  }
+});
+
 test('without a server these commands say what they need', async (t) => {
   await using folder = await makeFolder();
   const { exitCode, stderr } = await actorctl(['jobs'], folder.path);
