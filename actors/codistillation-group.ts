@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Corpus } from '../datasets/index.ts';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
-import type { CodistillationPlan } from './codistillation-plan.ts';
+import { createModel, type Model } from '../training/index.ts';
 import { type Evaluation, type Evaluator, evaluator, type WeightSource } from './evaluator.ts';
+import type { GroupPlan } from './group-plan.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
 import { isPassing, messageOf, retry } from './retry.ts';
 import type { TrainingSummary } from './trainer.ts';
@@ -14,8 +14,7 @@ import type { StepReport } from './training-totals.ts';
  */
 export class CodistillationGroup {
   readonly #context: JobContext<unknown>;
-  readonly #plan: CodistillationPlan;
-  readonly #corpus: Corpus;
+  readonly #plan: GroupPlan;
   readonly #replicas: readonly Replica[];
   readonly #steps: number[];
   #evaluatedAt = 0;
@@ -23,31 +22,16 @@ export class CodistillationGroup {
   #firstStepMs: number | undefined;
   #evaluator: Promise<Handle<Evaluator>> | undefined;
 
-  private constructor(
-    context: JobContext<unknown>,
-    plan: CodistillationPlan,
-    corpus: Corpus,
-    replicas: readonly Replica[],
-  ) {
+  private constructor(context: JobContext<unknown>, plan: GroupPlan, replicas: readonly Replica[]) {
     this.#context = context;
     this.#plan = plan;
-    this.#corpus = corpus;
     this.#replicas = replicas;
     this.#steps = replicas.map(() => 0);
   }
 
   /** Spawns the actors; on `context.resumed` they go on from their checkpoints. */
-  static async spawn(
-    context: JobContext<unknown>,
-    plan: CodistillationPlan,
-    corpus: Corpus,
-  ): Promise<CodistillationGroup> {
-    return new CodistillationGroup(
-      context,
-      plan,
-      corpus,
-      await spawnReplicas(context, plan, corpus),
-    );
+  static async spawn(context: JobContext<unknown>, plan: GroupPlan): Promise<CodistillationGroup> {
+    return new CodistillationGroup(context, plan, await spawnReplicas(context, plan));
   }
 
   /**
@@ -72,8 +56,11 @@ export class CodistillationGroup {
     }
   }
 
-  /** Scores the replicas' final weights and sums up the run, as the last event of the job. */
-  async emitResult(): Promise<void> {
+  /**
+   * Scores the replicas' final weights and sums up the run, as the last event of the job; `baselines` are what
+   * the data alone says, such as the loss of its frequencies.
+   */
+  async emitResult(baselines: Readonly<Record<string, number>> = {}): Promise<void> {
     const { emit, runDirectory, now } = this.#context;
     const trainers = this.#replicas.map((replica) => replica.trainer);
     const final = await this.#evaluate(trainers);
@@ -84,12 +71,16 @@ export class CodistillationGroup {
       type: 'result',
       run: runDirectory,
       steps: this.#plan.steps,
-      tokens: sum(summaries, ({ totals }) => totals.tokens),
+      [this.#unit]: sum(summaries, ({ totals }) => totals.rows),
       wallMs: now(),
       firstStepMs: this.#firstStepMs ?? null,
-      unigramLoss: this.#corpus.unigramLoss,
+      ...baselines,
       replicas: this.#replicas.map(({ name }, index) =>
-        replicaResult(name, final.losses[index] as number, summaries[index] as TrainingSummary),
+        this.#replicaResult(
+          name,
+          final.losses[index] as number,
+          summaries[index] as TrainingSummary,
+        ),
       ),
       ensembleLoss: final.ensembleLoss,
       disagreement: final.disagreement,
@@ -142,7 +133,9 @@ export class CodistillationGroup {
     const { emit, now } = this.#context;
     this.#firstStepMs ??= now();
     this.#steps[index] = report.step;
-    emit({ type: 'step', replica, steps: this.#plan.steps, elapsedMs: now(), ...report });
+    const { rowsPerSecond, ...rest } = report;
+    const speed = { [`${this.#unit}PerSecond`]: rowsPerSecond };
+    emit({ type: 'step', replica, steps: this.#plan.steps, elapsedMs: now(), ...rest, ...speed });
     this.#evaluateIfDue();
   }
 
@@ -153,8 +146,8 @@ export class CodistillationGroup {
     const due = step >= this.#evaluatedAt + evaluationIntervalSteps && step < steps;
     if (!due || this.#evaluation !== undefined) return;
     this.#evaluatedAt = step - (step % evaluationIntervalSteps);
-    const snapshots = this.#replicas.map(({ snapshot }) => snapshot);
-    this.#evaluation = this.#evaluate(snapshots)
+    const sources = this.#replicas.map(({ snapshot, trainer }) => snapshot ?? trainer);
+    this.#evaluation = this.#evaluate(sources)
       .then(
         (evaluation) => {
           if (evaluation === null) return;
@@ -182,18 +175,40 @@ export class CodistillationGroup {
     return await withCallOptions(handle, { timeoutMs: EVALUATION_TIMEOUT_MS }).evaluate(sources);
   }
 
+  #replicaResult(
+    name: string,
+    valLoss: number,
+    { totals, weightsSha256 }: TrainingSummary,
+  ): Readonly<Record<string, string | number>> {
+    const workMs = totals.dataMs + totals.exchangeMs + totals.computeMs;
+    return {
+      name,
+      valLoss,
+      ...(this.#unit === 'tokens' && { perplexity: Math.exp(valLoss) }),
+      [`${this.#unit}PerSecond`]: (totals.rows * 1000) / Math.max(workMs, 1),
+      stalenessStepsMean: totals.stalenessStepsSum / Math.max(totals.teacherSteps, 1),
+      stalenessStepsMax: totals.stalenessStepsMax,
+      weightsSha256,
+    };
+  }
+
+  /** What a row is. */
+  get #unit(): Model['unit'] {
+    return createModel((this.#plan.replicas[0] as GroupPlan['replicas'][number]).model).unit;
+  }
+
   /** When it is first needed: its start would put off the first step. */
   #spawnEvaluator(): Promise<Handle<Evaluator>> {
     const { system } = this.#context;
-    const { model, batch, time, evaluationWindows, engine, threads, restartsMax } = this.#plan;
+    const { replicas, heldOut, batch, evaluationBatches, engine, threads, restartsMax } =
+      this.#plan;
     return system.spawn(
       evaluator,
       {
-        models: this.#replicas.map(() => model),
-        path: this.#corpus.heldOut.path,
+        models: replicas.map(({ model }) => model),
+        source: heldOut,
         batch,
-        time,
-        windowsMax: evaluationWindows,
+        batchesMax: evaluationBatches,
         engine,
         threads,
       },
@@ -214,23 +229,6 @@ const DRAIN_TIMEOUT_MS = 4_000;
 const STEP_TIMEOUT_MS = 600_000;
 /** An evaluation runs at the lowest priority beside training. */
 const EVALUATION_TIMEOUT_MS = 600_000;
-
-function replicaResult(
-  name: string,
-  valLoss: number,
-  { totals, weightsSha256 }: TrainingSummary,
-): Readonly<Record<string, string | number>> {
-  const workMs = totals.dataMs + totals.exchangeMs + totals.computeMs;
-  return {
-    name,
-    valLoss,
-    perplexity: Math.exp(valLoss),
-    tokensPerSecond: (totals.tokens * 1000) / Math.max(workMs, 1),
-    stalenessStepsMean: totals.stalenessStepsSum / Math.max(totals.teacherSteps, 1),
-    stalenessStepsMax: totals.stalenessStepsMax,
-    weightsSha256,
-  };
-}
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {
   return items.reduce((total, item) => total + value(item), 0);

@@ -1,37 +1,33 @@
-import { createWindows, encodeWindows, openTokenShard, type Windows } from '../datasets/index.ts';
+import { type Batches, type DataSource, encodeBatches, openBatches } from '../datasets/index.ts';
 import { type ActorDefinition, defineActor } from '../runtime/index.ts';
 
 export interface DataShardOptions {
-  /** A token file on the host of this actor. */
-  readonly path: string;
-  /** Lanes side by side, each a contiguous part of the shard. */
-  readonly batch: number;
-  /** Tokens of one lane in one window. */
-  readonly time: number;
-  /** Windows in one record batch; a batch costs about 100 µs however small it is. */
-  readonly windowsPerBatch: number;
+  /** On the host of this actor. */
+  readonly source: DataSource;
+  /** Batches in one record batch; a record batch costs about 100 µs however small it is. */
+  readonly batchesPerMessage: number;
 }
 
 /**
- * Owns one disjoint part of the data set and serves it by cursor. It keeps no position of its own: the cursor
+ * Owns one part of the data set and serves it by cursor. It keeps no position of its own: the cursor
  * lives in the reader's checkpoint, so a restart of either side repeats and skips nothing.
  */
 export class DataShard {
-  readonly #windows: Windows;
-  readonly #windowsPerBatch: number;
+  readonly #batches: Batches;
+  readonly #batchesPerMessage: number;
 
-  constructor(windows: Windows, windowsPerBatch: number) {
-    this.#windows = windows;
-    this.#windowsPerBatch = windowsPerBatch;
+  constructor(batches: Batches, batchesPerMessage: number) {
+    this.#batches = batches;
+    this.#batchesPerMessage = batchesPerMessage;
   }
 
   /**
-   * Record batches from window `fromCursor` on, without end: after a pass the shard begins again. The stream's
+   * Record batches from the batch `fromCursor` on, without end: after a pass the shard begins again. The stream's
    * credit bounds how far it runs ahead of its reader.
    */
-  async *windows(fromCursor: number): AsyncGenerator<Uint8Array> {
-    for (let cursor = fromCursor; ; cursor += this.#windowsPerBatch) {
-      yield encodeWindows(this.#windows, cursor, this.#windowsPerBatch);
+  async *batches(fromCursor: number): AsyncGenerator<Uint8Array> {
+    for (let cursor = fromCursor; ; cursor += this.#batchesPerMessage) {
+      yield await encodeBatches(this.#batches, cursor, this.#batchesPerMessage);
     }
   }
 }
@@ -39,9 +35,8 @@ export class DataShard {
 export const dataShard: ActorDefinition<DataShardOptions, DataShard> = defineActor({
   type: 'codistill/data-shard',
   module: import.meta.url,
-  methods: { windows: 'stream' },
+  methods: { batches: 'stream' },
   async create(_context, options: DataShardOptions) {
-    const shard = await openTokenShard(options.path);
-    return new DataShard(createWindows(shard, options), options.windowsPerBatch);
+    return new DataShard(await openBatches(options.source), options.batchesPerMessage);
   },
 });

@@ -5,20 +5,25 @@ import {
   type EngineName,
   type StateStore,
 } from '../compiler/index.ts';
-import { createWindows, openTokenShard, type Windows } from '../datasets/index.ts';
+import { type Batches, type DataSource, openBatches } from '../datasets/index.ts';
 import { type ActorDefinition, defineActor, type Handle } from '../runtime/index.ts';
-import { createEvaluationStep, type LanguageModelConfig } from '../training/index.ts';
+import {
+  createEvaluationStep,
+  createModel,
+  type Model,
+  type ModelConfig,
+  type Step,
+} from '../training/index.ts';
 import type { VersionedWeights } from './weight-delta.ts';
 
 export interface EvaluatorOptions {
   /** One for each replica, in the order in which their weights are given. */
-  readonly models: readonly LanguageModelConfig[];
-  /** The held-out token file, on the host of this actor. */
-  readonly path: string;
+  readonly models: readonly ModelConfig[];
+  /** Data that no replica trains on, on the host of this actor. */
+  readonly source: DataSource;
   readonly batch: number;
-  readonly time: number;
-  /** Windows scored each time, always the same ones. */
-  readonly windowsMax: number;
+  /** Batches scored each time, always the same ones. */
+  readonly batchesMax: number;
   readonly engine: EngineName | 'auto';
   readonly threads: number;
 }
@@ -28,7 +33,7 @@ export interface WeightSource {
   weights(): VersionedWeights | null | Promise<VersionedWeights>;
 }
 
-/** Scores on held-out data; losses are in nats per token. */
+/** Scores on held-out data; losses are in nats per row: token or example. */
 export interface Evaluation {
   /** The step of each replica's weights. */
   readonly versions: readonly number[];
@@ -37,20 +42,23 @@ export interface Evaluation {
   readonly ensembleLoss: number;
   /** Mean total variation distance between the predictions of two replicas, 0 to 1. */
   readonly disagreement: number;
-  readonly topTokenAgreement: number;
-  readonly tokens: number;
+  /** Share of rows for which two replicas' likeliest class is the same. */
+  readonly topAgreement: number;
+  readonly rows: number;
 }
 
-/** Scores all replicas together on held-out text, which no replica trains on. */
+/** Scores all replicas together on held-out data, which no replica trains on. */
 export class Evaluator {
   readonly #options: EvaluatorOptions;
-  readonly #windows: Windows;
+  readonly #models: readonly Model[];
+  readonly #batches: Batches;
   readonly #state: StateStore;
   #step: CompiledStep | undefined;
 
-  constructor(options: EvaluatorOptions, windows: Windows) {
+  constructor(options: EvaluatorOptions, batches: Batches) {
     this.#options = options;
-    this.#windows = windows;
+    this.#models = options.models.map(createModel);
+    this.#batches = batches;
     this.#state = createState(this.#evaluationStep().state);
   }
 
@@ -74,7 +82,7 @@ export class Evaluator {
   }
 
   async #score(): Promise<Omit<Evaluation, 'versions'>> {
-    const { batch, time, models, windowsMax, engine, threads } = this.#options;
+    const { batch, batchesMax, engine, threads } = this.#options;
     if (this.#step === undefined) {
       const { step, inputs } = this.#evaluationStep();
       this.#step = await compileStep(step, { state: this.#state, inputs, engine, threads });
@@ -84,28 +92,29 @@ export class Evaluator {
     );
     await this.#state.toHost(recurrent);
     for (const name of recurrent) this.#state.read(name).fill(0);
-    const windows = Math.min(windowsMax, this.#windows.count);
-    const losses = models.map(() => 0);
+    const batches = Math.min(batchesMax, this.#batches.count);
+    const losses = this.#models.map(() => 0);
     let ensembleLoss = 0;
     let disagreement = 0;
-    let topTokenAgreement = 0;
-    for (let cursor = 0; cursor < windows; cursor++) {
-      const { tokens, targets } = this.#windows.read(cursor);
-      const outputs = await this.#step.run({ tokens, targets });
+    let topAgreement = 0;
+    for (let cursor = 0; cursor < batches; cursor++) {
+      const { columns } = await this.#batches.read(cursor);
+      const outputs = await this.#step.run(columns);
       for (const replica of losses.keys()) {
         losses[replica] =
-          (losses[replica] as number) + outputOf(outputs, 'losses', replica) / windows;
+          (losses[replica] as number) + outputOf(outputs, 'losses', replica) / batches;
       }
-      ensembleLoss += outputOf(outputs, 'ensembleLoss') / windows;
-      disagreement += outputOf(outputs, 'disagreement') / windows;
-      topTokenAgreement += outputOf(outputs, 'topTokenAgreement') / windows;
+      ensembleLoss += outputOf(outputs, 'ensembleLoss') / batches;
+      disagreement += outputOf(outputs, 'disagreement') / batches;
+      topAgreement += outputOf(outputs, 'topAgreement') / batches;
     }
-    const tokens = windows * batch * time;
-    return { losses, ensembleLoss, disagreement, topTokenAgreement, tokens };
+    const targetShape = (this.#models[0] as Model).targetShape(batch);
+    const rows = targetShape.reduce((product, size) => product * size, batches);
+    return { losses, ensembleLoss, disagreement, topAgreement, rows };
   }
 
-  #evaluationStep(): ReturnType<typeof createEvaluationStep> {
-    return createEvaluationStep(this.#options);
+  #evaluationStep(): Step {
+    return createEvaluationStep({ models: this.#models, batch: this.#options.batch });
   }
 }
 
@@ -114,8 +123,7 @@ export const evaluator: ActorDefinition<EvaluatorOptions, Evaluator> = defineAct
   module: import.meta.url,
   methods: { evaluate: 'idempotent' },
   async create(_context, options: EvaluatorOptions) {
-    const shard = await openTokenShard(options.path);
-    return new Evaluator(options, createWindows(shard, options));
+    return new Evaluator(options, await openBatches(options.source));
   },
 });
 

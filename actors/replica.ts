@@ -1,8 +1,7 @@
-import type { Corpus } from '../datasets/index.ts';
 import type { Handle, JobContext } from '../runtime/index.ts';
-import { languageModelParameters } from '../training/index.ts';
-import type { CodistillationPlan } from './codistillation-plan.ts';
+import { createModel, weightShapes } from '../training/index.ts';
 import { dataShard } from './data-shard.ts';
+import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 import { type TeacherSnapshot, teacherSnapshot } from './teacher-snapshot.ts';
 import { type Trainer, trainer } from './trainer.ts';
 
@@ -10,12 +9,12 @@ import { type Trainer, trainer } from './trainer.ts';
 export interface Replica {
   readonly name: string;
   readonly trainer: Handle<Trainer>;
-  /** Where it publishes its weights for its students. */
-  readonly snapshot: Handle<TeacherSnapshot>;
+  /** Where it publishes its weights for its students, if it has any. */
+  readonly snapshot: Handle<TeacherSnapshot> | undefined;
 }
 
-/** Windows in one record batch: at 32 lanes of 32 tokens 128 KB. */
-const WINDOWS_PER_BATCH = 16;
+/** Batches in one record batch: of 32 lanes of 32 tokens 128 KB. */
+const BATCHES_PER_MESSAGE = 16;
 
 /**
  * Spawns the actors of all replicas. Trainers go round the nodes; the snapshot of a replica goes to the node of its
@@ -23,80 +22,74 @@ const WINDOWS_PER_BATCH = 16;
  */
 export async function spawnReplicas(
   context: JobContext<unknown>,
-  plan: CodistillationPlan,
-  corpus: Corpus,
+  plan: GroupPlan,
 ): Promise<readonly Replica[]> {
   const { system, resumed } = context;
-  const names = Array.from({ length: plan.replicas }, (_, index) => `replica-${index + 1}`);
+  const { replicas, restartsMax: maxRestarts } = plan;
   const nodes = trainerNodes(context);
   const nodeOf = (index: number): string => nodes[index % nodes.length] as string;
-  const { maxRestarts } = { maxRestarts: plan.restartsMax };
 
   // At once, for each waits for a process to start.
   const startingSnapshots = Promise.all(
-    names.map((name, index) =>
-      system.spawn(
+    replicas.map(({ name, model }, index) => {
+      const student = firstStudent(plan, index);
+      if (student === undefined) return undefined;
+      const shapes = weightShapes(createModel(model));
+      return system.spawn(
         teacherSnapshot,
-        {
-          replica: name,
-          shapes: languageModelParameters(plan.model),
-          versionsMax: versionsKept(plan),
-        },
+        { replica: name, shapes, versionsMax: versionsKept(plan) },
         {
           name: `${name}-snapshot`,
-          placement: { nodeId: nodeOf(index + 1) },
+          placement: { nodeId: nodeOf(student) },
           maxRestarts,
           resume: resumed,
         },
-      ),
-    ),
+      );
+    }),
   );
   const startingShards = Promise.all(
-    names.map((name, index) =>
+    replicas.map(({ name, data }) =>
       system.spawn(
         dataShard,
-        {
-          path: (corpus.shards[index] as Corpus['shards'][number]).path,
-          batch: plan.batch,
-          time: plan.time,
-          windowsPerBatch: WINDOWS_PER_BATCH,
-        },
+        { source: data, batchesPerMessage: BATCHES_PER_MESSAGE },
         { name: `${name}-data`, placement: { nodeId: system.nodeId }, maxRestarts },
       ),
     ),
   );
   const [snapshots, shards] = await Promise.all([startingSnapshots, startingShards]);
   const trainers = await Promise.all(
-    names.map((name, index) =>
-      system.spawn(
+    replicas.map(({ name, teachers, data: _, ...replica }, index) => {
+      const snapshot = snapshots[index];
+      return system.spawn(
         trainer,
         {
           ...plan,
+          ...replica,
           replica: name,
-          // Far apart, so that the replicas of one run and those of the next seed differ.
-          seed: plan.seed * 1000 + index,
-          prefetchWindows: 2 * WINDOWS_PER_BATCH,
+          prefetchBatches: 2 * BATCHES_PER_MESSAGE,
           data: shards[index] as (typeof shards)[number],
-          snapshot: snapshots[index] as (typeof snapshots)[number],
-          teachers: names.flatMap((peer, peerIndex) =>
-            peerIndex === index
-              ? []
-              : {
-                  replica: peer,
-                  model: plan.model,
-                  snapshot: snapshots[peerIndex] as (typeof snapshots)[number],
-                },
-          ),
+          ...(snapshot && { snapshot }),
+          teachers: teachers.map((teacher) => ({
+            replica: (replicas[teacher] as ReplicaPlan).name,
+            model: (replicas[teacher] as ReplicaPlan).model,
+            snapshot: snapshots[teacher] as Handle<TeacherSnapshot>,
+          })),
         },
         { name, placement: { nodeId: nodeOf(index) }, maxRestarts, resume: resumed },
-      ),
-    ),
+      );
+    }),
   );
-  return names.map((name, index) => ({
+  return replicas.map(({ name }, index) => ({
     name,
     trainer: trainers[index] as Handle<Trainer>,
-    snapshot: snapshots[index] as Handle<TeacherSnapshot>,
+    snapshot: snapshots[index],
   }));
+}
+
+/** The replica after this one, in a circle, that it teaches. */
+function firstStudent({ replicas }: GroupPlan, teacher: number): number | undefined {
+  const after = replicas.map((_, index) => (teacher + 1 + index) % replicas.length);
+  return after.find((index) => replicas[index]?.teachers.includes(teacher));
 }
 
 /** The job's own node first, then the others by id, so that a placement repeats. */
@@ -114,6 +107,6 @@ function trainerNodes({ system }: JobContext<unknown>): readonly string[] {
  * have become durable) and needs the teachers' version of the exchange interval before; its peers may be two
  * intervals ahead of where it was.
  */
-function versionsKept(plan: CodistillationPlan): number {
+function versionsKept(plan: GroupPlan): number {
   return Math.ceil((2 * plan.checkpointIntervalSteps) / plan.exchangeIntervalSteps) + 4;
 }

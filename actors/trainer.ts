@@ -1,12 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import {
-  type CompiledStep,
-  compileStep,
-  createState,
-  type EngineName,
-  type StateStore,
-} from '../compiler/index.ts';
-import { DamagedDataError } from '../errors.ts';
+import type { Batch } from '../datasets/index.ts';
 import {
   type ActorContext,
   type ActorDefinition,
@@ -14,19 +7,11 @@ import {
   delay,
   type Handle,
 } from '../runtime/index.ts';
-import {
-  type AdamConfig,
-  createTrainingStep,
-  initialiseParameters,
-  isTeacherWeight,
-  type LanguageModelConfig,
-  type LearningRateSchedule,
-  languageModelParameters,
-  learningRateAt,
-  teacherMatrices,
-} from '../training/index.ts';
+import type { ModelConfig } from '../training/index.ts';
+import { BatchReader } from './batch-reader.ts';
 import type { DataShard } from './data-shard.ts';
 import { StepReports } from './step-reports.ts';
+import { Student, type StudentOptions } from './student.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
 import type { DeltaCodec } from './tensor-delta.ts';
 import { addStaleness, noTotals, type StepReport, type TrainingTotals } from './training-totals.ts';
@@ -34,56 +19,33 @@ import {
   copyWeights,
   DeltaEncoder,
   type VersionedWeights,
-  type WeightShapes,
-  type Weights,
   weightsBytes,
   weightsSha256,
 } from './weight-delta.ts';
 import { type ExchangeMode, type ExchangeState, WeightExchange } from './weight-exchange.ts';
 import type { PublishedTotals } from './weight-publisher.ts';
-import { WindowReader } from './window-reader.ts';
 
 const SERVE_MS_MIN = 5;
 const SERVE_SHARE = 0.1;
 
-/** How teachers compute: `int8` takes about half the time where the engine has such products. */
-export type TeacherPrecision = 'f32' | 'int8';
-export const teacherPrecisions: readonly TeacherPrecision[] = ['f32', 'int8'];
-
 /** One of the other replicas, as this student meets it. */
 export interface Teacher {
   readonly replica: string;
-  readonly model: LanguageModelConfig;
+  readonly model: ModelConfig;
   readonly snapshot: Handle<TeacherSnapshot>;
 }
 
-export interface TrainerOptions {
-  readonly replica: string;
-  readonly seed: number;
-  readonly model: LanguageModelConfig;
-  readonly batch: number;
-  readonly time: number;
+export interface TrainerOptions extends Omit<StudentOptions, 'teacherModels'> {
   readonly steps: number;
-  readonly optimizer: AdamConfig;
-  readonly schedule: LearningRateSchedule;
-  readonly clipNorm: number;
-  readonly distillWeight: number;
-  readonly teacherPrecision: TeacherPrecision;
-  /** Steps after which a lane of text forgets its recurrent state; 0: never. */
-  readonly restartIntervalSteps: number;
-  /** Steps before the first one that may have teachers. */
-  readonly burnInSteps: number;
   readonly exchangeMode: ExchangeMode;
   readonly exchangeIntervalSteps: number;
   readonly codec: DeltaCodec;
   readonly checkpointIntervalSteps: number;
-  readonly engine: EngineName | 'auto';
-  readonly threads: number;
-  /** Windows read ahead at most. */
-  readonly prefetchWindows: number;
+  /** Batches read ahead at most. */
+  readonly prefetchBatches: number;
   readonly data: Handle<DataShard>;
-  /** Where this replica publishes. */
-  readonly snapshot: Handle<TeacherSnapshot>;
+  /** Where this replica publishes; nowhere when it has no students. */
+  readonly snapshot?: Handle<TeacherSnapshot>;
   readonly teachers: readonly Teacher[];
   /** How long a restarting actor or a bus that is away is waited for. */
   readonly patienceMs: number;
@@ -103,7 +65,7 @@ interface TrainerCheckpoint {
   readonly exchange: ExchangeState;
   readonly encoderBase: VersionedWeights | null;
   readonly totals: TrainingTotals;
-  /** Weights, moments and recurrent states by their name in the compiled step. */
+  /** Weights, the optimizer's and recurrent states by their name in the compiled step. */
   readonly state: Readonly<Record<string, Float32Array>>;
 }
 
@@ -114,14 +76,12 @@ interface TrainerCheckpoint {
 export class Trainer {
   readonly #context: ActorContext;
   readonly #options: TrainerOptions;
-  readonly #state: StateStore;
-  readonly #shapes: WeightShapes;
+  readonly #student: Student;
   readonly #reports = new StepReports();
   readonly #stop = new AbortController();
   #encoder: DeltaEncoder;
   #exchangeState: ExchangeState;
   #exchange: WeightExchange | undefined;
-  #compiled: { readonly teachers: boolean; readonly step: CompiledStep } | undefined;
   #step = 0;
   #checkpointedAt = 0;
   #totals: TrainingTotals = noTotals;
@@ -133,14 +93,11 @@ export class Trainer {
   constructor(context: ActorContext, options: TrainerOptions) {
     this.#context = context;
     this.#options = options;
-    this.#shapes = languageModelParameters(options.model);
-    this.#state = createState(this.#trainingStep(true).state);
-    for (const [name, values] of Object.entries(
-      initialiseParameters(options.model, options.seed),
-    )) {
-      this.#state.read(`student/${name}`).set(values);
-    }
-    this.#encoder = new DeltaEncoder({ codec: options.codec, shapes: this.#shapes });
+    this.#student = new Student({
+      ...options,
+      teacherModels: options.teachers.map((teacher) => teacher.model),
+    });
+    this.#encoder = new DeltaEncoder({ codec: options.codec, shapes: this.#student.shapes });
     this.#exchangeState = {
       exchangedAt: -1,
       teacherVersions: options.teachers.map(() => -1),
@@ -162,13 +119,13 @@ export class Trainer {
 
   /** The student's weights as they are now. */
   async weights(): Promise<VersionedWeights> {
-    await this.#weightsToHost();
-    return { version: this.#step, weights: copyWeights(this.#studentWeights()) };
+    await this.#student.weightsToHost();
+    return { version: this.#step, weights: copyWeights(this.#student.weights()) };
   }
 
   async summary(): Promise<TrainingSummary> {
-    await this.#weightsToHost();
-    const weights = this.#studentWeights();
+    await this.#student.weightsToHost();
+    const weights = this.#student.weights();
     return {
       totals: this.#totals,
       published: this.#exchangeNow().published,
@@ -185,41 +142,24 @@ export class Trainer {
   }
 
   async checkpoint(): Promise<TrainerCheckpoint> {
-    await this.#state.toHost();
-    const state: Record<string, Float32Array> = {};
-    for (const name of Object.keys(this.#state.specs)) {
-      if (isTeacherWeight(name)) continue;
-      state[name] = this.#state.read(name).slice() as Float32Array;
-    }
     return {
       step: this.#step,
       exchange: this.#exchangeNow(),
       encoderBase: this.#encoder.base ?? null,
       totals: this.#totals,
-      state,
+      state: await this.#student.checkpoint(),
     };
   }
 
   restore(checkpoint: TrainerCheckpoint): void {
-    for (const name of Object.keys(this.#state.specs)) {
-      if (isTeacherWeight(name)) continue;
-      const values = checkpoint.state[name];
-      const target = this.#state.read(name);
-      if (values?.length !== target.length) {
-        throw new DamagedDataError(
-          `checkpoint of ${this.#options.replica} has ${values?.length ?? 'no'} values for ${name}, ` +
-            `the model has ${target.length}: it was written with other model options`,
-        );
-      }
-      target.set(values);
-    }
+    this.#student.restore(checkpoint.state);
     this.#step = checkpoint.step;
     this.#checkpointedAt = checkpoint.step;
     this.#totals = checkpoint.totals;
     this.#exchangeState = checkpoint.exchange;
     this.#encoder = new DeltaEncoder({
       codec: this.#options.codec,
-      shapes: this.#shapes,
+      shapes: this.#student.shapes,
       base: checkpoint.encoderBase ?? undefined,
     });
   }
@@ -227,21 +167,18 @@ export class Trainer {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#training;
-    await this.#compiled?.step.dispose();
-    this.#state.dispose();
+    await this.#student[Symbol.asyncDispose]();
   }
 
   async #train(): Promise<void> {
-    const { data, batch, time, prefetchWindows, patienceMs, steps, exchangeIntervalSteps } =
-      this.#options;
+    const { data, prefetchBatches, patienceMs, steps, exchangeIntervalSteps } = this.#options;
     const patience = { clock: this.#context.clock, patienceMs };
-    const reader = new WindowReader({
+    const reader = new BatchReader({
       shard: data,
-      batch,
-      time,
-      // One window a step, so the cursor is the step.
+      columns: this.#student.columns,
+      // One batch a step, so the cursor is the step.
       fromCursor: this.#step,
-      windowsMax: prefetchWindows,
+      batchesMax: prefetchBatches,
       patience,
       signal: this.#stop.signal,
     });
@@ -251,12 +188,12 @@ export class Trainer {
       if (this.#step > 0) await exchange.resume();
       while (this.#step < steps && !this.#draining) {
         await this.#timed('exchangeMs', async () => {
-          if (this.#step % exchangeIntervalSteps === 0) await this.#weightsToHost();
-          await exchange.beforeStep(this.#step, () => this.#studentWeights());
+          if (this.#step % exchangeIntervalSteps === 0) await this.#student.weightsToHost();
+          await exchange.beforeStep(this.#step, () => this.#student.weights());
         });
         this.#checkpointIfDue();
-        const window = await this.#timed('dataMs', () => reader.next());
-        await this.#trainStep(exchange, window);
+        const batch = await this.#timed('dataMs', () => reader.next());
+        await this.#trainStep(exchange, batch);
       }
       if (!this.#draining) await exchange.settled();
       await this.#saving;
@@ -268,34 +205,28 @@ export class Trainer {
     }
   }
 
-  async #trainStep(
-    exchange: WeightExchange,
-    window: { readonly tokens: Int32Array; readonly targets: Int32Array },
-  ): Promise<void> {
-    const { batch, time, schedule } = this.#options;
+  async #trainStep(exchange: WeightExchange, batch: Batch): Promise<void> {
+    const { rows } = this.#student;
     const teaches = exchange.teaches(this.#step);
-    const step = await this.#timed('compileMs', () => this.#compiledStep(teaches));
+    await this.#timed('compileMs', () => this.#student.prepare(teaches));
     const startMs = this.#context.clock.now();
-    const outputs = await step.run({
-      tokens: window.tokens,
-      targets: window.targets,
-      learningRate: Float32Array.of(learningRateAt(schedule, this.#step)),
-    });
+    const outputs = await this.#student.run(this.#step, batch.columns);
     const computeMs = this.#context.clock.now() - startMs;
     const stalenessSteps = teaches ? exchange.stalenessSteps(this.#step) : null;
     this.#totals = {
       ...(stalenessSteps === null ? this.#totals : addStaleness(this.#totals, stalenessSteps)),
-      tokens: this.#totals.tokens + batch * time,
+      rows: this.#totals.rows + rows,
       computeMs: this.#totals.computeMs + computeMs,
     };
     this.#step++;
     this.#reports.push({
       step: this.#step,
-      loss: scalar(outputs, 'loss'),
-      distillLoss: teaches ? scalar(outputs, 'distillLoss') : null,
-      gradientNorm: scalar(outputs, 'gradientNorm'),
+      loss: outputs.loss,
+      distillLoss: teaches ? outputs.distillLoss : null,
+      gradientNorm: outputs.gradientNorm,
+      ...(outputs.accuracy !== undefined && { accuracy: outputs.accuracy }),
       stalenessSteps,
-      tokensPerSecond: (batch * time * 1000) / Math.max(computeMs, 1e-3),
+      rowsPerSecond: (rows * 1000) / Math.max(computeMs, 1e-3),
       bytesExchanged: exchange.state.published.bytes,
     });
     await this.#serveOthers(computeMs);
@@ -326,67 +257,14 @@ export class Trainer {
       mode: exchangeMode,
       intervalSteps: exchangeIntervalSteps,
       burnInSteps,
-      snapshot,
+      ...(snapshot && { snapshot }),
       teachers: teachers.map((teacher) => teacher.snapshot),
       encoder: this.#encoder,
-      load: (teacher, weights) => this.#loadTeacher(teacher, weights),
+      load: (teacher, weights) => this.#student.loadTeacher(teacher, weights),
       patience,
       signal: this.#stop.signal,
       resumed: this.#exchangeState,
     });
-  }
-
-  #loadTeacher(teacher: number, weights: Weights): void {
-    for (const [name, values] of Object.entries(weights)) {
-      this.#state.write(`teacher${teacher}/${name}`, values);
-    }
-  }
-
-  /** The graph without teachers serves burn-in and is given up at the first step that has them. */
-  async #compiledStep(teachers: boolean): Promise<CompiledStep> {
-    if (this.#compiled?.teachers === teachers) return this.#compiled.step;
-    await this.#compiled?.step.dispose();
-    const { step, inputs } = this.#trainingStep(teachers);
-    const { engine, threads } = this.#options;
-    const compiled = await compileStep(step, {
-      state: this.#state,
-      inputs,
-      engine,
-      threads,
-      int8Weights:
-        this.#options.teacherPrecision === 'int8' ? teacherMatrices(this.#state.specs) : [],
-    });
-    this.#compiled = { teachers, step: compiled };
-    return compiled;
-  }
-
-  #trainingStep(teachers: boolean): ReturnType<typeof createTrainingStep> {
-    const { model, batch, time, optimizer, clipNorm, distillWeight, restartIntervalSteps } =
-      this.#options;
-    return createTrainingStep({
-      model,
-      batch,
-      time,
-      optimizer,
-      clipNorm,
-      distillWeight,
-      restartIntervalSteps,
-      teachers: teachers ? this.#options.teachers.map((teacher) => teacher.model) : [],
-    });
-  }
-
-  /** Where the engine keeps them on a device. */
-  async #weightsToHost(): Promise<void> {
-    await this.#state.toHost(Object.keys(this.#shapes).map((name) => `student/${name}`));
-  }
-
-  /** Views of the weights, once they are in host memory. */
-  #studentWeights(): Weights {
-    const weights: Record<string, Float32Array> = {};
-    for (const name of Object.keys(this.#shapes)) {
-      weights[name] = this.#state.read(`student/${name}`) as Float32Array;
-    }
-    return weights;
   }
 
   #exchangeNow(): ExchangeState {
@@ -433,7 +311,3 @@ export const trainer: ActorDefinition<TrainerOptions, Trainer> = defineActor({
   methods: { train: 'stream', weights: 'idempotent', summary: 'idempotent' },
   create: (context, options: TrainerOptions) => new Trainer(context, options),
 });
-
-function scalar(outputs: Readonly<Record<string, ArrayLike<number>>>, name: string): number {
-  return outputs[name]?.[0] ?? Number.NaN;
-}

@@ -2,23 +2,26 @@
 export interface StepReport {
   /** Steps done after this one: the first report has 1. */
   readonly step: number;
-  /** Mean nats per token on the step's own batch. */
+  /** Mean nats per row (token or example) on the step's own batch. */
   readonly loss: number;
-  /** Soft cross-entropy to the teachers, nats per token; null for a step without teachers. */
+  /** Of the teachers, without its weight, in nats per row; null for a step without teachers. */
   readonly distillLoss: number | null;
   readonly gradientNorm: number;
+  /** Share of the batch's examples whose likeliest class is the right one; texts have none. */
+  readonly accuracy?: number;
   /** Steps between this student and its oldest teacher; null for a step without teachers. */
   readonly stalenessSteps: number | null;
   /** Since the report before. */
-  readonly tokensPerSecond: number;
+  readonly rowsPerSecond: number;
   /** Published so far. */
   readonly bytesExchanged: number;
 }
 
 /** Sums over a replica's whole run; they live in its checkpoint, so a restart doesn't lose them. */
 export interface TrainingTotals {
-  readonly tokens: number;
-  /** Waiting for the next window. */
+  /** Tokens or examples. */
+  readonly rows: number;
+  /** Waiting for the next batch. */
   readonly dataMs: number;
   /** Encoding weights, and waiting for versions to be sent and to arrive. */
   readonly exchangeMs: number;
@@ -32,7 +35,7 @@ export interface TrainingTotals {
 }
 
 export const noTotals: TrainingTotals = {
-  tokens: 0,
+  rows: 0,
   dataMs: 0,
   exchangeMs: 0,
   computeMs: 0,

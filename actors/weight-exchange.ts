@@ -18,7 +18,8 @@ export interface WeightExchangeOptions {
   /** T, the exchange interval. */
   readonly intervalSteps: number;
   readonly burnInSteps: number;
-  readonly snapshot: Handle<TeacherSnapshot>;
+  /** Where this replica publishes; nowhere when it has no students. */
+  readonly snapshot?: Handle<TeacherSnapshot>;
   readonly teachers: readonly Handle<TeacherSnapshot>[];
   readonly encoder: DeltaEncoder;
   /** Puts a teacher's weights where the compiled step reads them. */
@@ -40,7 +41,7 @@ export interface ExchangeState {
 /** What a replica does with its peers between two steps: publish its weights, take in theirs. */
 export class WeightExchange {
   readonly #options: WeightExchangeOptions;
-  readonly #publisher: WeightPublisher;
+  readonly #publisher: WeightPublisher | undefined;
   readonly #feeds: readonly TeacherFeed[];
   readonly #teacherVersions: number[];
   #exchangedAt: number;
@@ -53,14 +54,11 @@ export class WeightExchange {
     const { snapshot, encoder, patience, signal, resumed } = options;
     this.#options = options;
     const totals = resumed.published;
-    this.#publisher = new WeightPublisher({
-      snapshot,
-      encoder,
-      patience,
-      signal,
-      totals,
-      onFailure: (error) => this.#fail(error),
-    });
+    if (snapshot !== undefined) {
+      const onFailure = (error: unknown): void => this.#fail(error);
+      const publisher = { snapshot, encoder, patience, signal, totals, onFailure };
+      this.#publisher = new WeightPublisher(publisher);
+    }
     this.#feeds = options.teachers.map(
       (teacher) => new TeacherFeed({ snapshot: teacher, patience, signal }),
     );
@@ -72,13 +70,13 @@ export class WeightExchange {
     return {
       exchangedAt: this.#exchangedAt,
       teacherVersions: [...this.#teacherVersions],
-      published: this.#publisher.totals,
+      published: this.#publisher?.totals ?? this.#options.resumed.published,
     };
   }
 
   /** Whether weights are on their way, out or in. */
   get transferring(): boolean {
-    return this.#publisher.busy || this.#feeds.some((feed) => feed.fetching);
+    return this.#publisher?.busy === true || this.#feeds.some((feed) => feed.fetching);
   }
 
   /** Whether all teachers are there and burn-in is over. */
@@ -97,7 +95,7 @@ export class WeightExchange {
 
   /** After a restart: brings snapshot and teachers to where the checkpoint says they were. */
   async resume(): Promise<void> {
-    this.#publisher.resume();
+    this.#publisher?.resume();
     for (const [teacher, version] of this.#teacherVersions.entries()) {
       if (version < 0) continue;
       if (this.#options.mode === 'scheduled') await this.#take(teacher, version);
@@ -108,15 +106,14 @@ export class WeightExchange {
 
   /** What is due before the step numbered `step` (the first is 0). */
   async beforeStep(step: number, weights: () => Weights): Promise<void> {
-    if (this.#feeds.length === 0) return;
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#options.mode === 'scheduled') await this.#beforeScheduledStep(step, weights);
     else await this.#beforeFreshestStep(step, weights);
   }
 
   /** Resolves when nothing is on its way. */
-  settled(): Promise<void> {
-    return this.#publisher.settled();
+  async settled(): Promise<void> {
+    await this.#publisher?.settled();
   }
 
   async #beforeScheduledStep(step: number, weights: () => Weights): Promise<void> {
@@ -128,7 +125,7 @@ export class WeightExchange {
     }
     // The version of this step is in use from step + T until step + 2T.
     if (step + 2 * intervalSteps > burnInSteps) {
-      await this.#publisher.publish(weights(), step);
+      await this.#publisher?.publish(weights(), step);
       for (const feed of this.#feeds) feed.fetchAhead(step);
     }
     this.#exchangedAt = step;
@@ -138,7 +135,7 @@ export class WeightExchange {
     const { intervalSteps } = this.#options;
     if (step % intervalSteps === 0 && this.#exchangedAt !== step) {
       // A version still on its way is not waited for: the next one carries the difference.
-      if (!this.#publisher.busy) await this.#publisher.publish(weights(), step);
+      if (this.#publisher?.busy === false) await this.#publisher.publish(weights(), step);
       this.#exchangedAt = step;
     }
     for (const [teacher, feed] of this.#feeds.entries()) {

@@ -1,6 +1,15 @@
+export {
+  type Batch,
+  type Batches,
+  type ColumnData,
+  type ColumnSpec,
+  type ColumnSpecs,
+  columnLength,
+} from './batches.ts';
 export { type Corpus, openCorpus, type TokenFile } from './corpus.ts';
 export { type CorpusOptions, prepareCorpus } from './corpus-preparation.ts';
 export type { CorpusProgress } from './corpus-text.ts';
+export { type DataSource, openBatches } from './data-source.ts';
 export {
   type CategoricalFeature,
   type Dataset,
@@ -14,9 +23,9 @@ export type { ColumnValues, RecordColumn, RecordValues } from './prepared/record
 export type { RecordFile, RecordFileEntry } from './prepared/record-file.ts';
 export { createRowBatches, type RowBatches, type RowBatchOptions } from './prepared/row-batches.ts';
 export type { SplitOptions } from './prepared/split.ts';
-export { decodeWindows, encodeWindows } from './record-batches.ts';
+export { decodeBatches, encodeBatches } from './record-batches.ts';
 export type { Tokens } from './token-list.ts';
 export { openTokenShard, type TokenShard } from './token-shard.ts';
 export { Tokenizer } from './tokenizer.ts';
 export { openTokenizer } from './tokenizer-file.ts';
-export { createWindows, type TrainingWindow, type WindowShape, type Windows } from './windows.ts';
+export { createWindows, type WindowShape, type Windows } from './windows.ts';

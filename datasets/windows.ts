@@ -1,15 +1,6 @@
 import { UserInputError } from '../errors.ts';
+import { type Batch, type Batches, checkCursor } from './batches.ts';
 import type { TokenShard } from './token-shard.ts';
-
-/** What one training step reads. */
-export interface TrainingWindow {
-  /** Number of the window since training began. */
-  readonly cursor: number;
-  /** Word pieces, [batch · time], lane after lane. */
-  readonly tokens: Int32Array;
-  /** The piece that follows each of them, same shape. */
-  readonly targets: Int32Array;
-}
 
 export interface WindowShape {
   /** Lanes side by side. */
@@ -18,22 +9,17 @@ export interface WindowShape {
   readonly time: number;
 }
 
+/** Batches of a token shard, which is in memory. */
+export interface Windows extends Batches {
+  read(cursor: number): Batch;
+}
+
 /**
  * A shard cut for truncated back-propagation: `batch` lanes, each a contiguous part of the shard,
  * of which window after window of `time` pieces is read, so that a recurrent state carried from one
- * window fits the next.
+ * window fits the next. Columns: `tokens` and `targets`, the piece that follows each, int32 [batch, time].
+ * @throws UserInputError when the shard is too small for a single window.
  */
-export interface Windows extends WindowShape {
-  /** Windows in one pass over the shard. */
-  readonly count: number;
-  /**
-   * The window at any cursor from 0 on; after `count` windows the shard begins again.
-   * @throws RangeError for a cursor that is no whole number from 0 on.
-   */
-  read(cursor: number): TrainingWindow;
-}
-
-/** @throws UserInputError when the shard is too small for a single window. */
 export function createWindows(shard: TokenShard, { batch, time }: WindowShape): Windows {
   if (!(batch >= 1 && time >= 1 && Number.isInteger(batch) && Number.isInteger(time))) {
     throw new RangeError(`windows are ${batch} × ${time}: both take whole numbers from 1 on`);
@@ -48,25 +34,22 @@ export function createWindows(shard: TokenShard, { batch, time }: WindowShape): 
         `${batch * time + 1}: give more text, or a smaller batch or time`,
     );
   }
+  const window = { shape: [batch, time], dtype: 'int32' } as const;
   return {
-    batch,
-    time,
+    columns: { tokens: window, targets: window },
     count,
     read(cursor) {
-      if (!Number.isSafeInteger(cursor) || cursor < 0) {
-        throw new RangeError(`cursor is ${cursor}: it takes a whole number from 0 on`);
-      }
-      const window = {
-        cursor,
+      checkCursor(cursor);
+      const columns = {
         tokens: new Int32Array(batch * time),
         targets: new Int32Array(batch * time),
       };
       for (let lane = 0; lane < batch; lane++) {
         const start = lane * laneLength + (cursor % count) * time;
-        window.tokens.set(tokens.subarray(start, start + time), lane * time);
-        window.targets.set(tokens.subarray(start + 1, start + time + 1), lane * time);
+        columns.tokens.set(tokens.subarray(start, start + time), lane * time);
+        columns.targets.set(tokens.subarray(start + 1, start + time + 1), lane * time);
       }
-      return window;
+      return { cursor, columns };
     },
   };
 }

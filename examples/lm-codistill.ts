@@ -4,14 +4,15 @@ import { join } from 'node:path';
 import {
   actorModules,
   CodistillationGroup,
-  type CodistillationPlan,
   deltaCodecs,
   exchangeModes,
+  type GroupPlan,
   teacherPrecisions,
 } from 'codistill/actors';
 import { engineNames } from 'codistill/compiler';
 import { type Corpus, openCorpus, prepareCorpus } from 'codistill/datasets';
 import { defineJob, type JobContext } from 'codistill/runtime';
+import { defaultObjective } from 'codistill/training';
 import * as v from 'valibot';
 
 const options = v.object({
@@ -78,9 +79,9 @@ export default defineJob({
   modules: actorModules,
   async run(context) {
     const corpus = await corpusOf(context);
-    const group = await CodistillationGroup.spawn(context, planOf(context, corpus), corpus);
+    const group = await CodistillationGroup.spawn(context, planOf(context, corpus));
     await group.train();
-    await group.emitResult();
+    await group.emitResult({ unigramLoss: corpus.unigramLoss });
   },
 });
 
@@ -103,14 +104,31 @@ async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
   });
 }
 
-function planOf({ options, system }: JobContext<Options>, corpus: Corpus): CodistillationPlan {
-  const { embeddingSize, hiddenSize, layers, learningRate, warmupSteps, steps, exchange } = options;
+function planOf({ options, system }: JobContext<Options>, corpus: Corpus): GroupPlan {
+  const { batch, time, steps, exchange, evaluationWindows } = options;
+  const { embeddingSize, hiddenSize, layers, restartIntervalSteps } = options;
+  const { learningRate: peak, warmupSteps, clipNorm } = options;
+  // A small text may have fewer pieces than were asked for.
+  const { vocabularySize } = corpus;
+  const sizes = { vocabularySize, embeddingSize, hiddenSize, layers };
+  const indices = corpus.shards.map((_, index) => index);
   return {
     ...options,
-    // A small text may have fewer pieces than were asked for.
-    model: { vocabularySize: corpus.vocabularySize, embeddingSize, hiddenSize, layers },
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    schedule: { kind: options.schedule, peak: learningRate, warmupSteps, steps },
+    replicas: corpus.shards.map(({ path }, index) => ({
+      name: `replica-${index + 1}`,
+      // Far apart, so that the replicas of one run and those of the next seed differ.
+      seed: options.seed * 1000 + index,
+      model: { kind: 'lstm', ...sizes, time, restartIntervalSteps },
+      optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+      schedule: { kind: options.schedule, peak, warmupSteps, steps },
+      weightDecay: 0,
+      clipNorm,
+      data: { kind: 'text', path, batch, time },
+      teachers: indices.filter((teacher) => teacher !== index),
+    })),
+    heldOut: { kind: 'text', path: corpus.heldOut.path, batch, time },
+    evaluationBatches: evaluationWindows,
+    objective: { ...defaultObjective, weight: options.distillWeight },
     exchangeMode:
       exchange !== 'auto' ? exchange : system.busKind === 'nats' ? 'freshest' : 'scheduled',
   };

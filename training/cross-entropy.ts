@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /** The smallest normal float32: a probability below it counts as this, a loss of 87.3 nats. */
-const probabilityMin = 2 ** -126;
+export const probabilityMin = 2 ** -126;
 
 /**
  * Mean −ln of the targets' probabilities, in nats per row.
@@ -25,12 +25,16 @@ export function takeTargets(values: tf.Tensor2D, positions: tf.Tensor1D): tf.Ten
 }
 
 /**
- * Subtracts one from each row's target in `gradient` [rows, classes]: what the targets' one-hot
+ * Subtracts `share` from each row's target in `gradient` [rows, classes]: what the targets' one-hot
  * vectors would do, without writing them out.
  */
-export function subtractTargets(gradient: tf.Tensor2D, positions: tf.Tensor1D): tf.Tensor2D {
+export function subtractTargets(
+  gradient: tf.Tensor2D,
+  positions: tf.Tensor1D,
+  share = 1,
+): tf.Tensor2D {
   const flat = tf.reshape<tf.Rank.R1>(gradient, [gradient.size]);
-  const lowered = tf.sub(tf.gather(flat, positions), 1);
+  const lowered = tf.sub(tf.gather(flat, positions), share);
   const indices = tf.reshape(positions, [positions.size, 1]);
   return tf.reshape(tf.tensorScatterUpdate(flat, indices, lowered), gradient.shape);
 }

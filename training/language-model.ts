@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { TensorMap } from '../compiler/index.ts';
 import type { LanguageModelConfig } from './language-model-config.ts';
 import { type LstmLayer, type LstmLayerParameters, lstmLayer } from './lstm-layer.ts';
+import { timeMajor } from './row-order.ts';
 
 export interface LanguageModelOutput {
   /** Time-major: [time·batch, vocabulary], row t·batch + b; `timeMajor` orders targets alike. */
@@ -74,11 +75,6 @@ export function forward(
       return gradients;
     },
   };
-}
-
-/** Reorders [batch, time] to [time·batch], so that each step's rows lie together. */
-export function timeMajor(values: tf.Tensor2D): tf.Tensor1D {
-  return tf.reshape(tf.transpose(values), [values.size]);
 }
 
 /** A matrix of `shape` whose row r is the sum of the `rows` whose index is r. */

@@ -5,7 +5,9 @@ import { checkNumber } from './config-check.ts';
 /** How gradients change parameters; the learning rate is an input of each step. */
 export type OptimizerConfig =
   | ({ readonly kind: 'adam' } & AdamConfig)
-  /** Stochastic gradient descent; `momentum` in [0, 1). */
+  /** Stochastic gradient descent. */
+  | { readonly kind: 'sgd' }
+  /** The same along a decaying sum of gradients; `momentum` in [0, 1). */
   | { readonly kind: 'momentum'; readonly momentum: number }
   /** Duchi et al. 2011; the sum of squares begins at `initialSum`, above 0. */
   | { readonly kind: 'adagrad'; readonly initialSum: number };
@@ -19,6 +21,7 @@ export interface OptimizerUpdate {
 /** What an optimizer keeps for each parameter, with its first value. */
 export function optimizerSlots(config: OptimizerConfig): Readonly<Record<string, number>> {
   if (config.kind === 'adam') return { m: 0, v: 0 };
+  if (config.kind === 'sgd') return {};
   if (config.kind === 'momentum') return { velocity: 0 };
   return { sum: config.initialSum };
 }
@@ -49,6 +52,9 @@ export function optimizerRule(
       };
     }
     const scaled = tf.mul(gradient, gradientScale);
+    if (config.kind === 'sgd') {
+      return { parameter: tf.sub(parameter, tf.mul(scaled, learningRate)), slots: {} };
+    }
     if (config.kind === 'momentum') {
       const velocity = tf.add(tf.mul(slots.velocity!, config.momentum), scaled);
       return { parameter: tf.sub(parameter, tf.mul(velocity, learningRate)), slots: { velocity } };
@@ -62,7 +68,10 @@ export function optimizerRule(
 /** @throws RangeError that names the field, its value and the values allowed. */
 export function checkOptimizerConfig(config: OptimizerConfig): void {
   if (config.kind === 'adam') checkAdamConfig(config);
-  else if (config.kind === 'momentum') {
+  if (config.kind === 'momentum') {
     checkNumber('optimizer.momentum', config.momentum, { atLeast: 0, below: 1 });
-  } else checkNumber('optimizer.initialSum', config.initialSum, { above: 0 });
+  }
+  if (config.kind === 'adagrad') {
+    checkNumber('optimizer.initialSum', config.initialSum, { above: 0 });
+  }
 }

@@ -1,78 +1,87 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { StepResult, TensorMap, TensorSpec } from '../compiler/index.ts';
-import { type AdamConfig, adamRates, adamUpdate, checkAdamConfig } from './adam.ts';
 import { codistillationObjective } from './codistillation-objective.ts';
-import { checkInteger, checkNumber } from './config-check.ts';
-import { gradientClipping } from './gradient-clipping.ts';
-import { defaultRestartIntervalSteps, restartLanes } from './lane-restarts.ts';
-import { forward, timeMajor } from './language-model.ts';
+import { checkComparable, checkLogits } from './comparable-models.ts';
+import { checkInteger } from './config-check.ts';
+import { type Model, type RowObjective, type Shapes, weightShapes } from './model.ts';
+import { checkObjectiveConfig, type ObjectiveConfig } from './objective-config.ts';
 import {
-  checkLanguageModelConfig,
-  type LanguageModelConfig,
-  languageModelParameters,
-  recurrentStateShapes,
-} from './language-model-config.ts';
+  checkUpdateConfig,
+  initialUpdateState,
+  type UpdateConfig,
+  updateParameters,
+  updateState,
+} from './parameter-update.ts';
+import { orderRows, orderTargets } from './row-order.ts';
 import { entriesUnder, floatSpecs, placeUnder, type Step, tidyStep } from './step-state.ts';
 
-export interface TrainingStepConfig {
-  readonly model: LanguageModelConfig;
-  /** Lanes of text side by side. */
+export interface TrainingStepConfig extends UpdateConfig {
+  readonly model: Model;
+  /** Examples, or lanes of text side by side. */
   readonly batch: number;
-  /** Word pieces per lane and step: the window of truncated back-propagation. */
-  readonly time: number;
-  /** One per teacher, none during burn-in; sizes may differ but for the vocabulary. */
-  readonly teachers: readonly LanguageModelConfig[];
-  readonly optimizer: AdamConfig;
-  /** Largest global norm of the gradients. */
-  readonly clipNorm: number;
-  /** Weight of the distillation term, 0 or more; the paper's is 1. */
-  readonly distillWeight: number;
-  /**
-   * Each lane forgets its recurrent state every so many steps, one lane after another; 0 for never,
-   * default 16. It teaches the student to start (see `restartLanes`). Teachers always carry theirs.
-   */
-  readonly restartIntervalSteps?: number;
+  /** One per teacher, none during burn-in; they may be of another kind, for the same batches and classes. */
+  readonly teachers: readonly Model[];
+  readonly objective: ObjectiveConfig;
+  /** Whether teachers count differently from step to step; then the step has an input `teacherShares`. */
+  readonly sharedUnevenly?: boolean;
 }
 
 /**
- * A student's training step: its forward pass and its teachers', the codistillation objective,
- * backward pass, clipping and Adam.
+ * A student's training step: its forward pass and its teachers', the codistillation objective, backward pass,
+ * clipping and the optimizer.
  *
- * State: `student/<parameter>`, `adam.m/<parameter>`, `adam.v/<parameter>`, `adam.step` (steps
- * taken, float32 []), `student.recurrent/<name>`, `teacher<j>/<parameter>` (read only) and
- * `teacher<j>.recurrent/<name>`: each teacher carries its own recurrent state along the student's
- * text, also across a change of its weights. All but weights start as zero.
+ * State, all float32: `student/<parameter or statistic>`, the optimizer's (`updateState`),
+ * `student.recurrent/<name>`, `teacher<j>/<parameter or statistic>` (read only) and `teacher<j>.recurrent/<name>`:
+ * each teacher carries its own recurrent state along the student's text, also across a change of its weights.
+ * `initialTrainingState` has the first values. With unigram smoothing also `frequencies` [classes], which add up to one.
  *
- * Inputs: `tokens` and `targets` int32 [batch, time], `learningRate` float32 [].
- * Outputs, float32 []: `loss` and `distillLoss` (nats per token, before the update; the latter
- * without its weight), `gradientNorm` (before clipping).
+ * Inputs: the model's, `targets` int32, `learningRate` float32 []; with teachers and a ramp `distillWeight` [], with
+ * `sharedUnevenly` `teacherShares` [teachers].
+ * Outputs, float32 []: `loss` and `distillLoss` (nats per row, before the update; without weights), `gradientNorm`
+ * (before clipping), for examples also `accuracy` (share of rows whose likeliest class is the target).
  *
  * @throws RangeError that names the field, its value and the values allowed.
  */
 export function createTrainingStep(config: TrainingStepConfig): Step {
   checkTrainingStepConfig(config);
-  const parameters = languageModelParameters(config.model);
+  const { model, batch, teachers, objective } = config;
   return {
     step: tidyStep((state, inputs) => trainingStep(config, state, inputs)),
     state: {
-      ...floatSpecs('student', parameters),
-      ...floatSpecs('adam.m', parameters),
-      ...floatSpecs('adam.v', parameters),
-      'adam.step': { shape: [], dtype: 'float32' },
-      ...floatSpecs('student.recurrent', recurrentStateShapes(config.model, config.batch)),
+      ...floatSpecs('student', weightShapes(model)),
+      ...updateState(config, model.parameters),
+      ...floatSpecs('student.recurrent', model.recurrentState(batch)),
       ...Object.assign(
         {},
-        ...config.teachers.map((teacher, index) => ({
-          ...floatSpecs(`teacher${index}`, languageModelParameters(teacher)),
-          ...floatSpecs(`teacher${index}.recurrent`, recurrentStateShapes(teacher, config.batch)),
+        ...teachers.map((teacher, index) => ({
+          ...floatSpecs(`teacher${index}`, weightShapes(teacher)),
+          ...floatSpecs(`teacher${index}.recurrent`, teacher.recurrentState(batch)),
         })),
       ),
+      ...(objective.smoothing.kind === 'unigram' && {
+        frequencies: { shape: [model.classes], dtype: 'float32' },
+      }),
     },
     inputs: {
-      tokens: { shape: [config.batch, config.time], dtype: 'int32' },
-      targets: { shape: [config.batch, config.time], dtype: 'int32' },
+      ...model.inputs(batch),
+      targets: { shape: model.targetShape(batch), dtype: 'int32' },
       learningRate: { shape: [], dtype: 'float32' },
+      ...(hasWeightInput(config) && { distillWeight: { shape: [], dtype: 'float32' } }),
+      ...(hasShareInput(config) && {
+        teacherShares: { shape: [teachers.length], dtype: 'float32' },
+      }),
     },
+  };
+}
+
+/** First values of a step's state that aren't zero: the student's weights, and what the optimizer begins with. */
+export function initialTrainingState(
+  config: TrainingStepConfig,
+  seed: number,
+): Record<string, Float32Array> {
+  return {
+    ...placeUnder('student', config.model.initialise(seed)),
+    ...initialUpdateState(config, config.model.parameters),
   };
 }
 
@@ -89,49 +98,38 @@ export function teacherMatrices(state: Readonly<Record<string, TensorSpec>>): re
 }
 
 function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: TensorMap): StepResult {
-  const tokens = inputs.tokens as tf.Tensor2D;
-  const parameters = entriesUnder(state, 'student');
-  const stepsTaken = state['adam.step'] as tf.Scalar;
-  const recurrentState = restartLanes(
-    entriesUnder(state, 'student.recurrent'),
-    stepsTaken,
-    config.restartIntervalSteps ?? defaultRestartIntervalSteps,
-  );
-  const student = forward(config.model, parameters, recurrentState, tokens);
-  const teachers = config.teachers.map((teacher, index) =>
-    forward(
-      teacher,
+  const { model } = config;
+  const weights = entriesUnder(state, 'student');
+  const student = {
+    parameters: pick(weights, model.parameters),
+    statistics: pick(weights, model.statistics),
+    recurrentState: entriesUnder(state, 'student.recurrent'),
+    stepsTaken: state.steps as tf.Scalar,
+  };
+  const teachers = config.teachers.map((teacher, index) => {
+    const { logits, recurrentState } = teacher.predict(
       entriesUnder(state, `teacher${index}`),
       entriesUnder(state, `teacher${index}.recurrent`),
-      tokens,
-    ),
-  );
-  const objective = codistillationObjective({
-    logits: student.logits,
-    targets: timeMajor(inputs.targets as tf.Tensor2D),
-    teacherLogits: teachers.map(({ logits }) => logits),
-    distillWeight: config.distillWeight,
+      inputs,
+    );
+    const orders = { from: teacher.rowOrder, to: model.rowOrder };
+    return { logits: orderRows(logits, orders, inputs.targets!.shape), recurrentState };
   });
-  const gradients = student.backward(objective.rowGradients());
-  const { norm, factor } = gradientClipping(Object.values(gradients), config.clipNorm);
-  const step = tf.add<tf.Scalar>(stepsTaken, 1);
-  const rates = adamRates(config.optimizer, inputs.learningRate as tf.Scalar, step);
-  const updated: Record<string, tf.Tensor> = { 'adam.step': step };
-  for (const [name, parameter] of Object.entries(parameters)) {
-    const slot = {
-      parameter,
-      firstMoment: state[`adam.m/${name}`]!,
-      secondMoment: state[`adam.v/${name}`]!,
-    };
-    const next = adamUpdate(config.optimizer, rates, slot, gradients[name]!, factor);
-    updated[`student/${name}`] = next.parameter;
-    updated[`adam.m/${name}`] = next.firstMoment;
-    updated[`adam.v/${name}`] = next.secondMoment;
-  }
+  const teacherLogits = teachers.map(({ logits }) => logits);
+  const lesson = model.learn(student, inputs, (logits) =>
+    objectiveOf(config, logits, teacherLogits, state, inputs),
+  );
+  const updated = updateParameters(
+    config,
+    state,
+    lesson.gradients,
+    inputs.learningRate as tf.Scalar,
+  );
   return {
     state: {
-      ...updated,
-      ...placeUnder('student.recurrent', student.recurrentState),
+      ...updated.state,
+      ...placeUnder('student', lesson.statistics),
+      ...placeUnder('student.recurrent', lesson.recurrentState),
       ...Object.assign(
         {},
         ...teachers.map(({ recurrentState }, index) =>
@@ -139,46 +137,64 @@ function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: Tens
         ),
       ),
     },
-    outputs: { loss: objective.loss, distillLoss: objective.distillLoss, gradientNorm: norm },
+    outputs: { ...lesson.shown, gradientNorm: updated.gradientNorm },
   };
 }
 
+function objectiveOf(
+  config: TrainingStepConfig,
+  logits: tf.Tensor2D,
+  teacherLogits: readonly tf.Tensor2D[],
+  state: TensorMap,
+  inputs: TensorMap,
+): RowObjective {
+  const { model, objective } = config;
+  const { distillation, temperature, smoothing } = objective;
+  const targets = orderTargets(model, inputs.targets!);
+  const { loss, distillLoss, value, rowGradients } = codistillationObjective({
+    logits,
+    targets,
+    teacherLogits,
+    ...(hasShareInput(config) && { teacherShares: inputs.teacherShares as tf.Tensor1D }),
+    distillWeight: hasWeightInput(config) ? (inputs.distillWeight as tf.Scalar) : objective.weight,
+    distillation,
+    temperature,
+    ...(smoothing.kind !== 'none' && {
+      smoothing: {
+        share: smoothing.share,
+        ...(smoothing.kind === 'unigram' && { frequencies: state.frequencies as tf.Tensor1D }),
+      },
+    }),
+  });
+  const accuracy = () => {
+    const hits = tf.equal(tf.argMax(logits, 1), targets);
+    return tf.mean(tf.cast(hits, 'float32'));
+  };
+  return {
+    value,
+    shown: { loss, distillLoss, ...(model.unit === 'examples' && { accuracy: accuracy() }) },
+    rowGradients,
+  };
+}
+
+function hasWeightInput({ teachers, objective }: TrainingStepConfig): boolean {
+  return teachers.length > 0 && objective.rampSteps > 0;
+}
+
+function hasShareInput({ teachers, sharedUnevenly }: TrainingStepConfig): boolean {
+  return teachers.length > 0 && sharedUnevenly === true;
+}
+
+function pick(entries: TensorMap, shapes: Shapes): TensorMap {
+  return Object.fromEntries(Object.keys(shapes).map((name) => [name, entries[name]!]));
+}
+
 function checkTrainingStepConfig(config: TrainingStepConfig): void {
-  checkLanguageModelConfig(config.model);
   checkInteger('batch', config.batch, 1);
-  checkInteger('time', config.time, 1);
-  checkAdamConfig(config.optimizer);
-  checkNumber('clipNorm', config.clipNorm, { above: 0 });
-  checkNumber('distillWeight', config.distillWeight, { atLeast: 0 });
-  if (config.restartIntervalSteps !== undefined) {
-    checkInteger('restartIntervalSteps', config.restartIntervalSteps, 0);
-  }
+  checkUpdateConfig(config);
+  checkObjectiveConfig(config.objective);
   for (const [index, teacher] of config.teachers.entries()) {
-    checkLanguageModelConfig(teacher, `teachers[${index}]`);
-    checkSameVocabulary(`teachers[${index}]`, teacher, config.model);
+    checkComparable(`teachers[${index}]`, teacher, config.model);
   }
-  checkLogits(config.model, config.batch, config.time);
-}
-
-/** @throws RangeError when two models that are compared know different word pieces. */
-export function checkSameVocabulary(
-  name: string,
-  one: LanguageModelConfig,
-  other: LanguageModelConfig,
-): void {
-  if (one.vocabularySize === other.vocabularySize) return;
-  throw new RangeError(
-    `${name}.vocabularySize is ${one.vocabularySize}: it must be ${other.vocabularySize}, as ` +
-      'models can only be compared over the same word pieces',
-  );
-}
-
-/** @throws RangeError when the logits have more elements than an int32 index reaches. */
-export function checkLogits(model: LanguageModelConfig, batch: number, time: number): void {
-  const elements = batch * time * model.vocabularySize;
-  if (elements < 2 ** 31) return;
-  throw new RangeError(
-    `batch · time · vocabularySize is ${elements}: it must be below ${2 ** 31}; choose a smaller ` +
-      'batch or time',
-  );
+  checkLogits(config.model, config.batch);
 }

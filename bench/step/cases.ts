@@ -6,14 +6,15 @@ import {
 } from '../../compiler/index.ts';
 import { sizeOf } from '../../compiler/tensor-spec.ts';
 import {
-  createClassificationStep,
   createTrainingStep,
   criteoNetwork,
+  defaultObjective,
   denseNetwork,
-  initialiseParameters,
+  initialTrainingState,
+  lstmModel,
   type Network,
+  networkModel,
   type OptimizerConfig,
-  optimizerSlots,
   type ResidualNetworkConfig,
   residualNetwork,
   resNet18,
@@ -181,20 +182,18 @@ async function prepareNetwork(plan: {
   readonly threads: number;
 }): Promise<PreparedStep> {
   const { network, batch, optimizer, engine, threads } = plan;
-  const { step, state, inputs } = createClassificationStep({
-    network,
+  const config = {
+    model: networkModel(network, 'examples'),
     batch,
     teachers: [],
     optimizer,
     weightDecay: 0,
-    distillWeight: 1,
-  });
+    objective: defaultObjective,
+  };
+  const { step, state, inputs } = createTrainingStep(config);
   const store = createState(state);
-  for (const [name, values] of Object.entries(network.initialise(SEED))) {
-    store.write(name in network.statistics ? `statistics/${name}` : `student/${name}`, values);
-  }
-  for (const [slot, value] of Object.entries(optimizerSlots(optimizer))) {
-    for (const name of Object.keys(network.parameters)) store.read(`${slot}/${name}`).fill(value);
+  for (const [name, values] of Object.entries(initialTrainingState(config, SEED))) {
+    store.write(name, values);
   }
   const compiled = await compileStep(step, { state: store, inputs, engine, threads });
   const random = createRandom(SEED);
@@ -273,18 +272,24 @@ export async function prepareLanguageModel({
   readonly int8Teachers?: boolean;
 }): Promise<PreparedStep> {
   const { V, E, H, B, T } = sizes;
-  const model = { vocabularySize: V, embeddingSize: E, hiddenSize: H, layers: 2 };
+  const model = lstmModel({
+    vocabularySize: V,
+    time: T,
+    embeddingSize: E,
+    hiddenSize: H,
+    layers: 2,
+  });
   const { step, state, inputs } = createTrainingStep({
     model,
     batch: B,
-    time: T,
     teachers: new Array(teachers).fill(model),
-    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    weightDecay: 0,
     clipNorm: 1,
-    distillWeight: 1,
+    objective: defaultObjective,
   });
   const store = createState(state);
-  for (const [name, values] of Object.entries(initialiseParameters(model, SEED))) {
+  for (const [name, values] of Object.entries(model.initialise(SEED))) {
     store.write(`student/${name}`, values);
     for (let teacher = 0; teacher < teachers; teacher++) {
       store.write(`teacher${teacher}/${name}`, values);

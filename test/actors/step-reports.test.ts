@@ -9,7 +9,7 @@ function report(step: number): StepReport {
     distillLoss: null,
     gradientNorm: 1,
     stalenessSteps: null,
-    tokensPerSecond: 1,
+    rowsPerSecond: 1,
     bytesExchanged: 0,
   };
 }

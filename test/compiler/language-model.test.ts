@@ -13,7 +13,7 @@ const plainGradients = { beta1: 0, clipNorm: 1e9 };
 const parameterNames = (state: StateStore) =>
   Object.keys(state.specs).filter((name) => name.startsWith('student/'));
 
-const gradientName = (parameter: string) => parameter.replace('student/', 'adam.m/');
+const gradientName = (parameter: string) => parameter.replace('student/', 'm/');
 
 async function compile(engine: EngineName, options = {}) {
   const { step, inputs } = smallStep(options);

@@ -1,5 +1,6 @@
 import { createState, type StateStore, type TensorData } from '../../compiler/index.ts';
-import { createTrainingStep, initialiseParameters } from '../../training/index.ts';
+import { initialiseParameters } from '../../training/index.ts';
+import { languageModelStep } from '../training/language-model-steps.ts';
 
 export const smallModel = { vocabularySize: 40, embeddingSize: 6, hiddenSize: 16, layers: 2 };
 const batch = 3;
@@ -7,7 +8,7 @@ const time = 4;
 
 /** A complete training step of a small language model, with one teacher. */
 export function smallStep(options: { beta1?: number; clipNorm?: number } = {}) {
-  return createTrainingStep({
+  return languageModelStep({
     model: smallModel,
     batch,
     time,

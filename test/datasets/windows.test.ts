@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { createWindows } from '../../datasets/windows.ts';
+import type { Batch } from '../../datasets/batches.ts';
+import { createWindows, type Windows } from '../../datasets/windows.ts';
 import { UserInputError } from '../../errors.ts';
 
 test('each lane reads its own part of the shard, window after window', (t) => {
@@ -36,7 +37,7 @@ test('lanes overlap nowhere, and a pass leaves less than a window of each unread
       const windows = createWindows(shardOf(length), { batch, time });
       const seen = new Set<number>();
       for (let cursor = 0; cursor < windows.count; cursor++) {
-        const { tokens, targets } = windows.read(cursor);
+        const { tokens, targets } = columnsOf(windows, cursor);
         t.deepEqual(
           [...targets],
           [...tokens].map((token) => token + 1),
@@ -54,8 +55,8 @@ test('lanes go on from window to window without a gap', (t) => {
   const [batch, time] = [3, 4];
   const windows = createWindows(shardOf(100), { batch, time });
   for (let cursor = 0; cursor + 1 < windows.count; cursor++) {
-    const last = windows.read(cursor).targets;
-    const next = windows.read(cursor + 1).tokens;
+    const last = columnsOf(windows, cursor).targets;
+    const next = columnsOf(windows, cursor + 1).tokens;
     for (let lane = 0; lane < batch; lane++) t.is(next[lane * time], last[(lane + 1) * time - 1]);
   }
 });
@@ -70,7 +71,7 @@ test('a shard with a single window is enough, one token less is not', (t) => {
 
 test('tokens beyond 65,535 come whole', (t) => {
   const shard = { path: 'a.tokens', tokens: Uint32Array.of(70_000, 80_000, 90_000), crc32: 0 };
-  const { tokens, targets } = createWindows(shard, { batch: 1, time: 2 }).read(0);
+  const { tokens, targets } = columnsOf(createWindows(shard, { batch: 1, time: 2 }), 0);
   t.deepEqual([...tokens, ...targets], [70_000, 80_000, 80_000, 90_000]);
 });
 
@@ -97,7 +98,11 @@ function shardOf(length: number): Parameters<typeof createWindows>[0] {
   return { path: 'a.tokens', tokens: new Uint16Array(length).map((_, n) => n), crc32: 0 };
 }
 
-function listed(window: ReturnType<ReturnType<typeof createWindows>['read']>) {
-  const { cursor, tokens, targets } = window;
-  return { cursor, tokens: [...tokens], targets: [...targets] };
+function columnsOf(windows: Windows, cursor: number) {
+  const { tokens, targets } = windows.read(cursor).columns;
+  return { tokens: tokens as Int32Array, targets: targets as Int32Array };
+}
+
+function listed({ cursor, columns }: Batch) {
+  return { cursor, tokens: [...columns.tokens!], targets: [...columns.targets!] };
 }

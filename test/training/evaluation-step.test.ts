@@ -1,12 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import test from 'ava';
 import type { TensorMap } from '../../compiler/index.ts';
-import {
-  createEvaluationStep,
-  forward,
-  type LanguageModelConfig,
-  recurrentStateShapes,
-} from '../../training/index.ts';
+import { forward, type LanguageModelConfig, recurrentStateShapes } from '../../training/index.ts';
+import { languageModelEvaluation } from './language-model-steps.ts';
 import { close, mapValues, parameterTensors, randomTokens, tinyModel } from './tensors.ts';
 
 const coin: LanguageModelConfig = {
@@ -19,7 +15,7 @@ const coin: LanguageModelConfig = {
 /** Models whose weights are all zero but for the output's bias always predict these. */
 function constantModels(predictions: readonly (readonly number[])[]) {
   const config = { models: predictions.map(() => coin), batch: 1, time: 2 };
-  const evaluation = createEvaluationStep(config);
+  const evaluation = languageModelEvaluation(config);
   const state = mapValues(evaluation.state, ({ shape }) => tf.zeros([...shape]));
   for (const [index, probabilities] of predictions.entries()) {
     state[`replica${index}/output/bias`] = tf.tensor1d(probabilities.map(Math.log));
@@ -43,7 +39,7 @@ test('losses, ensemble and disagreement of two replicas worked by hand', (t) => 
   close(t, outputs.losses!, [mean(0.1, 0.9), mean(0.7, 0.3)], 1e-6);
   close(t, outputs.ensembleLoss!, [mean(0.4, 0.6)], 1e-6);
   close(t, outputs.disagreement!, [0.6], 1e-6);
-  close(t, outputs.topTokenAgreement!, [0], 0);
+  close(t, outputs.topAgreement!, [0], 0);
 });
 
 test('three replicas are compared pair by pair', (t) => {
@@ -54,7 +50,7 @@ test('three replicas are compared pair by pair', (t) => {
   ]);
   const { outputs } = step(state, window);
   close(t, outputs.disagreement!, [(0.6 + 0.1 + 0.5) / 3], 1e-6);
-  close(t, outputs.topTokenAgreement!, [1 / 3], 1e-6);
+  close(t, outputs.topAgreement!, [1 / 3], 1e-6);
 });
 
 test('a single replica is its own ensemble and agrees with itself', (t) => {
@@ -62,12 +58,12 @@ test('a single replica is its own ensemble and agrees with itself', (t) => {
   const { outputs } = step(state, window);
   close(t, outputs.ensembleLoss!, outputs.losses!, 1e-7);
   close(t, outputs.disagreement!, [0], 0);
-  close(t, outputs.topTokenAgreement!, [1], 0);
+  close(t, outputs.topAgreement!, [1], 0);
 });
 
 test('each replica carries its own recurrent state', (t) => {
   const other = { ...tinyModel, hiddenSize: 5 };
-  const { step, state: specs } = createEvaluationStep({
+  const { step, state: specs } = languageModelEvaluation({
     models: [tinyModel, other],
     batch: 2,
     time: 3,
@@ -91,12 +87,12 @@ test('each replica carries its own recurrent state', (t) => {
 
 test('an evaluation without replicas or of different vocabularies is refused', (t) => {
   const sizes = { batch: 1, time: 1 };
-  t.throws(() => createEvaluationStep({ ...sizes, models: [] }), {
+  t.throws(() => languageModelEvaluation({ ...sizes, models: [] }), {
     instanceOf: RangeError,
     message: 'models.length is 0: it must be an integer of at least 1',
   });
-  t.throws(() => createEvaluationStep({ ...sizes, models: [coin, tinyModel] }), {
+  t.throws(() => languageModelEvaluation({ ...sizes, models: [coin, tinyModel] }), {
     instanceOf: RangeError,
-    message: /^models\[1\]\.vocabularySize is 11: it must be 2, as/,
+    message: /^models\[1\] tells apart 11 word pieces: it must be 2, as/,
   });
 });

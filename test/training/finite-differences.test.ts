@@ -76,7 +76,7 @@ for (const [name, network] of Object.entries(smallNetworks)) {
       );
     const student = {
       ...read((entry) => `student/${entry}`, network.parameters),
-      ...read((entry) => `statistics/${entry}`, network.statistics),
+      ...read((entry) => `student/${entry}`, network.statistics),
     };
     const all = { ...network.parameters, ...network.statistics };
     const teacher = read((entry) => `teacher0/${entry}`, all);

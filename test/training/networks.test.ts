@@ -76,14 +76,14 @@ for (const [name, network] of Object.entries(smallNetworks)) {
 test('running statistics move towards those of the batch', async (t) => {
   const network = smallNetworks['residual network of basic blocks']!;
   const { state, step } = await prepareStep(network, 'onnx-cpu');
-  const before = state.read('statistics/stem/mean').slice();
+  const before = state.read('student/stem/mean').slice();
   await step.run(smallInputs(network, 0));
-  const once = state.read('statistics/stem/mean').slice();
+  const once = state.read('student/stem/mean').slice();
   for (let i = 0; i < 100; i++) {
     // Parameters must stay where they are, or the batch's moments would move as well.
     await step.run({ ...smallInputs(network, 0), learningRate: Float32Array.of(0) });
   }
-  const settled = state.read('statistics/stem/mean');
+  const settled = state.read('student/stem/mean');
   const expected = before.map((value, i) => 0.9 * value + 0.1 * settled[i]!);
   t.true(largestDifference(once, expected) < 0.05);
   await step.dispose();

@@ -8,12 +8,14 @@ import {
 } from '../../compiler/index.ts';
 import { sizeOf } from '../../compiler/tensor-spec.ts';
 import {
-  type ClassificationStepConfig,
-  createClassificationStep,
+  createTrainingStep,
+  defaultObjective,
   denseNetwork,
+  initialTrainingState,
   type Network,
-  optimizerSlots,
+  networkModel,
   residualNetwork,
+  type TrainingStepConfig,
   transformer,
 } from '../../training/index.ts';
 import { someNumbers } from '../compiler/graphs.ts';
@@ -55,7 +57,7 @@ export const smallBatch = 3;
 export const plainGradients = {
   optimizer: { kind: 'momentum', momentum: 0 },
   weightDecay: 0,
-  distillWeight: 1,
+  objective: defaultObjective,
 } as const;
 
 export interface PreparedStep {
@@ -63,33 +65,42 @@ export interface PreparedStep {
   readonly state: StateStore;
 }
 
+export interface SmallStepOptions extends Partial<Omit<TrainingStepConfig, 'model' | 'teachers'>> {
+  readonly teachers?: readonly Network[];
+}
+
 export async function prepareStep(
   network: Network,
   engine: EngineName,
-  options: Partial<ClassificationStepConfig> = {},
+  { teachers = [], ...options }: SmallStepOptions = {},
 ): Promise<PreparedStep> {
-  const config = { network, batch: smallBatch, teachers: [], ...plainGradients, ...options };
-  const made = createClassificationStep(config);
+  const config = {
+    model: networkModel(network, 'examples'),
+    batch: smallBatch,
+    teachers: teachers.map((teacher) => networkModel(teacher, 'examples')),
+    ...plainGradients,
+    ...options,
+  };
+  const made = createTrainingStep(config);
   const state = createState(made.state);
   fillState(state, config);
   return { step: await compileStep(made.step, { ...made, state, engine }), state };
 }
 
 /** Weights from seeds, all moved a little: the zeros that some begin with hide other gradients. */
-function fillState(state: StateStore, config: ClassificationStepConfig): void {
-  const write = (network: Network, seed: number, placeOf: (name: string) => string) => {
-    for (const [name, values] of Object.entries(network.initialise(seed))) {
-      state.read(placeOf(name)).set(values.map((value, i) => value + 0.03 * ((i % 5) + 1)));
+function fillState(state: StateStore, config: TrainingStepConfig): void {
+  for (const [name, values] of Object.entries(initialTrainingState(config, 1))) {
+    state.read(name).set(name.startsWith('student/') ? moved(values) : values);
+  }
+  for (const [index, teacher] of config.teachers.entries()) {
+    for (const [name, values] of Object.entries(teacher.initialise(index + 2))) {
+      state.read(`teacher${index}/${name}`).set(moved(values));
     }
-  };
-  const { network, teachers } = config;
-  write(network, 1, (name) => `${name in network.statistics ? 'statistics' : 'student'}/${name}`);
-  for (const [index, teacher] of teachers.entries()) {
-    write(teacher, index + 2, (name) => `teacher${index}/${name}`);
   }
-  for (const [slot, first] of Object.entries(optimizerSlots(config.optimizer))) {
-    for (const name of Object.keys(network.parameters)) state.read(`${slot}/${name}`).fill(first);
-  }
+}
+
+function moved(values: Float32Array): Float32Array {
+  return values.map((value, i) => value + 0.03 * ((i % 5) + 1));
 }
 
 /** Inputs of a step, different ones for each number, the same in every run. */

@@ -2,13 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import test from 'ava';
 import type { TensorMap } from '../../compiler/index.ts';
 import { adamRates, adamUpdate } from '../../training/adam.ts';
-import {
-  createTrainingStep,
-  forward,
-  type LanguageModelConfig,
-  type TrainingStepConfig,
-} from '../../training/index.ts';
+import { forward, type LanguageModelConfig } from '../../training/index.ts';
 import { restartLanes } from '../../training/lane-restarts.ts';
+import { type LanguageModelStepConfig, languageModelStep } from './language-model-steps.ts';
 import {
   close,
   mapValues,
@@ -22,7 +18,7 @@ import {
 const batch = 2;
 const time = 3;
 const teacherModel: LanguageModelConfig = { ...tinyModel, hiddenSize: 5, layers: 1 };
-const base: TrainingStepConfig = {
+const base: LanguageModelStepConfig = {
   model: tinyModel,
   batch,
   time,
@@ -34,8 +30,8 @@ const base: TrainingStepConfig = {
 };
 
 /** State as a run has it: first weights, all else zero. */
-function firstState(config: TrainingStepConfig): TensorMap {
-  const state = mapValues(createTrainingStep(config).state, ({ shape }) => tf.zeros([...shape]));
+function firstState(config: LanguageModelStepConfig): TensorMap {
+  const state = mapValues(languageModelStep(config).state, ({ shape }) => tf.zeros([...shape]));
   place(state, 'student', parameterTensors(config.model, 1));
   for (const [index, teacher] of config.teachers.entries()) {
     place(state, `teacher${index}`, parameterTensors(teacher, 10 + index));
@@ -52,7 +48,7 @@ function under(state: TensorMap, prefix: string): TensorMap {
   return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length + 1), tensor]));
 }
 
-function inputsOf(config: TrainingStepConfig, seed: number, learningRate = 0.01): TensorMap {
+function inputsOf(config: LanguageModelStepConfig, seed: number, learningRate = 0.01): TensorMap {
   return {
     tokens: randomTokens(config.model, config.batch, config.time, seed),
     targets: randomTokens(config.model, config.batch, config.time, seed + 1),
@@ -62,7 +58,7 @@ function inputsOf(config: TrainingStepConfig, seed: number, learningRate = 0.01)
 
 test('a step updates what it says and leaves the teachers alone', (t) => {
   const config = { ...base, teachers: [teacherModel, tinyModel] };
-  const { step, state: specs } = createTrainingStep(config);
+  const { step, state: specs } = languageModelStep(config);
   const state = firstState(config);
   const result = step(state, inputsOf(config, 1));
   t.deepEqual(Object.keys(result.outputs).sort(), ['distillLoss', 'gradientNorm', 'loss']);
@@ -71,15 +67,15 @@ test('a step updates what it says and leaves the teachers alone', (t) => {
   for (const [name, tensor] of Object.entries(result.state)) {
     t.deepEqual(tensor.shape, [...specs[name]!.shape], name);
   }
-  close(t, result.state['adam.step']!, [1], 0);
+  close(t, result.state.steps!, [1], 0);
 });
 
 test('the first step moves each parameter as Adam does with its gradient', (t) => {
-  const { step } = createTrainingStep(base);
+  const { step } = languageModelStep(base);
   const state = firstState(base);
   const { state: next } = step(state, inputsOf(base, 1));
   // The first moment is a tenth of the gradient.
-  const gradient = tf.mul(next['adam.m/output/weights']!, 10);
+  const gradient = tf.mul(next['m/output/weights']!, 10);
   const slot = {
     parameter: state['student/output/weights']!,
     firstMoment: tf.zerosLike(gradient),
@@ -88,28 +84,28 @@ test('the first step moves each parameter as Adam does with its gradient', (t) =
   const rates = adamRates(base.optimizer, tf.scalar(0.01), tf.scalar(1));
   const expected = adamUpdate(base.optimizer, rates, slot, gradient, tf.scalar(1));
   close(t, next['student/output/weights']!, expected.parameter, 1e-6);
-  close(t, next['adam.v/output/weights']!, expected.secondMoment, 1e-8);
+  close(t, next['v/output/weights']!, expected.secondMoment, 1e-8);
 });
 
 test('clipping scales all gradients by one factor and reports the norm before it', (t) => {
   const inputs = inputsOf(base, 1);
   const state = firstState(base);
-  const free = createTrainingStep(base).step(state, inputs);
+  const free = languageModelStep(base).step(state, inputs);
   const norm = free.outputs.gradientNorm!.dataSync()[0]!;
-  const clipped = createTrainingStep({ ...base, clipNorm: norm / 4 }).step(state, inputs);
+  const clipped = languageModelStep({ ...base, clipNorm: norm / 4 }).step(state, inputs);
   close(t, clipped.outputs.gradientNorm!, [norm]);
   for (const name of ['embedding', 'layer0/recurrentWeights', 'output/bias']) {
-    const moment = tf.mul(clipped.state[`adam.m/${name}`]!, 4);
-    close(t, moment, free.state[`adam.m/${name}`]!, 1e-6);
+    const moment = tf.mul(clipped.state[`m/${name}`]!, 4);
+    close(t, moment, free.state[`m/${name}`]!, 1e-6);
   }
 });
 
 test('during burn-in there is no distillation loss, and teachers of weight 0 change no update', (t) => {
   const inputs = inputsOf(base, 1);
-  const burnIn = createTrainingStep(base).step(firstState(base), inputs);
+  const burnIn = languageModelStep(base).step(firstState(base), inputs);
   close(t, burnIn.outputs.distillLoss!, [0], 0);
   const config = { ...base, teachers: [teacherModel], distillWeight: 0 };
-  const weightless = createTrainingStep(config).step(firstState(config), inputs);
+  const weightless = languageModelStep(config).step(firstState(config), inputs);
   t.true(weightless.outputs.distillLoss!.dataSync()[0]! > 0.5);
   for (const [name, tensor] of Object.entries(burnIn.state)) {
     close(t, weightless.state[name]!, tensor, 1e-6);
@@ -129,11 +125,11 @@ test('student and teacher carry their recurrent state from window to window', (t
       targets: halves('targets')[half]!,
       learningRate: tf.scalar(0),
     };
-    const result = createTrainingStep(config).step(state, window);
+    const result = languageModelStep(config).step(state, window);
     losses.push(result.outputs.loss!.dataSync()[0]!);
     state = { ...state, ...result.state };
   }
-  const whole = createTrainingStep(wide).step(firstState(wide), inputs);
+  const whole = languageModelStep(wide).step(firstState(wide), inputs);
   close(t, whole.outputs.loss!, [(losses[0]! + losses[1]!) / 2], 1e-6);
   for (const prefix of ['student.recurrent', 'teacher0.recurrent']) {
     for (const [name, tensor] of Object.entries(under(state, prefix))) {
@@ -144,7 +140,7 @@ test('student and teacher carry their recurrent state from window to window', (t
 
 test('a teacher keeps its recurrent state when its weights change', (t) => {
   const config = { ...base, teachers: [teacherModel] };
-  const { step } = createTrainingStep(config);
+  const { step } = languageModelStep(config);
   const state: Record<string, tf.Tensor> = { ...firstState(config) };
   Object.assign(state, step(state, inputsOf(config, 1)).state);
   const carried = under(state, 'teacher0.recurrent');
@@ -189,12 +185,12 @@ test('lanes start anew in turn, the others carry their state', (t) => {
 
 test('a lane that starts anew is at zero for the student, not for the teacher', (t) => {
   const config = { ...base, teachers: [tinyModel], restartIntervalSteps: 2 };
-  const state = { ...firstState(config), 'adam.step': tf.scalar(1) };
+  const state = { ...firstState(config), steps: tf.scalar(1) };
   const recurrent = recurrentTensors(tinyModel, batch, 5);
   place(state, 'student.recurrent', recurrent);
   place(state, 'teacher0.recurrent', recurrent);
   const inputs = inputsOf(config, 1);
-  const { state: next } = createTrainingStep(config).step(state, inputs);
+  const { state: next } = languageModelStep(config).step(state, inputs);
   const restarted = mapValues(recurrent, (tensor) => tf.mul(tensor, tf.tensor2d([[1], [0]])));
   const tokens = inputs.tokens as tf.Tensor2D;
   const student = forward(tinyModel, under(state, 'student'), restarted, tokens);
@@ -208,7 +204,7 @@ test('the recurrent state goes out as the forward pass left it', (t) => {
   const state = { ...firstState(base) };
   place(state, 'student.recurrent', recurrentTensors(tinyModel, batch, 5));
   const inputs = inputsOf(base, 1);
-  const { state: next } = createTrainingStep(base).step(state, inputs);
+  const { state: next } = languageModelStep(base).step(state, inputs);
   const before = forward(
     tinyModel,
     under(state, 'student'),
@@ -223,7 +219,7 @@ test('the recurrent state goes out as the forward pass left it', (t) => {
 test('100 steps on a repeating pattern take the loss from ln 11 to below a tenth of it', (t) => {
   // What follows 1 depends on what came before it: the model needs memory.
   const config = { ...base, model: { ...tinyModel, hiddenSize: 8 } };
-  const { step } = createTrainingStep(config);
+  const { step } = languageModelStep(config);
   const pattern = [3, 1, 4, 1, 5, 9, 2, 6];
   const window = (at: number, shift: number) =>
     Array.from({ length: batch }, (_, lane) =>
@@ -247,7 +243,7 @@ test('100 steps on a repeating pattern take the loss from ln 11 to below a tenth
 
 test('a step leaves no tensors but those that it returns', (t) => {
   const config = { ...base, teachers: [teacherModel] };
-  const { step } = createTrainingStep(config);
+  const { step } = languageModelStep(config);
   const state = firstState(config);
   const inputs = inputsOf(config, 1);
   const before = tf.memory().numTensors;
@@ -257,12 +253,12 @@ test('a step leaves no tensors but those that it returns', (t) => {
 });
 
 test('each impossible setting is named with its value and what is allowed', (t) => {
-  const cases: [Partial<TrainingStepConfig>, RegExp][] = [
+  const cases: [Partial<LanguageModelStepConfig>, RegExp][] = [
     [{ batch: 0 }, /^batch is 0: it must be an integer of at least 1$/],
     [{ time: 1.5 }, /^time is 1\.5: /],
     [{ clipNorm: 0 }, /^clipNorm is 0: it must be a finite number above 0$/],
     [{ restartIntervalSteps: -1 }, /^restartIntervalSteps is -1: .*at least 0$/],
-    [{ distillWeight: -1 }, /^distillWeight is -1: it must be a finite number at least 0$/],
+    [{ distillWeight: -1 }, /^objective\.weight is -1: it must be a finite number at least 0$/],
     [
       { optimizer: { ...base.optimizer, beta1: 1 } },
       /^optimizer\.beta1 is 1: .*at least 0 and below 1$/,
@@ -272,14 +268,14 @@ test('each impossible setting is named with its value and what is allowed', (t) 
     [{ model: { ...tinyModel, vocabularySize: 1 } }, /^model\.vocabularySize is 1: .*at least 2$/],
     [{ model: { ...tinyModel, layers: 0 } }, /^model\.layers is 0: /],
     [{ model: { ...tinyModel, hiddenSize: 2 ** 20 } }, /^model: parameter .* elements/],
-    [{ teachers: [{ ...tinyModel, embeddingSize: 0 }] }, /^teachers\[0\]\.embeddingSize is 0: /],
+    [{ teachers: [{ ...tinyModel, embeddingSize: 0 }] }, /^model\.embeddingSize is 0: /],
     [
       { teachers: [tinyModel, { ...tinyModel, vocabularySize: 12 }] },
-      /^teachers\[1\]\.vocabularySize is 12: it must be 11, as/,
+      /^teachers\[1\] tells apart 12 word pieces: it must be 11, as/,
     ],
-    [{ batch: 2 ** 20, time: 2 ** 10 }, /^batch · time · vocabularySize is \d+: it must be below/],
+    [{ batch: 2 ** 20, time: 2 ** 10 }, /^a batch of \d+ rows has \d+ logits: they must be fewer/],
   ];
   for (const [change, message] of cases) {
-    t.throws(() => createTrainingStep({ ...base, ...change }), { instanceOf: RangeError, message });
+    t.throws(() => languageModelStep({ ...base, ...change }), { instanceOf: RangeError, message });
   }
 });

@@ -1,33 +1,33 @@
-import { decodeWindows, type TrainingWindow } from '../datasets/index.ts';
+import { type Batch, type ColumnSpecs, decodeBatches } from '../datasets/index.ts';
 import { type Handle, withCallOptions } from '../runtime/index.ts';
 import type { DataShard } from './data-shard.ts';
 import { type Patience, retry } from './retry.ts';
 
-export interface WindowReaderOptions {
+export interface BatchReaderOptions {
   readonly shard: Handle<DataShard>;
-  readonly batch: number;
-  readonly time: number;
+  /** What a batch must have. */
+  readonly columns: ColumnSpecs;
   readonly fromCursor: number;
-  /** Decoded windows that wait for the training step at most. */
-  readonly windowsMax: number;
+  /** Decoded batches that wait for the training step at most. */
+  readonly batchesMax: number;
   readonly patience: Patience;
   /** Ends the reading. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Reads ahead of training, so that `next` has a window ready. When its stream breaks (the shard's process died, the
- * bus was away) it opens a new one at the cursor that it reached: no window is repeated or skipped.
+ * Reads ahead of training, so that `next` has a batch ready. When its stream breaks (the shard's process died, the
+ * bus was away) it opens a new one at the cursor that it reached: no batch is repeated or skipped.
  */
-export class WindowReader {
-  readonly #options: WindowReaderOptions;
-  readonly #windows: TrainingWindow[] = [];
+export class BatchReader {
+  readonly #options: BatchReaderOptions;
+  readonly #batches: Batch[] = [];
   #cursor: number;
-  /** Resolved whenever a window is added or taken, or the pump ends. */
+  /** Resolved whenever a batch is added or taken, or the pump ends. */
   #change: PromiseWithResolvers<void> = Promise.withResolvers();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(options: WindowReaderOptions) {
+  constructor(options: BatchReaderOptions) {
     this.#options = options;
     this.#cursor = options.fromCursor;
     options.signal.addEventListener('abort', () => this.#changed(), { once: true });
@@ -37,13 +37,13 @@ export class WindowReader {
     });
   }
 
-  /** The window at the next cursor; waits only when reading ahead has not kept up. */
-  async next(): Promise<TrainingWindow> {
+  /** The batch at the next cursor; waits only when reading ahead has not kept up. */
+  async next(): Promise<Batch> {
     for (;;) {
-      const window = this.#windows.shift();
-      if (window !== undefined) {
+      const batch = this.#batches.shift();
+      if (batch !== undefined) {
         this.#changed();
-        return window;
+        return batch;
       }
       if (this.#failure !== undefined) throw this.#failure.error;
       this.#options.signal.throwIfAborted();
@@ -60,18 +60,18 @@ export class WindowReader {
 
   /** Returns when the stream ends or breaks after it gave something; throws when it gave nothing. */
   async #readStream(): Promise<void> {
-    const { batch, time, windowsMax, signal } = this.#options;
+    const { columns, batchesMax, signal } = this.#options;
     const shard = withCallOptions(this.#options.shard, { signal });
     const openedAt = this.#cursor;
     try {
-      for await (const bytes of shard.windows(openedAt)) {
-        for (const window of decodeWindows(bytes, { batch, time })) {
-          while (this.#windows.length >= windowsMax && !signal.aborted) {
+      for await (const bytes of shard.batches(openedAt)) {
+        for (const batch of decodeBatches(bytes, columns)) {
+          while (this.#batches.length >= batchesMax && !signal.aborted) {
             await this.#change.promise;
           }
           if (signal.aborted) return;
-          this.#windows.push(window);
-          this.#cursor = window.cursor + 1;
+          this.#batches.push(batch);
+          this.#cursor = batch.cursor + 1;
           this.#changed();
         }
       }

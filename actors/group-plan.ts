@@ -1,0 +1,48 @@
+import type { EngineName } from '../compiler/index.ts';
+import type { DataSource } from '../datasets/index.ts';
+import type {
+  LearningRateSchedule,
+  ModelConfig,
+  ObjectiveConfig,
+  UpdateConfig,
+} from '../training/index.ts';
+import type { TeacherPrecision } from './student.ts';
+import type { DeltaCodec } from './tensor-delta.ts';
+import type { ExchangeMode } from './weight-exchange.ts';
+
+/** One of the models of a group, and what it trains on. */
+export interface ReplicaPlan extends UpdateConfig {
+  readonly name: string;
+  readonly seed: number;
+  readonly model: ModelConfig;
+  readonly schedule: LearningRateSchedule;
+  /** On the job's own host. */
+  readonly data: DataSource;
+  /** Indices of the replicas that teach it. */
+  readonly teachers: readonly number[];
+}
+
+/** All that says what a codistillation group does, in the terms of its actors. */
+export interface GroupPlan {
+  readonly replicas: readonly ReplicaPlan[];
+  readonly steps: number;
+  /** Examples, or lanes of text, in one step of a replica. */
+  readonly batch: number;
+  /** Nobody trains on it. */
+  readonly heldOut: DataSource;
+  readonly evaluationBatches: number;
+  readonly evaluationIntervalSteps: number;
+  readonly objective: ObjectiveConfig;
+  readonly teacherPrecision: TeacherPrecision;
+  readonly burnInSteps: number;
+  readonly exchangeMode: ExchangeMode;
+  readonly exchangeIntervalSteps: number;
+  readonly codec: DeltaCodec;
+  readonly checkpointIntervalSteps: number;
+  readonly engine: EngineName | 'auto';
+  readonly threads: number;
+  /** How long a restarting actor or a bus that is away is waited for. */
+  readonly patienceMs: number;
+  /** Restarts of one actor before the run gives up. */
+  readonly restartsMax: number;
+}
