@@ -5,7 +5,8 @@ import { type FusedUpdate, splitFusedUpdates } from './fused-update.ts';
 import type { Graph } from './graph.ts';
 import { graphHash } from './graph-hash.ts';
 import { usedInputs, writeOnnxModel } from './onnx-model.ts';
-import { optimiseWithInt8 } from './optimise.ts';
+import { optimise } from './optimise.ts';
+import type { Target } from './passes/lower-convolutions.ts';
 import type { QuantisedInput } from './passes/quantise-products.ts';
 import type { TensorSpec } from './tensor-spec.ts';
 
@@ -15,6 +16,8 @@ const FORMAT = 'native step 1';
 const CACHED_NODES_MIN = 200;
 
 export interface NativeStepOptions {
+  /** What will run the model. */
+  readonly target: Target;
   /** Inputs of the graph whose products are computed in int8. */
   readonly int8Inputs: readonly string[];
   /** Take the optimizer's elementwise end out of the model. */
@@ -57,9 +60,10 @@ export async function compileNativeStep(
   return step;
 }
 
-function compile(traced: Graph, { int8Inputs, fuseUpdates }: NativeStepOptions): NativeStep {
-  const optimised = optimiseWithInt8(traced, new Set(int8Inputs));
-  const { graph, updates } = fuseUpdates
+function compile(traced: Graph, options: NativeStepOptions): NativeStep {
+  const { target, int8Inputs } = options;
+  const optimised = optimise(traced, { target, int8Inputs: new Set(int8Inputs) });
+  const { graph, updates } = options.fuseUpdates
     ? splitFusedUpdates(optimised.graph)
     : { graph: optimised.graph, updates: [] };
   const quantised = optimised.inputs.map((input) => ({

@@ -1,7 +1,7 @@
 import type { OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
 import type { EngineJob } from './engine.ts';
 import type { Graph } from './graph.ts';
-import { compileNativeStep, type NativeStep } from './native-step.ts';
+import { compileNativeStep, type NativeStep, type NativeStepOptions } from './native-step.ts';
 import { outputName } from './onnx-model.ts';
 import { loadOnnxruntime, openSession, type Session } from './onnx-session.ts';
 import { QuantisedWeights } from './quantised-weights.ts';
@@ -18,9 +18,11 @@ export async function createOnnxRunner(
 ): Promise<StepRunner> {
   const onnxruntime = await loadOnnxruntime();
   await state.toHost();
-  // Only the processor has products of bytes.
-  const int8Inputs = provider === 'cpu' ? int8Weights.map((name) => statePrefix + name) : [];
-  const { native, updates } = await compileForState(traced!, state, int8Inputs);
+  const { native, updates } = await compileForState(traced!, state, {
+    target: provider === 'cpu' ? 'processor' : 'any',
+    // Only the processor has products of bytes.
+    int8Inputs: provider === 'cpu' ? int8Weights.map((name) => statePrefix + name) : [],
+  });
   const session = await openSession(onnxruntime, native.model, {
     provider,
     threads,
@@ -37,10 +39,10 @@ export async function createOnnxRunner(
 async function compileForState(
   graph: Graph,
   state: StateMemory,
-  int8Inputs: readonly string[],
+  options: Omit<NativeStepOptions, 'fuseUpdates'>,
 ): Promise<{ readonly native: NativeStep; readonly updates: UpdateRunner | undefined }> {
   if (state.memory !== undefined) {
-    const native = await compileNativeStep(graph, { int8Inputs, fuseUpdates: true });
+    const native = await compileNativeStep(graph, { ...options, fuseUpdates: true });
     if (native.updates.length === 0) return { native, updates: undefined };
     try {
       return { native, updates: await UpdateRunner.create(native.updates, state) };
@@ -50,7 +52,7 @@ async function compileForState(
         throw error;
     }
   }
-  const native = await compileNativeStep(graph, { int8Inputs, fuseUpdates: false });
+  const native = await compileNativeStep(graph, { ...options, fuseUpdates: false });
   return { native, updates: undefined };
 }
 

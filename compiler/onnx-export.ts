@@ -1,6 +1,7 @@
 import type { Graph, Value } from './graph.ts';
 import { writeOnnxModel } from './onnx-model.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
+import { lowerConvolutions } from './passes/lower-convolutions.ts';
 import type { NamedTensors } from './safetensors.ts';
 import type { TensorMap } from './step-function.ts';
 import { checkData, checkSpec, type TensorSpec } from './tensor-spec.ts';
@@ -38,7 +39,8 @@ export function exportOnnx(
     constants.set(traced.inputs.get(statePrefix + name)!, constant);
     constantNames.set(constant, name);
   }
-  const graph = removeDeadCode(withConstants(traced, constants));
+  const plain = lowerConvolutions(withConstants(traced, constants), 'any');
+  const graph = removeDeadCode(plain);
   checkNames([...graph.inputs.keys(), ...graph.outputs.keys(), ...Object.keys(weights)]);
   return writeOnnxModel(graph, { outputName: (name) => name, constants: constantNames });
 }

@@ -14,7 +14,7 @@ const IR_VERSION = 9;
 const OPSET_VERSION = 18;
 /** onnxruntime's own operators. */
 const MICROSOFT_DOMAIN = 'com.microsoft';
-const MICROSOFT_OPERATORS: ReadonlySet<string> = new Set(['DynamicQuantizeMatMul']);
+const MICROSOFT_OPERATORS: ReadonlySet<string> = new Set(['DynamicQuantizeMatMul', 'FusedMatMul']);
 
 /** TensorProto.DataType */
 const DATA_TYPES: Readonly<Record<ElementType, number>> = {

@@ -1,10 +1,12 @@
 import type { Graph } from './graph.ts';
+import { absorbBatchTransposes } from './passes/batch-transposes.ts';
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { foldConstants } from './passes/fold-constants.ts';
 import { fuseLayerNorm } from './passes/layer-norm.ts';
 import { simplifyLayout } from './passes/layout.ts';
 import { fuseLogSoftmax } from './passes/log-softmax.ts';
+import { lowerConvolutions, type Target } from './passes/lower-convolutions.ts';
 import { transposeNarrowProducts } from './passes/narrow-products.ts';
 import { absorbFactorsAndAdditions, absorbTransposes } from './passes/products.ts';
 import { type QuantisedGraph, quantiseProducts } from './passes/quantise-products.ts';
@@ -38,16 +40,19 @@ const ENGINE_PASSES: readonly Pass[] = [
   removeDeadCode,
 ];
 
-/** Rewrites a traced graph into a cheaper one with the same results. */
-export function optimise(graph: Graph): Graph {
-  return optimiseWithInt8(graph, new Set()).graph;
+export interface OptimiseOptions {
+  /** What will run the graph. */
+  readonly target: Target;
+  /** Inputs of the graph whose products are computed in int8. */
+  readonly int8Inputs: ReadonlySet<string>;
 }
 
-/** `optimise`, with the products of some of the graph's inputs in int8. */
-export function optimiseWithInt8(graph: Graph, int8Inputs: ReadonlySet<string>): QuantisedGraph {
-  const plain = apply(PATTERN_PASSES, graph);
+/** Rewrites a traced graph into a cheaper one with the same results, of operators that engines have. */
+export function optimise(graph: Graph, { target, int8Inputs }: OptimiseOptions): QuantisedGraph {
+  const plain = apply(PATTERN_PASSES, lowerConvolutions(graph, target));
   const { graph: quantised, inputs } = quantiseProducts(plain, int8Inputs);
-  return { graph: apply(ENGINE_PASSES, quantised), inputs };
+  const passes = target === 'processor' ? [absorbBatchTransposes, ...ENGINE_PASSES] : ENGINE_PASSES;
+  return { graph: apply(passes, quantised), inputs };
 }
 
 function apply(passes: readonly Pass[], graph: Graph): Graph {

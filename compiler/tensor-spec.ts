@@ -70,3 +70,16 @@ export function checkData(name: string, spec: TensorSpec, data: unknown): void {
     );
   }
 }
+
+/** The indices along each axis of an element with this number, in row-major order. */
+export function indicesOf(element: number, sizes: readonly number[]): readonly number[] {
+  let rest = element;
+  return sizes
+    .toReversed()
+    .map((size) => {
+      const index = rest % size;
+      rest = Math.floor(rest / size);
+      return index;
+    })
+    .reverse();
+}

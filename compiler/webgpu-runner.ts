@@ -15,7 +15,8 @@ import { inputPrefix, outputPrefix, statePrefix } from './trace-step.ts';
  */
 export async function createWebGpuRunner(job: EngineJob): Promise<StepRunner> {
   const onnxruntime = await loadOnnxruntime();
-  const native = await compileNativeStep(job.graph!, { int8Inputs: [], fuseUpdates: false });
+  const options = { target: 'any', int8Inputs: [], fuseUpdates: false } as const;
+  const native = await compileNativeStep(job.graph!, options);
   const { state } = job;
   const copies = new DeviceCopies(onnxruntime);
   const outputLocations = Object.fromEntries(

@@ -6,9 +6,6 @@ import type {
 } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
-import { activate } from './activation.ts';
-import { conv2dWindows, withFormat } from './convolution.ts';
-import { type KernelTable, kernel } from './kernel.ts';
 import {
   backwardWindows,
   slide,
@@ -17,7 +14,10 @@ import {
   viewsThrough,
   type Windows,
   windowLast,
-} from './windows.ts';
+} from '../windows.ts';
+import { activate } from './activation.ts';
+import { conv2dWindows, withFormat } from './convolution.ts';
+import { type KernelTable, kernel } from './kernel.ts';
 
 /** A filter [window…, channels, multiplier] as ONNX has it: [channels·multiplier, 1, window…]. */
 function groupedFilter(graph: GraphBuilder, filter: Value, windows: Windows): Value {

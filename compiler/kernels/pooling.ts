@@ -12,7 +12,6 @@ import {
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { sizeOf } from '../tensor-spec.ts';
-import { type Kernel, type KernelTable, kernel } from './kernel.ts';
 import {
   channelsFirst,
   channelsLast,
@@ -20,7 +19,8 @@ import {
   type Windows,
   windowAttributes,
   windowsOf,
-} from './windows.ts';
+} from '../windows.ts';
+import { type Kernel, type KernelTable, kernel } from './kernel.ts';
 
 type PoolAttributes = MaxPoolAttrs | MaxPool3DAttrs | AvgPoolAttrs | AvgPool3DAttrs;
 

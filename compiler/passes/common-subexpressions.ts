@@ -1,5 +1,8 @@
-import type { Graph, GraphNode, Value } from '../graph.ts';
+import { createHash } from 'node:crypto';
+import type { Constant, Graph, GraphNode, Value } from '../graph.ts';
 import { rewriteGraph } from './rewrite-graph.ts';
+
+const COMPARED_BYTES_MAX = 1 << 20;
 
 /** Computes once what several nodes compute alike: same operator, inputs and attributes. */
 export function shareCommonSubexpressions(graph: Graph): Graph {
@@ -7,11 +10,9 @@ export function shareCommonSubexpressions(graph: Graph): Graph {
   const identityOf = (value: Value): string => {
     const known = identities.get(value);
     if (known !== undefined) return known;
-    const { constant, dtype, shape } = value;
-    // Small constants are the same when their elements are; `Object.is` would tell -0 from 0.
-    const isNumber =
-      constant !== undefined && 'splat' in constant && !Object.is(constant.splat, -0);
-    const identity = isNumber ? `${dtype}[${shape}]=${constant.splat}` : `#${identities.size}`;
+    const elements = value.constant && elementsOf(value.constant);
+    const identity =
+      elements === undefined ? `#${identities.size}` : `${value.dtype}[${value.shape}]=${elements}`;
     identities.set(value, identity);
     return identity;
   };
@@ -26,4 +27,14 @@ export function shareCommonSubexpressions(graph: Graph): Graph {
     seen.set(key, node);
     return undefined;
   });
+}
+
+/** Stands for a constant's elements; nothing for long ones, which are seldom there twice. */
+function elementsOf(constant: Constant): string | undefined {
+  // Text would not tell -0 from 0.
+  if ('splat' in constant) return Object.is(constant.splat, -0) ? '-0' : String(constant.splat);
+  const { buffer, byteOffset, byteLength } = constant.data;
+  if (byteLength > COMPARED_BYTES_MAX) return undefined;
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  return createHash('sha256').update(bytes).digest('base64');
 }

@@ -40,6 +40,30 @@ export const convolutionCases: readonly Case[] = [
       small,
     ),
   ),
+  ...[1, 2].flatMap((strides) =>
+    over(
+      `conv2d of larger images with its gradients, strides ${strides}`,
+      [
+        [
+          [1, 18, 20, 2],
+          [3, 3, 2, 3],
+        ],
+      ],
+      withGradients((x, filter) => tf.conv2d(x, filter, strides, 'same')),
+      small,
+    ),
+  ),
+  ...over(
+    'conv2d of many channels with its gradients',
+    [
+      [
+        [16, 4, 3, 64],
+        [3, 3, 64, 65],
+      ],
+    ],
+    withGradients((x, filter) => tf.conv2d(x, filter, 1, 'same')),
+    small,
+  ),
   ...over(
     'conv2d of single elements, with its gradients',
     [

@@ -24,6 +24,15 @@ for (const keepDims of [true, false]) {
   });
 }
 
+test('squares of columns are written out and added up by a product', async (t) => {
+  const graph = makeGraph({ x: [512, 512] }, (g, { x }) => ({
+    y: g.reduce('ReduceSum', g.binary('Mul', x!, x!), [0], false),
+  }));
+  const improved = removeDeadCode(improveReductions(graph));
+  t.deepEqual(operatorsOf(improved), ['Mul', 'Gemm', 'Reshape']);
+  t.true((await differenceAfter(graph, improved)) < 1e-5);
+});
+
 test('small matrices, rows and products of two tensors are added up as before', (t) => {
   const graph = makeGraph({ x: [8, 8], y: [512, 512], z: [512, 512] }, (g, { x, y, z }) => ({
     a: g.reduce('ReduceSum', x!, [0], false),

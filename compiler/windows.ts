@@ -1,7 +1,7 @@
 import type { backend_util } from '@tensorflow/tfjs-core';
-import type { Value } from '../graph.ts';
-import type { GraphBuilder } from '../graph-builder.ts';
-import { sizeOf } from '../tensor-spec.ts';
+import type { Value } from './graph.ts';
+import type { GraphBuilder } from './graph-builder.ts';
+import { sizeOf } from './tensor-spec.ts';
 
 /**
  * How a window moves over the spatial axes of a tensor: what a convolution or a pooling looks at.

@@ -1,0 +1,130 @@
+import type { Graph, GraphNode, Value } from '../graph.ts';
+import type { GraphBuilder } from '../graph-builder.ts';
+import { sizeOf } from '../tensor-spec.ts';
+import {
+  backwardWindows,
+  slide,
+  slideBack,
+  turnAround,
+  type Windows,
+  windowLast,
+} from '../windows.ts';
+import { productInputGradient, seenThrough } from './convolution-products.ts';
+import {
+  minimalConvolution,
+  minimalFilterGradient,
+  minimalInputGradient,
+  suitsMinimalFiltering,
+} from './minimal-filtering.ts';
+import { rewriteGraph } from './rewrite-graph.ts';
+
+/** Places in an image of the result up to which one product of all images beats one for each. */
+const PRODUCT_PLACES_MAX = 64;
+/** The same where the product's result has to be added up in places: it is as large as the window. */
+const SPREAD_PLACES_MAX = 16;
+
+/** What runs the graph: any of the engine's devices, or the processor, whose own ways are known here. */
+export type Target = 'any' | 'processor';
+
+/**
+ * Puts operators of the engine in the place of `Convolution`, `ConvolutionInputGradient` and
+ * `ConvolutionFilterGradient`. `any` engine has its own ways to do a convolution; the processor's
+ * is good for large images, and products are better for small ones.
+ */
+export function lowerConvolutions(graph: Graph, target: Target): Graph {
+  return rewriteGraph(graph, (node, builder) => {
+    const lower = LOWERINGS[node.operator];
+    return lower && [lower(builder, node, target)];
+  });
+}
+
+type Lowering = (graph: GraphBuilder, node: GraphNode, target: Target) => Value;
+
+const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  Convolution: (graph, node, target) => {
+    const [x, filter] = node.inputs as [Value, Value];
+    const windows = windowsOf(node);
+    if (target === 'processor' && suitsMinimalFiltering(node, filter)) {
+      return minimalConvolution(graph, x, filter, windows);
+    }
+    if (isSingle(windows) || isSmall(windows, target, PRODUCT_PLACES_MAX)) {
+      const product = graph.gemm(seenThrough(graph, x, windows), filterMatrix(graph, filter));
+      return graph.reshape(product, node.outputs[0]!.shape);
+    }
+    return slide(graph, x, outputsFirst(graph, filter, windows), windows);
+  },
+
+  /**
+   * With strides of 1 it is a convolution with the window turned around, which the engine does
+   * faster than a transposed one.
+   */
+  ConvolutionInputGradient: (graph, node, target) => {
+    const [dy, filter] = node.inputs as [Value, Value];
+    const windows = windowsOf(node);
+    if (target === 'processor' && suitsMinimalFiltering(node, filter)) {
+      return minimalInputGradient(graph, dy, filter, windows);
+    }
+    if (isSingle(windows) || isSmall(windows, target, SPREAD_PLACES_MAX)) {
+      return productInputGradient(graph, dy, filterMatrix(graph, filter), windows);
+    }
+    const backward = backwardWindows(windows);
+    if (backward === undefined) {
+      return slideBack(graph, dy, outputsFirst(graph, filter, windows), windows);
+    }
+    const turned = windowLast(graph, turnAround(graph, filter, windows), windows);
+    return slide(graph, dy, turned, backward);
+  },
+
+  /**
+   * What each place of the window saw, times the gradient of what came of it, as one product.
+   * Measured on 3×3 windows and from 128 channels on it takes half as long as a convolution whose
+   * window is as large as an image, which is how textbooks have it.
+   */
+  ConvolutionFilterGradient: (graph, node, target) => {
+    const [x, dy] = node.inputs as [Value, Value];
+    const [filter] = node.outputs as [Value];
+    const windows = windowsOf(node);
+    if (target === 'processor' && suitsMinimalFiltering(node, filter)) {
+      return minimalFilterGradient(graph, x, dy, windows);
+    }
+    const rows = graph.reshape(dy, [sizeOf(dy.shape.slice(0, -1)), dy.shape.at(-1)!]);
+    const product = graph.gemm(seenThrough(graph, x, windows), rows, true, false);
+    return graph.reshape(product, filter.shape);
+  },
+};
+
+function windowsOf(node: GraphNode): Windows {
+  return node.attributes as unknown as Windows;
+}
+
+/** A window of one element, and no padding: what is read is multiplied as it is. */
+function isSingle({ sizes, before, after }: Windows): boolean {
+  const padded = [...before, ...after].some((pad) => pad > 0);
+  return !padded && sizes.every((size) => size === 1);
+}
+
+function isSmall(windows: Windows, target: Target, placesMax: number): boolean {
+  const { outSizes, dilations } = windows;
+  if (target !== 'processor' || dilations.some((dilation) => dilation > 1)) return false;
+  return sizeOf(outSizes) <= placesMax;
+}
+
+function filterMatrix(graph: GraphBuilder, filter: Value): Value {
+  return graph.reshape(filter, [sizeOf(filter.shape.slice(0, -1)), filter.shape.at(-1)!]);
+}
+
+/**
+ * [window…, inputs, outputs] to [outputs, inputs, window…], in two turns of matrices: in one the
+ * engine goes element by element, at an eighth of the speed.
+ */
+function outputsFirst(graph: GraphBuilder, filter: Value, windows: Windows): Value {
+  const [inputs, outputs] = filter.shape.slice(-2) as [number, number];
+  const places = sizeOf(windows.sizes);
+  const flat = graph.reshape(filter, [places, inputs, outputs]);
+  const swapped = graph.reshape(graph.transpose(flat, [0, 2, 1]), [
+    ...windows.sizes,
+    outputs,
+    inputs,
+  ]);
+  return windowLast(graph, swapped, windows);
+}

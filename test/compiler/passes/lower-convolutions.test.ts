@@ -1,0 +1,102 @@
+import test from 'ava';
+import type { Graph } from '../../../compiler/graph.ts';
+import { conv2dWindows } from '../../../compiler/kernels/convolution.ts';
+import { shareCommonSubexpressions } from '../../../compiler/passes/common-subexpressions.ts';
+import { removeDeadCode } from '../../../compiler/passes/dead-code.ts';
+import { lowerConvolutions } from '../../../compiler/passes/lower-convolutions.ts';
+import { differenceAfter, makeGraph, operatorsOf } from '../graphs.ts';
+
+interface Geometry {
+  /** [batch, height, width, channels] */
+  readonly images: readonly [number, number, number, number];
+  /** [height, width, inputs, outputs] */
+  readonly filter: readonly [number, number, number, number];
+  readonly strides?: number;
+  readonly pad?: 'same' | 'valid' | number;
+}
+
+type Operator = 'Convolution' | 'ConvolutionInputGradient' | 'ConvolutionFilterGradient';
+
+function convolutionGraph(operator: Operator, geometry: Geometry): Graph {
+  const { images, filter, strides = 1, pad = 'same' } = geometry;
+  const windows = conv2dWindows(images, filter, { strides, pad });
+  const results = [images[0], ...windows.outSizes, filter[3]];
+  const shapes = {
+    Convolution: [images, filter, results],
+    ConvolutionInputGradient: [results, filter, images],
+    ConvolutionFilterGradient: [images, results, filter],
+  } as const;
+  const [a, b, shape] = shapes[operator];
+  return makeGraph({ a, b }, (graph, inputs) => ({
+    y: graph.add(operator, [inputs.a!, inputs.b!], { shape, dtype: 'float32' }, { ...windows }),
+  }));
+}
+
+const geometries: Readonly<Record<string, Geometry>> = {
+  '3×3 windows': { images: [2, 3, 5, 3], filter: [3, 3, 3, 4] },
+  'strides of 2': { images: [2, 6, 8, 3], filter: [3, 3, 3, 4], strides: 2 },
+  'strides of 2 on odd sizes, without padding': {
+    images: [2, 8, 5, 2],
+    filter: [3, 2, 2, 3],
+    strides: 2,
+    pad: 'valid',
+  },
+  'strides as wide as the window and wider': {
+    images: [1, 7, 8, 2],
+    filter: [2, 1, 2, 2],
+    strides: 3,
+    pad: 'valid',
+  },
+  'wide padding': { images: [3, 2, 1, 2], filter: [2, 3, 2, 2], pad: 1 },
+  'single elements with strides of 2': { images: [2, 5, 4, 3], filter: [1, 1, 3, 2], strides: 2 },
+  'many channels of small images': { images: [17, 4, 4, 64], filter: [3, 3, 64, 65] },
+  'many channels of images of odd sizes': {
+    images: [16, 3, 5, 66],
+    filter: [3, 3, 66, 64],
+    pad: 'valid',
+  },
+  'many channels with wide padding': { images: [8, 3, 4, 64], filter: [3, 3, 64, 64], pad: 2 },
+};
+
+const operators = ['Convolution', 'ConvolutionInputGradient', 'ConvolutionFilterGradient'] as const;
+for (const [name, geometry] of Object.entries(geometries)) {
+  for (const operator of operators) {
+    test(`${operator} with ${name} is on a processor what it is elsewhere`, async (t) => {
+      const graph = convolutionGraph(operator, geometry);
+      const [plain, lowered] = (['any', 'processor'] as const).map((target) =>
+        removeDeadCode(lowerConvolutions(graph, target)),
+      ) as [Graph, Graph];
+      t.false(operatorsOf(lowered).some((each) => each.startsWith('Conv')));
+      const difference = await differenceAfter(plain, lowered);
+      t.true(difference < 2e-6, `${difference}`);
+    });
+  }
+}
+
+test('large images go through the engine’s own convolutions', (t) => {
+  const geometry: Geometry = { images: [1, 18, 20, 2], filter: [3, 3, 2, 3] };
+  const lowered = (operator: Operator, strides: number) =>
+    operatorsOf(
+      lowerConvolutions(convolutionGraph(operator, { ...geometry, strides }), 'processor'),
+    );
+  t.true(lowered('Convolution', 1).includes('Conv'));
+  t.true(lowered('ConvolutionInputGradient', 1).includes('Conv'));
+  t.true(lowered('ConvolutionInputGradient', 2).includes('ConvTranspose'));
+});
+
+test('a convolution and its gradients share the transforms of minimal filtering', (t) => {
+  const shapes = { x: [32, 4, 4, 64], filter: [3, 3, 64, 64], dy: [32, 4, 4, 64] } as const;
+  const windows = { ...conv2dWindows(shapes.x, shapes.filter, { strides: 1, pad: 'same' }) };
+  const graph = makeGraph(shapes, (g, { x, filter, dy }) => ({
+    y: g.add('Convolution', [x!, filter!], dy!, windows),
+    dx: g.add('ConvolutionInputGradient', [dy!, filter!], x!, windows),
+    dFilter: g.add('ConvolutionFilterGradient', [x!, dy!], filter!, windows),
+  }));
+  const lowered = lowerConvolutions(graph, 'processor');
+  const shared = removeDeadCode(shareCommonSubexpressions(lowered));
+  const count = (operator: string) =>
+    operatorsOf(shared).filter((each) => each === operator).length;
+  t.is(count('MatMul'), 3);
+  // Into products: x, the filter, dy; out of them: y, dx and the filter's gradient.
+  t.is(count('Gemm'), 6);
+});
