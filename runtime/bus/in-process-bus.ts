@@ -144,6 +144,11 @@ export class InProcessBus implements Bus, Port {
     if (this.#state !== 'closed') this.#status.emit(status);
   }
 
+  /** The router says, later than by its outcome, that nobody listens to a request. */
+  noteNoResponder(replySubject: string): void {
+    this.#requests.failNoResponder(replySubject);
+  }
+
   deliver(routeId: number, message: RoutedMessage): boolean {
     const cost = message.byteLength + MESSAGE_OVERHEAD_BYTES;
     if (this.#pendingBytes > 0 && this.#pendingBytes + cost > this.#pendingBytesMax) {

@@ -43,8 +43,12 @@ export class Router implements Routing {
 
   subscribe(port: Port, id: number, pattern: string, queue?: string): Route {
     const route: Route = { port, id, pattern, queue, lastTurn: 0 };
-    this.#routes.add(pattern, route);
+    this.add(route);
     return route;
+  }
+
+  add(route: Route): void {
+    this.#routes.add(route.pattern, route);
   }
 
   unsubscribe(route: Route): void {

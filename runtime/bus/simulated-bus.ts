@@ -117,6 +117,12 @@ export class SimulatedNetwork {
     for (let copy = 0; copy < copies; copy += 1) this.#send(faults, from, to, message, arrive);
   }
 
+  /** What a connection sends itself by way of the server takes so long. */
+  travelMs(place: string): number {
+    const { delayMs } = this.#faultsOf({ from: place, to: place });
+    return typeof delayMs === 'number' ? delayMs : delayMs(this.#options.random);
+  }
+
   #send(
     faults: LinkFaults,
     from: Connection,
@@ -173,7 +179,10 @@ class Connection implements SimulatedConnection, Routing, Port {
   readonly #arrivals = new Map<Connection, number>();
   #allArrivedAt = 0;
   #connected = true;
+  #forgotten = false;
   #waiting: RoutedMessage[] = [];
+  /** A subscription is on its way to the server, and so is what came after it, in order. */
+  #uplink: (() => void)[] | undefined;
 
   constructor(
     network: SimulatedNetwork,
@@ -203,15 +212,19 @@ class Connection implements SimulatedConnection, Routing, Port {
     return this.#connected && !this.lifeline.ended;
   }
 
+  /** Interest begins when the server has heard of it, as with a real one. */
   subscribe(_port: Port, id: number, pattern: string, queue?: string): Route {
-    const route = this.#router.subscribe(this, id, pattern, queue);
+    const route: Route = { port: this, id, pattern, queue, lastTurn: 0 };
     this.#routes.add(route);
+    this.#tellServer(() => {
+      if (!this.#forgotten) this.#router.add(route);
+    });
     return route;
   }
 
   unsubscribe(route: Route): void {
     this.#routes.delete(route);
-    this.#router.unsubscribe(route);
+    this.#tellServer(() => this.#router.unsubscribe(route));
   }
 
   publish(message: RoutedMessage): ReturnType<Router['publish']> {
@@ -224,12 +237,39 @@ class Connection implements SimulatedConnection, Routing, Port {
     }
     this.traffic.messagesOut += 1;
     this.traffic.bytesOut += message.byteLength;
+    if (this.#uplink === undefined) this.#route(message);
+    else this.#uplink.push(() => this.#route(message));
+    return 'delivered';
+  }
+
+  #route(message: RoutedMessage): void {
     const sent: SentMessage = { ...message, routeIds: new Map() };
     const outcome = this.#router.publish(sent);
     for (const [to, routeIds] of sent.routeIds) {
       this.#network.carry(this, to, message, () => to.receive(routeIds, message));
     }
-    return outcome;
+    const { replySubject } = message;
+    if (outcome !== 'nobody' || replySubject === undefined) return;
+    this.#time.schedule(
+      this.#network.travelMs(this.place),
+      () => {
+        if (this.#connected) this.bus.noteNoResponder(replySubject);
+      },
+      this.lifeline,
+    );
+  }
+
+  #tellServer(change: () => void): void {
+    if (this.#uplink !== undefined) {
+      this.#uplink.push(change);
+      return;
+    }
+    this.#uplink = [change];
+    this.#time.schedule(this.#network.travelMs(this.place), () => {
+      const arrived = this.#uplink ?? [];
+      this.#uplink = undefined;
+      for (const act of arrived) act();
+    });
   }
 
   /** The router has a message for us; it sets out once for all of our subscriptions. */
@@ -248,6 +288,12 @@ class Connection implements SimulatedConnection, Routing, Port {
   }
 
   async settled(): Promise<void> {
+    const uplink = this.#uplink;
+    if (uplink !== undefined) {
+      await new Promise<void>((resolve) => {
+        uplink.push(() => void this.#time.schedule(0, resolve, this.lifeline));
+      });
+    }
     if (this.#allArrivedAt <= this.#time.nowMs) return;
     await new Promise<void>((resolve) => {
       this.#time.scheduleAt(this.#allArrivedAt, resolve, this.lifeline);
@@ -269,6 +315,7 @@ class Connection implements SimulatedConnection, Routing, Port {
   }
 
   forget(): void {
+    this.#forgotten = true;
     for (const route of this.#routes) this.#router.unsubscribe(route);
     this.#routes.clear();
   }
