@@ -170,7 +170,11 @@ export class CallServer {
       const args = call.args ?? this.#arguments(call, served);
       if (!(args instanceof Promise)) return this.#invoke(call, served, args);
       return args.then(
-        (given) => this.#invoke(call, served, given),
+        // While they came the lease may have lapsed.
+        async (given) => {
+          if (!lease.held) await lease.whenHeld();
+          return this.#invoke(call, served, given);
+        },
         (error: unknown) => this.#answerError(call, error),
       );
     } catch (error) {
