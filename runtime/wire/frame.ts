@@ -1,19 +1,16 @@
-import { Packr } from 'msgpackr';
 import { DamagedDataError } from '../../errors.ts';
-import { checkMessagePack, FRAME_DEPTH_MAX, FRAME_ITEMS_MAX } from './frame-guard.ts';
+import { FRAME_ATTACHMENTS_MAX, FRAME_DEPTH_MAX, FRAME_HEADER_BYTES_MAX } from './frame-limits.ts';
+import { readUint32, writeUint32 } from './little-endian.ts';
+import { MessagePackReader } from './message-pack-reader.ts';
+import { type Detached, type Key, MessagePackWriter, unsupported } from './message-pack-writer.ts';
 
 /** A frame can't be longer; its lengths are 32-bit. */
 export const FRAME_BYTES_MAX = 0xffff_ffff;
-/** Everything but attachments. What is larger belongs into typed arrays. */
-export const FRAME_HEADER_BYTES_MAX: number = 64 << 20;
-export const FRAME_ATTACHMENTS_MAX: number = 1 << 16;
 
 // 'C', 'D', version, flags. Version 1 is little-endian throughout, as typed arrays are in memory.
 const MAGIC_PLAIN = 0x00_01_44_43;
 const MAGIC_ATTACHED = 0x01_01_44_43;
 const PREFIX_BYTES = 8;
-// msgpackr's flag to leave room before the value, so that a plain frame is written in one piece.
-const RESERVE_PREFIX = 2048 | PREFIX_BYTES;
 
 const ARRAY_TYPES = [
   Uint8Array,
@@ -30,19 +27,11 @@ const ARRAY_TYPES = [
 ] as const;
 const BUFFER_TYPE: number = ARRAY_TYPES.length;
 
-type Key = string | number;
 /** On the wire: type, bytes, where in the value it belongs. Offsets follow from the lengths. */
-type AttachmentEntry = [type: number, byteLength: number, path: Key[]];
-interface Collector {
-  readonly entries: AttachmentEntry[];
-  readonly parts: Uint8Array[];
-  /** Keys from the root to the value at hand; only the first `depth` are valid. */
-  readonly path: Key[];
-  depth: number;
-  items: number;
-}
+type AttachmentEntry = [type: number, byteLength: number, path: readonly Key[]];
 
-const packr = new Packr({ useRecords: false, structuredClone: false, int64AsType: 'bigint' });
+const writer = new MessagePackWriter();
+const reader = new MessagePackReader();
 
 /**
  * Encodes plain data: null, undefined, booleans, numbers, bigints of 64 bits, strings, arrays,
@@ -52,177 +41,112 @@ const packr = new Packr({ useRecords: false, structuredClone: false, int64AsType
  * Kept: NaN, infinities, `undefined` in objects and arrays. Changed: `-0` outside typed arrays to
  * 0, holes in arrays to `undefined`, lone surrogates to U+FFFD, a Buffer to a Uint8Array.
  *
+ * @param start how many bytes to leave before the frame for its caller to write, a multiple of 8
  * @throws TypeError for anything else (a Date, a Map, an Error, a class instance, a function, a
  * cycle), naming its place; RangeError for what is too large.
  */
-export function encodeFrame(value: unknown): Uint8Array {
-  const collector: Collector = { entries: [], parts: [], path: [], depth: 0, items: 1 };
-  const plain = detach(value, collector);
-  const attached = collector.entries.length > 0;
-  const header = packr.pack(attached ? [plain, collector.entries] : plain, RESERVE_PREFIX);
-  if (header.length > FRAME_HEADER_BYTES_MAX) {
+export function encodeFrame(value: unknown, start = 0): Uint8Array {
+  // Of the value and the table of attachments; its one byte is left out when there are none.
+  writer.startList(2);
+  writer.write(value);
+  const { detached } = writer;
+  const attached = detached.length > 0;
+  const parts = attached ? writeTable(detached) : NO_PARTS;
+  const from = attached ? 0 : 1;
+  const headerBytes = PREFIX_BYTES + writer.length - from;
+  if (headerBytes > FRAME_HEADER_BYTES_MAX) {
     throw new RangeError(
-      `The value has ${header.length} bytes beside its typed arrays, over ` +
+      `The value has ${headerBytes} bytes beside its typed arrays, over ` +
         `${FRAME_HEADER_BYTES_MAX}: put bulk into typed arrays.`,
     );
   }
-  writeUint32(header, 0, attached ? MAGIC_ATTACHED : MAGIC_PLAIN);
-  writeUint32(header, 4, header.length - PREFIX_BYTES);
-  return attached ? joinAttachments(header, collector.parts) : header;
+  const frame = allocate(start + headerBytes, parts);
+  writeUint32(frame, start, attached ? MAGIC_ATTACHED : MAGIC_PLAIN);
+  writeUint32(frame, start + 4, headerBytes - PREFIX_BYTES);
+  writer.copyTo(frame, start + PREFIX_BYTES, from);
+  if (attached) copyParts(frame, start + headerBytes, parts);
+  return frame;
 }
 
 /**
- * The value of a frame. Typed arrays are views into `bytes` if that starts at a multiple of 8 in
- * its buffer, else into one copy; ArrayBuffers are always copies.
+ * The value of the frame that begins at `start`, a multiple of 8, and ends where `bytes` do. Typed
+ * arrays are views into `bytes` if these start at a multiple of 8 in their buffer, else into one copy;
+ * ArrayBuffers are always copies.
  *
  * @throws DamagedDataError
  */
-export function decodeFrame(bytes: Uint8Array): unknown {
-  if (bytes.length < PREFIX_BYTES) throw damaged(`has ${bytes.length} bytes, fewer than any frame`);
-  const magic = readUint32(bytes, 0);
-  const headerEnd = PREFIX_BYTES + readUint32(bytes, 4);
+export function decodeFrame(bytes: Uint8Array, start = 0): unknown {
+  const headerStart = start + PREFIX_BYTES;
+  if (bytes.length < headerStart) throw damaged(`has ${bytes.length} bytes, fewer than any frame`);
+  const magic = readUint32(bytes, start);
+  const headerEnd = headerStart + readUint32(bytes, start + 4);
   if (magic !== MAGIC_PLAIN && magic !== MAGIC_ATTACHED) {
     throw damaged(`starts with ${magic.toString(16)}, no version that is known here`);
   }
-  if (headerEnd > bytes.length || headerEnd > FRAME_HEADER_BYTES_MAX) {
+  if (headerEnd > bytes.length || headerEnd - start > FRAME_HEADER_BYTES_MAX) {
     throw damaged(`has ${bytes.length} bytes, but its header claims ${headerEnd}`);
   }
   if (magic === MAGIC_PLAIN && headerEnd !== bytes.length) {
     throw damaged('has bytes after its header, but no attachments');
   }
-  checkMessagePack(bytes, PREFIX_BYTES, headerEnd);
-  const header = unpackHeader(bytes, headerEnd);
-  return magic === MAGIC_PLAIN ? header : attach(header, bytes, align(headerEnd));
+  const attached = magic === MAGIC_ATTACHED;
+  // The list around the value is one more level.
+  const depthMax = attached ? FRAME_DEPTH_MAX + 1 : FRAME_DEPTH_MAX;
+  const header = reader.read(asBuffer(bytes), headerStart, headerEnd, depthMax);
+  return attached ? attach(header, bytes, align(headerEnd)) : header;
 }
 
-/** The value without its typed arrays: itself if it has none, else a copy of the way to each. */
-function detach(value: unknown, collector: Collector): unknown {
-  switch (typeof value) {
-    case 'string':
-    case 'number':
-    case 'boolean':
-    case 'undefined':
-      return value;
-    case 'bigint':
-      if (BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value) return value;
-      throw unsupported('a bigint of more than 64 bits', collector);
-    case 'object':
-      if (value === null) return null;
-      if (Array.isArray(value)) return detachItems(value, collector);
-      if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
-        addAttachment(value, collector);
-        return null;
-      }
-      return detachFields(value, collector);
-    default:
-      throw unsupported(`a ${typeof value}`, collector);
-  }
-}
+const NO_PARTS: readonly Uint8Array[] = [];
 
-function detachItems(items: readonly unknown[], collector: Collector): readonly unknown[] {
-  const level = enter(items.length, collector);
-  let copy: unknown[] | undefined;
-  for (let i = 0; i < items.length; i += 1) {
-    const item = items[i];
-    collector.path[level] = i;
-    const plain = detach(item, collector);
-    if (typeof item === 'object' && plain !== item) {
-      copy ??= items.slice();
-      copy[i] = plain;
-    }
-  }
-  collector.depth = level;
-  return copy ?? items;
-}
-
-function detachFields(fields: object, collector: Collector): object {
-  const prototype: unknown = Object.getPrototypeOf(fields);
-  if (prototype !== Object.prototype && prototype !== null) {
-    throw unsupported(`a ${fields.constructor?.name ?? 'class instance'}`, collector);
-  }
-  const keys = Object.keys(fields);
-  const level = enter(keys.length * 2, collector);
-  let copy: Record<string, unknown> | undefined;
-  for (const key of keys) {
-    const field = (fields as Record<string, unknown>)[key];
-    collector.path[level] = key;
-    if (key === '__proto__') throw unsupported('a field of this name', collector);
-    const plain = detach(field, collector);
-    if (typeof field === 'object' && plain !== field) {
-      copy ??= { ...fields };
-      copy[key] = plain;
-    }
-  }
-  collector.depth = level;
-  return copy ?? fields;
-}
-
-/** Goes one level down and returns the level above, whose key of the path the caller sets. */
-function enter(items: number, collector: Collector): number {
-  collector.items += items;
-  if (collector.items > FRAME_ITEMS_MAX) {
-    throw new RangeError(
-      `The value has over ${FRAME_ITEMS_MAX} elements and fields: ` +
-        'put long lists into typed arrays.',
-    );
-  }
-  if (collector.depth >= FRAME_DEPTH_MAX) {
-    throw unsupported(`a nesting of over ${FRAME_DEPTH_MAX} levels or a cycle`, collector);
-  }
-  collector.depth += 1;
-  return collector.depth - 1;
-}
-
-function addAttachment(value: ArrayBufferView | ArrayBuffer, collector: Collector): void {
-  const type = ArrayBuffer.isView(value)
-    ? ARRAY_TYPES.findIndex((arrayType) => value instanceof arrayType)
-    : BUFFER_TYPE;
-  if (type < 0) throw unsupported(`a ${value.constructor.name}`, collector);
-  if (collector.entries.length >= FRAME_ATTACHMENTS_MAX) {
+/** Adds the table of attachments to the header and returns their bytes. */
+function writeTable(detached: readonly Detached[]): readonly Uint8Array[] {
+  if (detached.length > FRAME_ATTACHMENTS_MAX) {
     throw new RangeError(`The value has over ${FRAME_ATTACHMENTS_MAX} typed arrays.`);
   }
-  const part = ArrayBuffer.isView(value)
-    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-    : new Uint8Array(value);
-  // One entry has three items, a path and the path's keys; the decoder counts them too.
-  collector.items += 4 + collector.depth;
-  collector.entries.push([type, part.length, collector.path.slice(0, collector.depth)]);
-  collector.parts.push(part);
+  const parts = detached.map(({ array }) => bytesOf(array));
+  const table = detached.map(({ array, path }, index): AttachmentEntry => {
+    return [typeOf(array, path), parts[index]!.length, path];
+  });
+  writer.write(table);
+  return parts;
 }
 
-function joinAttachments(header: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
-  let end = header.length;
+function typeOf(array: Detached['array'], path: readonly Key[]): number {
+  if (array instanceof ArrayBuffer) return BUFFER_TYPE;
+  for (let type = 0; type < ARRAY_TYPES.length; type += 1) {
+    if (array instanceof ARRAY_TYPES[type]!) return type;
+  }
+  throw unsupported(`a ${array.constructor.name}`, path);
+}
+
+function bytesOf(array: Detached['array']): Uint8Array {
+  if (array instanceof Uint8Array) return array;
+  return array instanceof ArrayBuffer
+    ? new Uint8Array(array)
+    : new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** For so many bytes and the parts behind them. */
+function allocate(bytes: number, parts: readonly Uint8Array[]): Uint8Array {
+  let end = bytes;
   for (const part of parts) end = align(end) + part.length;
   if (end > FRAME_BYTES_MAX) {
     throw new RangeError(`The value takes ${end} bytes; a frame holds ${FRAME_BYTES_MAX}.`);
   }
   // Buffer leaves out the zeroing, and its pool is 8-byte-aligned too.
-  const frame: Uint8Array = Buffer.allocUnsafe(end);
-  frame.set(header, 0);
-  let position = header.length;
-  for (const part of parts) {
-    frame.fill(0, position, align(position));
-    position = align(position);
-    frame.set(part, position);
-    position += part.length;
-  }
-  return frame;
+  return Buffer.allocUnsafe(end);
 }
 
-/**
- * Small headers are copied here: msgpackr makes a DataView for each array that it reads, which costs
- * more than the copy, and keeps it on the array. Nothing of a header refers to these bytes afterwards.
- */
-const scratch = new Uint8Array(512);
-
-function unpackHeader(bytes: Uint8Array, headerEnd: number): unknown {
-  try {
-    const length = headerEnd - PREFIX_BYTES;
-    if (length > scratch.length) return packr.unpack(bytes.subarray(PREFIX_BYTES, headerEnd));
-    for (let i = 0; i < length; i += 1) scratch[i] = bytes[PREFIX_BYTES + i]!;
-    return packr.unpack(scratch, length);
-  } catch (cause) {
-    throw new DamagedDataError("The frame's header is not valid MessagePack.", { cause });
+function copyParts(frame: Uint8Array, start: number, parts: readonly Uint8Array[]): void {
+  let position = start;
+  for (const part of parts) {
+    const aligned = align(position);
+    while (position < aligned) {
+      frame[position] = 0;
+      position += 1;
+    }
+    frame.set(part, position);
+    position += part.length;
   }
 }
 
@@ -295,28 +219,14 @@ function place(root: { value: unknown }, path: readonly unknown[], attachment: u
   fields[key] = attachment;
 }
 
-function align(position: number): number {
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Frames and their attachments begin at multiples of 8. */
+export function align(position: number): number {
   return Math.ceil(position / 8) * 8;
-}
-
-function readUint32(bytes: Uint8Array, at: number): number {
-  const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
-  return low + bytes[at + 3]! * 0x100_0000;
-}
-
-function writeUint32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
-}
-
-function unsupported(what: string, { path, depth }: Collector): TypeError {
-  const place = depth === 0 ? 'The value' : `The value at ${path.slice(0, depth).join('.')}`;
-  return new TypeError(
-    `${place} is ${what}, which can't be sent. Send plain data: null, booleans, numbers, ` +
-      'strings, arrays, plain objects, typed arrays, ArrayBuffers, bigints of 64 bits.',
-  );
 }
 
 function damaged(what: string): DamagedDataError {

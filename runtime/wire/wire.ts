@@ -11,7 +11,7 @@ import {
   type ProgressMessage,
   type ReplyMessage,
 } from './call-messages.ts';
-import { fromCompact, toCompact } from './compact-wire.ts';
+import { decodeEnveloped, encodeEnveloped, isEnveloped } from './envelope.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
 import {
   type CheckpointMessage,
@@ -65,7 +65,7 @@ import {
 } from './register-messages.ts';
 
 /** Raised with every change that an older node would misread; nodes of another version are refused. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Everything that travels on the subjects of ARCHITECTURE.md; the kinds of one matter share a file. */
 export type WireMessage =
@@ -119,19 +119,19 @@ export type WireMessage =
 /** @throws TypeError or RangeError when the message carries what a frame can't. */
 export function encodeMessage(message: WireMessage): Uint8Array {
   const { kind } = message;
-  const compact = kind === 'call' || kind === 'reply' || kind === 'item';
-  return encodeFrame(compact ? toCompact(message) : message);
+  return kind === 'call' || kind === 'reply' || kind === 'item'
+    ? encodeEnveloped(message)
+    : encodeFrame(message);
 }
 
 /** @throws DamagedDataError for what is no message of this protocol. */
 export function decodeMessage(bytes: Uint8Array): WireMessage {
-  const content = decodeFrame(bytes);
-  if (Array.isArray(content)) {
-    const message = fromCompact(content);
+  if (isEnveloped(bytes)) {
+    const message = decodeEnveloped(bytes);
     if (message !== undefined) return message;
-    throw notOurs('an array of other fields than a call, a reply or an item has');
+    throw notOurs('its envelope is that of no call, reply or item');
   }
-  const parsed = v.safeParse(messageSchema, content, { abortEarly: true });
+  const parsed = v.safeParse(messageSchema, decodeFrame(bytes), { abortEarly: true });
   if (parsed.success) return parsed.output;
   throw notOurs(parsed.issues[0].message);
 }

@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { Packr } from 'msgpackr';
 import { DamagedDataError } from '../../../errors.ts';
 import { decodeFrame, encodeFrame } from '../../../runtime/wire/frame.ts';
 
@@ -27,8 +28,14 @@ const typedArray = fc.oneof(
   fc.uint8Array().map((bytes) => bytes.slice().buffer),
 );
 const key = fc.string({ unit: 'grapheme' }).filter((name) => name !== '__proto__');
-const { value } = fc.letrec((tie) => ({
+const { value, plain } = fc.letrec((tie) => ({
   value: fc.oneof({ maxDepth: 5 }, scalar, typedArray, tie('list'), tie('fields')),
+  plain: fc.oneof(
+    { maxDepth: 5 },
+    scalar,
+    fc.array(tie('plain'), { maxLength: 20 }),
+    fc.dictionary(key, tie('plain'), { maxKeys: 20, noNullPrototype: true }),
+  ),
   list: fc.array(tie('value'), { maxLength: 6 }),
   fields: fc.dictionary(key, tie('value'), { maxKeys: 6, noNullPrototype: true }),
 }));
@@ -162,6 +169,36 @@ test('a nesting of 64 levels travels, one of 65 is refused on both sides', (t) =
   const bomb = new Uint8Array(8 + 70).fill(0x91);
   bomb.set([0x43, 0x44, 1, 0, 70, 0, 0, 0]);
   t.throws(() => decodeFrame(bomb), { instanceOf: DamagedDataError, message: /nests over 64/ });
+});
+
+test('a typed array travels as deep as any other value', (t) => {
+  let deep: unknown = Uint8Array.of(1);
+  for (let level = 0; level < 64; level += 1) deep = [deep];
+  t.deepEqual(decodeFrame(encodeFrame(deep)), deep);
+});
+
+test('a frame decodes behind other bytes, its typed arrays aligned', (t) => {
+  const sent = { a: Uint8Array.of(1, 2, 3), b: Float64Array.of(0.5) };
+  const bytes = encodeFrame(sent, 24);
+  bytes.fill(0xff, 0, 24);
+  const decoded = decodeFrame(bytes, 24) as { readonly b: Float64Array };
+  t.deepEqual(decoded, sent);
+  t.is(decoded.b.buffer, bytes.buffer);
+});
+
+test('the header is MessagePack as others read it, and theirs is read here', (t) => {
+  const msgpackr = new Packr({ useRecords: false, structuredClone: false, int64AsType: 'bigint' });
+  fc.assert(
+    fc.property(plain, (sent) => {
+      const header = encodeFrame(sent).subarray(8);
+      t.deepEqual(msgpackr.unpack(header), sent);
+      const theirs = msgpackr.pack(sent);
+      const prefix = Buffer.from([0x43, 0x44, 1, 0, 0, 0, 0, 0]);
+      prefix.writeUInt32LE(theirs.length, 4);
+      t.deepEqual(decodeFrame(Buffer.concat([prefix, theirs])), sent);
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test('a list of over a million elements is refused on both sides', (t) => {
