@@ -1,6 +1,9 @@
 import { type PacketHead, readPacketHead } from './local-wire.ts';
 
 const SCRATCH_BYTES = 64 << 10;
+/** What is read ahead of a large payload's head has to be copied into its place. */
+const LARGE_BYTES = 16 << 10;
+const SCRATCH_BYTES_BEFORE_LARGE = 2 << 10;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /**
@@ -73,6 +76,8 @@ export class InPlaceReader {
   #head: PacketHead | undefined;
   #payload: Buffer = NO_BYTES;
   #payloadEnd = 0;
+  /** A large payload is seldom alone. */
+  #expectsLarge = false;
 
   /**
    * @param place where a payload is wanted, of its very length; else it gets a buffer of its own.
@@ -89,7 +94,10 @@ export class InPlaceReader {
 
   buffer(): Buffer {
     if (this.#head) return this.#payload.subarray(this.#payloadEnd);
-    return this.#scratch.subarray(this.#scratchEnd);
+    const end = this.#expectsLarge
+      ? Math.min(this.#scratchEnd + SCRATCH_BYTES_BEFORE_LARGE, SCRATCH_BYTES)
+      : SCRATCH_BYTES;
+    return this.#scratch.subarray(this.#scratchEnd, end);
   }
 
   /** @throws RangeError saying what is wrong with foreign bytes; nothing can be read after it. */
@@ -136,6 +144,7 @@ export class InPlaceReader {
     const payload = this.#payload;
     this.#head = undefined;
     this.#payload = NO_BYTES;
+    this.#expectsLarge = payload.length >= LARGE_BYTES;
     this.#receive(head, payload);
   }
 }

@@ -58,20 +58,17 @@ export class ObjectReader {
     const { endpoint, store, hub } = this.#options;
     const { node } = address;
     if (store?.nodeId === node) return copyOf(await store.read(address.id));
-    if (endpoint.nodeId === node) {
-      return await this.#fetch((hub ?? endpoint).bus, node, address, options);
-    }
-    const neighbour = await this.#neighbours?.find(wordOf(address));
-    if (neighbour !== undefined) return await this.#fetch(neighbour, node, address, options);
     try {
-      if (store !== undefined) return await this.#readOwnCopy(store, address, options);
-      if (hub !== undefined) return await this.#readCopy(hub, address, options);
+      if (endpoint.nodeId === node) {
+        return await this.#fetchFrom((hub ?? endpoint).bus, node, address, options);
+      }
+      const neighbour = await this.#neighbours?.find(wordOf(address));
+      if (neighbour !== undefined) return await this.#fetchFrom(neighbour, node, address, options);
+      return await this.#readFar(address, options);
     } catch (error) {
-      // Too large to be kept here, or gone again too often: it can still be read past the copies.
-      if (!(error instanceof ObjectStoreFullError || error instanceof NoResponderError))
-        throw error;
+      if (!(error instanceof NoResponderError)) throw error;
+      throw await this.#explain(address, error);
     }
-    return await this.#fetch(endpoint.bus, node, address, options);
   }
 
   /** Brings a copy of another node's object into this node's store. */
@@ -83,6 +80,20 @@ export class ObjectReader {
 
   close(): void {
     this.#neighbours?.close();
+  }
+
+  /** Of another host. */
+  async #readFar(address: ObjectAddress, options: ReadOptions): Promise<Uint8Array> {
+    const { endpoint, store, hub } = this.#options;
+    try {
+      if (store !== undefined) return await this.#readOwnCopy(store, address, options);
+      if (hub !== undefined) return await this.#readCopy(hub, address, options);
+    } catch (error) {
+      // Too large to be kept here, or gone again too often: it can still be read past the copies.
+      if (!(error instanceof ObjectStoreFullError || error instanceof NoResponderError))
+        throw error;
+    }
+    return await this.#fetchFrom(endpoint.bus, address.node, address, options);
   }
 
   async #readOwnCopy(

@@ -139,19 +139,52 @@ export async function fetchChunks(
   options: FetchOptions,
 ): Promise<Uint8Array> {
   checkReference(reference, options.bytesMax ?? FETCH_BYTES_MAX);
-  const { byteLength, chunkBytes } = reference;
-  // One chunk has no others to call back when it fails: that saves half the cost of a small value.
-  const stop = byteLength > chunkBytes ? new AbortController() : undefined;
-  const { signal: given, confirm = true } = options;
-  const signal = stop && given ? AbortSignal.any([given, stop.signal]) : (stop?.signal ?? given);
+  const startedAt = bus.clock.now();
+  const only = await fetchOnly(bus, reference, options);
+  if (only !== undefined) return only;
+  const timeoutMs = options.timeoutMs - (bus.clock.now() - startedAt);
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const timer = bus.clock.setTimeout(() => {
+    const what = `${reference.byteLength} bytes from ${reference.subject}`;
+    stop.abort(new DeadlineError(`${what} did not arrive in ${options.timeoutMs} ms.`));
+  }, timeoutMs);
   try {
-    const fetch = new ChunkFetch(bus, reference, options, signal);
+    const fetch = new ChunkFetch(bus, reference, options.retryMs ?? RETRY_MS, signal);
     const bytes = await fetch.run();
-    if (confirm) void fetch.confirm();
+    if (options.confirm ?? true) void fetch.confirm();
     return bytes;
   } catch (error) {
     // Ends the requests that are still under way, whose errors nobody needs.
-    stop?.abort(error);
+    stop.abort(error);
+    throw error;
+  } finally {
+    timer.cancel();
+  }
+}
+
+/**
+ * One request for a value of one chunk that its sender keeps, without the means to make good a loss:
+ * they cost more than the request. Undefined if that was not enough.
+ */
+async function fetchOnly(
+  bus: Bus,
+  { subject, byteLength, chunkBytes, crc32: total }: ChunkReference,
+  { timeoutMs, retryMs = RETRY_MS, signal, confirm = true }: FetchOptions,
+): Promise<Uint8Array | undefined> {
+  if (confirm || byteLength > chunkBytes) return undefined;
+  const into: Uint8Array = Buffer.allocUnsafeSlow(byteLength);
+  const receiver = bus.createInbox();
+  const request = { kind: 'chunk', receiver, index: 0, sequence: 1, settledBelow: 1 } as const;
+  const limits = { timeoutMs: Math.min(timeoutMs, retryMs), into, ...(signal && { signal }) };
+  try {
+    const { data } = await bus.request(subject, encodeChunkRequest(request), limits);
+    if (data.length !== byteLength || byteLength === 0) return undefined;
+    if (total !== undefined && crc32(sumBytes(data)) !== total) return undefined;
+    if (data.buffer !== into.buffer) into.set(data);
+    return into;
+  } catch (error) {
+    if (error instanceof DeadlineError || error instanceof NoResponderError) return undefined;
     throw error;
   }
 }
@@ -162,10 +195,7 @@ class ChunkFetch {
   readonly #bus: Bus;
   readonly #reference: ChunkReference;
   readonly #retryMs: number;
-  readonly #timeoutMs: number;
-  /** On the bus's clock. */
-  readonly #giveUpAt: number;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
   readonly #receiver: string;
   readonly #count: number;
   /** Sequence numbers of requests that are neither answered nor given up. */
@@ -173,35 +203,24 @@ class ChunkFetch {
   #lastSequence = 0;
   #nextIndex = 0;
 
-  constructor(
-    bus: Bus,
-    reference: ChunkReference,
-    { retryMs = RETRY_MS, timeoutMs }: FetchOptions,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(bus: Bus, reference: ChunkReference, retryMs: number, signal: AbortSignal) {
     this.#bus = bus;
     this.#reference = reference;
     this.#retryMs = retryMs;
-    this.#timeoutMs = timeoutMs;
-    this.#giveUpAt = bus.clock.now() + timeoutMs;
     this.#signal = signal;
     this.#receiver = bus.createInbox();
     this.#count = Math.ceil(reference.byteLength / reference.chunkBytes);
   }
 
   async run(): Promise<Uint8Array> {
-    this.#signal?.throwIfAborted();
     const { byteLength, chunkBytes } = this.#reference;
     const target: Uint8Array = Buffer.allocUnsafeSlow(byteLength);
     const check = this.#createCheck();
-    if (this.#count <= 1) {
-      await this.#fillInTurn(target, check);
-      return target;
-    }
     const share = Math.max(byteLength * IN_FLIGHT_SHARE, IN_FLIGHT_BYTES_LEAST);
     const affordable = Math.floor(Math.min(share, IN_FLIGHT_BYTES_MAX) / chunkBytes);
     const lanes = Math.min(Math.max(1, affordable), LANES_MAX, this.#count);
     await Promise.all(Array.from({ length: lanes }, () => this.#fillInTurn(target, check)));
+    this.#signal.throwIfAborted();
     return target;
   }
 
@@ -241,7 +260,7 @@ class ChunkFetch {
     while (this.#nextIndex < this.#count) {
       const index = this.#nextIndex;
       this.#nextIndex += 1;
-      this.#signal?.throwIfAborted();
+      this.#signal.throwIfAborted();
       const start = index * chunkBytes;
       const place = target.subarray(start, Math.min(start + chunkBytes, byteLength));
       const chunk = await this.#fetchChecked(
@@ -287,42 +306,26 @@ class ChunkFetch {
     timeoutMs: number,
     into: Uint8Array | undefined,
   ): Promise<BusMessage | undefined> {
+    const options = { timeoutMs, signal: this.#signal, ...(into && { into }) };
     const { subject } = this.#reference;
-    const { clock } = this.#bus;
     let absentMs = 0;
     try {
       for (;;) {
-        const leftMs = this.#giveUpAt - clock.now();
-        if (leftMs <= 0) throw this.#deadlineError();
-        const options = {
-          timeoutMs: Math.min(timeoutMs, leftMs),
-          ...(this.#signal && { signal: this.#signal }),
-          ...(into && { into }),
-        };
         try {
           return await this.#bus.request(subject, encodeChunkRequest(request), options);
         } catch (error) {
           if (!(error instanceof NoResponderError)) throw error;
           if (absentMs >= ABSENCE_MS[this.#bus.kind]) throw withdrawn(subject, error);
-          await delay(clock, ABSENCE_RETRY_MS, this.#signal);
+          await delay(this.#bus.clock, ABSENCE_RETRY_MS, this.#signal);
           absentMs += ABSENCE_RETRY_MS;
         }
       }
     } catch (error) {
-      if (this.#signal?.aborted) throw this.#signal.reason;
-      if (!(error instanceof DeadlineError)) throw error;
-      if (clock.now() >= this.#giveUpAt) throw this.#deadlineError();
-      return undefined;
+      if (error instanceof DeadlineError && !this.#signal.aborted) return undefined;
+      throw this.#signal.aborted ? this.#signal.reason : error;
     } finally {
       if (request.kind === 'chunk') this.#open.delete(request.sequence);
     }
-  }
-
-  #deadlineError(): DeadlineError {
-    const { byteLength, subject } = this.#reference;
-    return new DeadlineError(
-      `${byteLength} bytes from ${subject} did not arrive in ${this.#timeoutMs} ms.`,
-    );
   }
 }
 
