@@ -1,3 +1,4 @@
+export type { OnBadRow } from './bad-rows.ts';
 export {
   type Batch,
   type Batches,
@@ -24,6 +25,23 @@ export type { RecordFile, RecordFileEntry } from './prepared/record-file.ts';
 export { createRowBatches, type RowBatches, type RowBatchOptions } from './prepared/row-batches.ts';
 export type { SplitOptions } from './prepared/split.ts';
 export { decodeBatches, encodeBatches } from './record-batches.ts';
+export { adultFiles, adultSchema } from './tables/adult.ts';
+export { type CriteoOptions, criteoSchema } from './tables/criteo.ts';
+export {
+  type CriteoFile,
+  type CriteoGeneratorOptions,
+  type GeneratedRow,
+  generateCriteo,
+  writeCriteoFile,
+} from './tables/criteo-generator.ts';
+export { type InferenceOptions, inferTableSchema } from './tables/schema-inference.ts';
+export { prepareTable, type TableOptions, type TableProgress } from './tables/table-preparation.ts';
+export {
+  parseTableSchema,
+  readTableSchema,
+  type TableSchema,
+  type TableSchemaDocument,
+} from './tables/table-schema.ts';
 export type { Tokens } from './token-list.ts';
 export { openTokenShard, type TokenShard } from './token-shard.ts';
 export { Tokenizer } from './tokenizer.ts';

@@ -1,8 +1,7 @@
-import { createReadStream } from 'node:fs';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
-import { createGunzip } from 'node:zlib';
 import { UserInputError } from '../errors.ts';
+import { orUnreadable, readChunks } from './file-chunks.ts';
 import { jsonLinesDocuments } from './json-lines.ts';
 
 /** A file to read text from. */
@@ -26,8 +25,6 @@ export interface TextPiece {
  * with it.
  */
 const PIECE_CHARACTERS_MAX = 1 << 20;
-/** A plain file up to this size is read at once: a stream costs ten times as much to set up. */
-const READ_AT_ONCE_BYTES_MAX = 1 << 18;
 /** Old texts have a few garbled characters; with more than these a file is no UTF-8 text. */
 const GARBLED_CHARACTERS_MIN = 8;
 const GARBLED_SHARE_MAX = 0.02;
@@ -121,32 +118,6 @@ function cutOf(text: string): number {
   return tears ? PIECE_CHARACTERS_MAX - 1 : PIECE_CHARACTERS_MAX;
 }
 
-interface Chunk {
-  readonly bytes: Uint8Array;
-  readonly bytesRead: number;
-}
-
-async function* readChunks({ path, bytes }: TextSource): AsyncGenerator<Chunk> {
-  const packed = /\.gz$/i.test(path);
-  if (!packed && bytes <= READ_AT_ONCE_BYTES_MAX) {
-    yield { bytes: await orUnreadable(path, readFile(path)), bytesRead: bytes };
-    return;
-  }
-  const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  const stream = packed ? file.pipe(createGunzip({ chunkSize: 1 << 18 })) : file;
-  // A failure of the file must also end the unpacking that waits for it.
-  if (stream !== file) file.on('error', (error) => stream.destroy(error));
-  try {
-    for await (const chunk of stream) {
-      yield { bytes: chunk as Uint8Array, bytesRead: file.bytesRead };
-    }
-  } catch (cause) {
-    throw unreadable(path, cause);
-  } finally {
-    file.destroy();
-  }
-}
-
 function refuseBinary(path: string, bytes: Uint8Array): void {
   const at = bytes.indexOf(0);
   if (at === -1) return;
@@ -167,24 +138,4 @@ function normalise(path: string, text: string): string {
     );
   }
   return text.replaceAll('\uFEFF', '').replaceAll('\r\n', '\n');
-}
-
-async function orUnreadable<T>(path: string, result: Promise<T>): Promise<T> {
-  return await result.catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  ENOTDIR: 'a part of the path is a file, not a folder',
-  EACCES: 'reading it is not permitted',
-  ELOOP: 'its links lead in a circle',
-  Z_DATA_ERROR: 'it is no gzip file, or damaged',
-  Z_BUF_ERROR: 'the gzip file ends too early',
-};
-
-function unreadable(path: string, cause: unknown): UserInputError {
-  const { code = '', message } = cause as NodeJS.ErrnoException;
-  return new UserInputError(`can't read ${path}: ${REASONS[code] ?? message}`, { cause });
 }

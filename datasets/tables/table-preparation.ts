@@ -1,0 +1,142 @@
+import { UserInputError } from '../../errors.ts';
+import { BadRows, type OnBadRow } from '../bad-rows.ts';
+import type { Dataset, TableFeatures } from '../prepared/dataset.ts';
+import { DatasetWriter } from '../prepared/dataset-writer.ts';
+import { createSplit, type RowPart, type SplitOptions } from '../prepared/split.ts';
+import { createRowEncoder } from './row-encoder.ts';
+import { createRowParser, type ParsedRow, type RowParser } from './row-parser.ts';
+import { inferTableSchema } from './schema-inference.ts';
+import { findTableFile, isParquet, readTableRows, type TableFile } from './table-rows.ts';
+import type { TableSchema } from './table-schema.ts';
+import { TableStatistics } from './table-statistics.ts';
+
+export interface TableOptions {
+  /** CSV, TSV (both may be `.gz`) or parquet. */
+  readonly paths: readonly string[];
+  /** Where the data have a test part of their own: all of it is held out, and nothing of `paths`. */
+  readonly heldOutPaths?: readonly string[];
+  /** Absent: guessed from the first rows of the first file. */
+  readonly schema?: TableSchema;
+  readonly split: SplitOptions;
+  /** `stop` (the default) at the first row that can't be used, or leave such rows out. */
+  readonly onBadRow?: OnBadRow;
+  /** Of the hash of categorical values, 0 … 2³² − 1; 0 if absent. */
+  readonly hashSeed?: number;
+  /** Made if absent; a data set that is there already is replaced. */
+  readonly directory: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: TableProgress) => void;
+}
+
+export interface TableProgress {
+  readonly phase: 'statistics' | 'records';
+  /** Bytes on disk. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/**
+ * Reads a table twice, for the statistics of its training part and to write its records, and never
+ * holds more than a few rows of it. The same files and options give the same bytes.
+ * @throws UserInputError that names file, row and reason for what can't be used; the signal's reason
+ *   when it aborts.
+ */
+export async function prepareTable(options: TableOptions): Promise<Dataset> {
+  const { paths, heldOutPaths = [], directory, onBadRow = 'stop', hashSeed = 0 } = options;
+  if (paths.length === 0) throw new UserInputError('no path was given: name a file with a table');
+  const files = await findAll(paths);
+  const heldOutFiles = await findAll(heldOutPaths);
+  const schema = options.schema ?? (await inferTableSchema(files[0]!.path));
+  const hasOwnTest = heldOutFiles.length > 0;
+  const bad = new BadRows(onBadRow);
+
+  const statistics = new TableStatistics(schema);
+  await readRows({ files, schema, options, bad, phase: 'statistics' }, (row, part) => {
+    statistics.add(row, part !== 'held-out');
+    return undefined;
+  });
+  if (statistics.trainingRows === 0) {
+    throw new UserInputError(`${paths.join(', ')} has no rows that can be used`);
+  }
+  const classes = statistics.classes();
+  if (classes.length < 2) {
+    throw new UserInputError(`all rows have the label ${classes[0]}: there is nothing to learn`);
+  }
+  const features: TableFeatures = {
+    kind: 'table',
+    numeric: statistics.numericFeatures(),
+    categorical: statistics.categoricalFeatures(),
+    hashSeed,
+  };
+
+  const encoder = createRowEncoder(schema, features, classes);
+  await using writer = await DatasetWriter.create(directory, encoder.columns, options.split);
+  const write = (row: ParsedRow, part: RowPart) => writer.append(part, encoder.encode(row));
+  // The first pass has counted the bad rows of these files.
+  const known = new BadRows('skip');
+  await readRows({ files, schema, options, bad: known, phase: 'records' }, write);
+  if (hasOwnTest) {
+    const reading = {
+      files: heldOutFiles,
+      schema,
+      options,
+      bad,
+      phase: 'records',
+      classes,
+    } as const;
+    await readRows(reading, (row) => write(row, 'held-out'));
+  }
+  return await writer.finish({ classes: [...classes], features, skipped: bad.summary() });
+}
+
+interface Reading {
+  readonly files: readonly TableFile[];
+  readonly schema: TableSchema;
+  readonly options: TableOptions;
+  readonly bad: BadRows;
+  readonly phase: TableProgress['phase'];
+  readonly classes?: readonly string[];
+}
+
+/** Hands on every good row with the part that it belongs to; what is returned is awaited. */
+async function readRows(
+  { files, schema, options, bad, phase, classes }: Reading,
+  take: (row: ParsedRow, part: RowPart) => Promise<unknown> | undefined,
+): Promise<void> {
+  const split = createSplit(options.split, { heldOut: (options.heldOutPaths?.length ?? 0) === 0 });
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let before = 0;
+  for (const file of files) {
+    const hasHeader = schema.header || isParquet(file.path);
+    let parser: RowParser | undefined = hasHeader
+      ? undefined
+      : createRowParser(schema, { path: file.path, classes });
+    for await (const { rows, bytesRead } of readTableRows(file, schema)) {
+      options.signal?.throwIfAborted();
+      for (const row of rows) {
+        if (parser === undefined) {
+          const header = row.fields.map((name) => name ?? '');
+          parser = createRowParser(schema, { path: file.path, header, classes });
+          continue;
+        }
+        // Drawn for bad rows as well: where a row goes depends on nothing but its place.
+        const part = split();
+        const parsed = parser(row);
+        if (typeof parsed === 'string') {
+          const number = hasHeader && !isParquet(file.path) ? row.row - 1 : row.row;
+          const line = row.line === undefined ? '' : ` (line ${row.line})`;
+          bad.add(`${file.path}, row ${number}${line}`, parsed);
+          continue;
+        }
+        const pending = take(parsed, part);
+        if (pending) await pending;
+      }
+      options.onProgress?.({ phase, done: before + bytesRead, total });
+    }
+    before += file.bytes;
+  }
+}
+
+async function findAll(paths: readonly string[]): Promise<readonly TableFile[]> {
+  return await Promise.all(paths.map((path) => findTableFile(path)));
+}
