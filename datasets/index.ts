@@ -20,6 +20,7 @@ export {
   openRecords,
   type TableFeatures,
 } from './prepared/dataset.ts';
+export { normalisePixels, type RecordsSource } from './prepared/dataset-batches.ts';
 export type { ColumnValues, RecordColumn, RecordValues } from './prepared/record-columns.ts';
 export type { RecordFile, RecordFileEntry } from './prepared/record-file.ts';
 export { createRowBatches, type RowBatches, type RowBatchOptions } from './prepared/row-batches.ts';

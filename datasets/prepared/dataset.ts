@@ -114,13 +114,13 @@ export async function openDataset(directory: string): Promise<Dataset> {
   });
   const dataset = datasetOf(directory, parseManifest(path, text));
   for (const entry of [...dataset.shards, dataset.heldOut]) {
-    await using _file = await openRecords(dataset, entry);
+    await openRecords(dataset, entry);
   }
   return dataset;
 }
 
 /**
- * One of the data set's files, for whoever disposes it.
+ * One of the data set's files.
  * @throws DamagedDataError when it is not the one of the manifest.
  */
 export async function openRecords(

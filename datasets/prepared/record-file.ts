@@ -176,24 +176,21 @@ export class RecordWriter {
   }
 }
 
-/** A file of records that is read block by block, each checked. */
-export class RecordFile implements AsyncDisposable {
+/** A file of records that is read block by block, each checked; it is open only meanwhile. */
+export class RecordFile {
   readonly columns: readonly RecordColumn[];
   readonly rows: number;
   readonly blocks: readonly RecordBlock[];
   readonly #path: string;
-  readonly #handle: FileHandle;
   readonly #schema: Uint8Array;
 
   private constructor(
     path: string,
     entry: RecordFileEntry,
     columns: readonly RecordColumn[],
-    handle: FileHandle,
     schema: Uint8Array,
   ) {
     this.#path = path;
-    this.#handle = handle;
     this.#schema = schema;
     this.columns = columns;
     this.rows = entry.rows;
@@ -207,19 +204,14 @@ export class RecordFile implements AsyncDisposable {
     columns: readonly RecordColumn[],
   ): Promise<RecordFile> {
     const path = join(directory, entry.file);
-    let handle: FileHandle | undefined;
-    try {
-      handle = await open(path, 'r');
+    const schema = new Uint8Array(entry.schema.bytes);
+    await reading(path, async (handle) => {
       const { size } = await handle.stat();
       if (size !== entry.bytes) throw new Error(`it has ${size} bytes, expected ${entry.bytes}`);
-      const schema = new Uint8Array(entry.schema.bytes);
       await readFully(handle, schema, 0);
       if (crc32(schema) !== entry.schema.crc32) throw new Error('its schema has a wrong checksum');
-      return new RecordFile(path, entry, columns, handle, schema);
-    } catch (cause) {
-      await handle?.close();
-      throw damaged(path, (cause as Error).message, cause);
-    }
+    });
+    return new RecordFile(path, entry, columns, schema);
   }
 
   /** @throws DamagedDataError when it isn't what was written; RangeError when there is none. */
@@ -228,22 +220,15 @@ export class RecordFile implements AsyncDisposable {
     if (block === undefined) {
       throw new RangeError(`block is ${index}: ${this.#path} has ${this.blocks.length}`);
     }
-    const schemaBytes = this.#schema.length;
-    const bytes = new Uint8Array(schemaBytes + block.bytes);
+    const bytes = new Uint8Array(this.#schema.length + block.bytes);
     bytes.set(this.#schema);
-    const body = bytes.subarray(schemaBytes);
-    await readFully(this.#handle, body, block.offset).catch((cause: Error) => {
-      throw damaged(this.#path, cause.message, cause);
+    const body = bytes.subarray(this.#schema.length);
+    await reading(this.#path, async (handle) => {
+      await readFully(handle, body, block.offset);
+      // Arrow trusts what it reads.
+      if (crc32(body) !== block.crc32) throw new Error(`block ${index} has a wrong checksum`);
     });
-    // Arrow trusts what it reads.
-    if (crc32(body) !== block.crc32) {
-      throw damaged(this.#path, `block ${index} has a wrong checksum`);
-    }
     return valuesOfTable(tableFromIPC(bytes), this.columns);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close();
   }
 }
 
@@ -265,9 +250,20 @@ async function readFully(handle: FileHandle, bytes: Uint8Array, offset: number):
   }
 }
 
-function damaged(path: string, reason: string, cause?: unknown): DamagedDataError {
-  return new DamagedDataError(
-    `the record file ${path} can't be used: ${reason}. Prepare the data set again`,
-    { cause },
-  );
+/** @throws DamagedDataError for whatever goes wrong. */
+async function reading(path: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      await work(handle);
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    throw new DamagedDataError(
+      `the record file ${path} can't be used: ${(cause as Error).message}. ` +
+        'Prepare the data set again',
+      { cause },
+    );
+  }
 }

@@ -1,5 +1,6 @@
 import { UserInputError } from '../../errors.ts';
 import { createRandomGenerator } from '../../random.ts';
+import { checkCursor } from '../batches.ts';
 import { bytesPerRow, emptyValues, type RecordValues, valuesPerRow } from './record-columns.ts';
 import type { RecordFile } from './record-file.ts';
 
@@ -59,9 +60,7 @@ export function createRowBatches(file: RecordFile, options: RowBatchOptions): Ro
     batch,
     count,
     async read(cursor) {
-      if (!Number.isSafeInteger(cursor) || cursor < 0) {
-        throw new RangeError(`cursor is ${cursor}: it takes a whole number from 0 on`);
-      }
+      checkCursor(cursor);
       const pass = Math.floor(cursor / count);
       return await pools.readRows(pass, (cursor % count) * batch, batch);
     },

@@ -34,7 +34,7 @@ async function numbersOf(directory: string) {
   const dataset = await openDataset(directory);
   return await Promise.all(
     [...dataset.shards, dataset.heldOut].map(async (entry) => {
-      await using file = await openRecords(dataset, entry);
+      const file = await openRecords(dataset, entry);
       return [...(await file.readBlock(0)).numeric!];
     }),
   );

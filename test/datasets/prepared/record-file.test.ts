@@ -43,7 +43,7 @@ test('rows come back block by block as they were written', async (t) => {
     entry.blocks.map(({ rows }) => rows),
     [5, 5, 2],
   );
-  await using file = await RecordFile.open(directory, entry, columns);
+  const file = await RecordFile.open(directory, entry, columns);
   const last = await file.readBlock(2);
   t.deepEqual([...last.label!], [10_000, 11_000]);
   t.deepEqual([...last.numeric!], [10, 5, -10, 11, 5.5, -11]);
@@ -77,7 +77,7 @@ test('a changed byte, a short file and a missing one are refused', async (t) => 
   bytes[entry.blocks[1]!.offset + 200]! ^= 1;
   await writeFile(path, bytes);
   {
-    await using file = await RecordFile.open(directory, entry, columns);
+    const file = await RecordFile.open(directory, entry, columns);
     await t.notThrowsAsync(file.readBlock(0));
     await t.throwsAsync(file.readBlock(1), {
       instanceOf: DamagedDataError,
@@ -120,7 +120,7 @@ test('a row of another width is refused', async (t) => {
 test('a file without rows opens and has no blocks', async (t) => {
   const directory = await temporaryFolder(t);
   const entry = await writeRows(directory, 0);
-  await using file = await RecordFile.open(directory, entry, columns);
+  const file = await RecordFile.open(directory, entry, columns);
   t.is(file.rows, 0);
   t.deepEqual(file.blocks, []);
 });

@@ -21,9 +21,7 @@ async function openRows(t: ExecutionContext, rows: number): Promise<RecordFile> 
     pixels[0] = row;
     await writer.append({ pixels, label: [row] });
   }
-  const file = await RecordFile.open(directory, await writer.finish(), columns);
-  t.teardown(() => file[Symbol.asyncDispose]());
-  return file;
+  return await RecordFile.open(directory, await writer.finish(), columns);
 }
 
 async function labelsOf(file: RecordFile, options: RowBatchOptions, cursors: readonly number[]) {

@@ -30,7 +30,7 @@ test('a row of counts and categories becomes logarithms and buckets', async (t) 
   t.is(features.length, 13);
   t.true(Math.abs(features[0]!.mean - (Math.log(7) - Math.log(3)) / 2) < 1e-12);
   t.deepEqual(categorical[25], { name: 'C26', cardinality: 100, missing: 2 });
-  await using shard = await openRecords(dataset, dataset.shards[0]!);
+  const shard = await openRecords(dataset, dataset.shards[0]!);
   const { numeric, categories, label } = await shard.readBlock(0);
   t.deepEqual([...label!], [0, 1]);
   // Two values lie one deviation below and above their mean; a column of one value is 0.
@@ -116,7 +116,7 @@ async function logisticLoss(directory: string, path: string): Promise<number> {
   const dataset = await prepareTable(options);
   const weights = new Float64Array(14 + 26 * buckets);
   const pass = async (entry: typeof dataset.heldOut, rate: number): Promise<number> => {
-    await using file = await openRecords(dataset, entry);
+    const file = await openRecords(dataset, entry);
     const batches = createRowBatches(file, { batch: 100, seed: 1 });
     let loss = 0;
     for (let cursor = 0; cursor < batches.count; cursor++) {

@@ -52,7 +52,7 @@ async function prepare(
 }
 
 async function valuesOf(dataset: Dataset, entry: RecordFileEntry) {
-  await using file = await openRecords(dataset, entry);
+  const file = await openRecords(dataset, entry);
   const { numeric, categories, label } = await file.readBlock(0);
   return { numeric: [...numeric!], categories: [...categories!], label: [...label!] };
 }
