@@ -11,6 +11,16 @@ export { type Corpus, openCorpus, type TokenFile } from './corpus.ts';
 export { type CorpusOptions, prepareCorpus } from './corpus-preparation.ts';
 export type { CorpusProgress } from './corpus-text.ts';
 export { type DataSource, openBatches } from './data-source.ts';
+export { cifar10Classes, openCifarImages } from './images/cifar-images.ts';
+export { fashionClasses, type IdxFiles, openIdxImages } from './images/idx-images.ts';
+export { type ImageFolderOptions, openImageFolder } from './images/image-folder.ts';
+export {
+  type ImageOptions,
+  type ImageProgress,
+  prepareImages,
+} from './images/image-preparation.ts';
+export type { BadImage, ImageSource, LabelledImage } from './images/image-source.ts';
+export { type ShapeOptions, shapeClasses, shapeImages } from './images/shape-images.ts';
 export {
   type CategoricalFeature,
   type Dataset,
