@@ -60,7 +60,8 @@ export async function* readEventLog(path: string): AsyncGenerator<JobEvent> {
   }
 }
 
-function parseEvent(line: string): JobEvent | undefined {
+/** An event of one line; undefined for anything else. */
+export function parseEvent(line: string): JobEvent | undefined {
   try {
     const value: unknown = JSON.parse(line);
     const isEvent = typeof value === 'object' && value !== null && 'type' in value;

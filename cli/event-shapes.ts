@@ -23,6 +23,8 @@ export interface EvaluationEvent {
   readonly step: number;
   /** Nats per held-out token, in the replicas' order. */
   readonly losses: readonly number[];
+  /** The step of each replica's weights; absent: all are of `step`. */
+  readonly versions?: readonly number[] | undefined;
   readonly ensembleLoss?: Figure;
   readonly disagreement?: Figure;
 }
@@ -120,6 +122,7 @@ const schemas: ReadonlyMap<string, v.GenericSchema<unknown, KnownEvent>> = new M
       type: v.literal('evaluation'),
       step: v.number(),
       losses: v.array(v.number()),
+      versions: v.optional(v.array(v.number())),
       ensembleLoss: figure,
       disagreement: figure,
     }),

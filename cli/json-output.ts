@@ -13,6 +13,7 @@ export function createJsonOutput({ stdout, stderr }: CommandEnvironment): Output
       if (event === undefined) stderr.write(`${text}\n`);
       else write(event);
     },
+    status: (_, event) => write(event),
     error(error) {
       write({ type: 'error', code: errorCode(error), message: describeError(error) });
     },

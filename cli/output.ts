@@ -9,6 +9,8 @@ export interface Output extends Disposable {
   event(event: JobEvent): void;
   /** A sentence for people; programs get the event in its place, if there is one. */
   message(text: string, event?: JobEvent): void;
+  /** How things stand, in place of what this said before; programs get the event. */
+  status(text: string, event: JobEvent): void;
   error(error: unknown): void;
 }
 

@@ -11,6 +11,8 @@ import { advance, emptyProgress, type Progress } from './progress.ts';
 import { formatResult } from './result-table.ts';
 
 const progressEveryMs = 5000;
+/** Of long work, whose states differ little from one to the next. */
+const statusEveryMs = 30_000;
 
 /** Lines without control characters, for a pipe or a log; progress at most every five seconds. */
 export function createPlainOutput({ stdout, stderr, now }: CommandEnvironment): Output {
@@ -42,6 +44,11 @@ export function createPlainOutput({ stdout, stderr, now }: CommandEnvironment): 
       if (line !== undefined) print(line);
     },
     message: (text) => print(text),
+    status(text) {
+      if (now() - printedAtMs < statusEveryMs) return;
+      printedAtMs = now();
+      print(text);
+    },
     error(error) {
       stderr.write(`actorctl: ${formatError(error)}\n`);
     },

@@ -14,6 +14,7 @@ import type { CommandEnvironment, Output } from './output.ts';
 import { nodeVersionAdvice, packageVersion } from './package-info.ts';
 import type { ResumeFlags } from './resume-command.ts';
 import type { RunFlags } from './run-command.ts';
+import { addStudyCommands } from './study-program.ts';
 import type { UpFlags } from './up-command.ts';
 
 export interface CommandContext {
@@ -41,6 +42,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addDrain(program, context, done);
   addUp(program, context, done);
   addObservationCommands(program, context, done);
+  addStudyCommands(program, context, done);
   addExport(program, context, done);
   addDoctor(program, context, done);
   addCompletion(program, context);

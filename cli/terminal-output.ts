@@ -19,13 +19,14 @@ const drawEveryMs = 200;
 export function createTerminalOutput({ stdout, stderr, now }: CommandEnvironment): Output {
   const live = createLogUpdate(stdout);
   let progress = emptyProgress;
+  let status: string | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   /** Draws soon; many events make one drawing. */
   function draw(): void {
     timer ??= setTimeout(() => {
       timer = undefined;
-      live(formatProgress(progress));
+      live(status ?? formatProgress(progress));
     }, drawEveryMs);
   }
 
@@ -36,7 +37,7 @@ export function createTerminalOutput({ stdout, stderr, now }: CommandEnvironment
   }
 
   function print(text: string): void {
-    const wasLive = progress !== emptyProgress;
+    const wasLive = progress !== emptyProgress || status !== undefined;
     endLive();
     stdout.write(`${text}\n`);
     if (wasLive) draw();
@@ -59,6 +60,10 @@ export function createTerminalOutput({ stdout, stderr, now }: CommandEnvironment
       }
     },
     message: (text) => print(text),
+    status(text) {
+      status = text;
+      draw();
+    },
     error(error) {
       endLive();
       stderr.write(`${pc.red('actorctl:')} ${formatError(error)}\n`);

@@ -1,0 +1,60 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ExitCode } from './exit-codes.ts';
+import { addNatsOptions } from './nats-address.ts';
+import type { CommandContext } from './program.ts';
+import type { StudyFlags } from './study-command.ts';
+
+/** Adds the commands that compare trainings with one another. */
+export function addStudyCommands(
+  program: Command,
+  context: CommandContext,
+  done: (code: ExitCode) => void,
+): void {
+  const command = program
+    .command('study')
+    .description('compare ways to train: several arms, each with several seeds')
+    .argument('[study]', 'NAME of one, or FILE.ts whose default export is one; none: list them')
+    .option('--data <paths...>', "for the job's data option")
+    .option('--set <key=value...>', 'an option of the job, in all arms')
+    .addOption(
+      new Option('--scale <scale>', 'for two cores or for a large machine').choices([
+        'small',
+        'full',
+      ]),
+    )
+    .option('--seeds <n>', 'runs of each arm', atLeastOne)
+    .option(
+      '--run-dir <dir>',
+      'of a new study, or of one to go on with (default studies/<name>-<time>)',
+    )
+    .option('--cores <n>', 'that runs may keep busy together (default: all)', atLeastOne)
+    .option('--keep-checkpoints', 'of finished runs, and their prepared data')
+    .option('--namespace <names...>', 'with --nats: one run at a time in each')
+    .option(
+      '--wait-nodes <n>',
+      'with --nats: nodes that a run waits for, its own included',
+      atLeastOne,
+      1,
+    )
+    .option('--json', 'one JSON object per line and event on stdout');
+  addNatsOptions(command, { text: 'spread the replicas of each run over the nodes of this server' })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  actorctl study                                           what there is
+  actorctl study staleness --data texts/
+  actorctl study staleness --run-dir studies/staleness-20261124-101500    go on with it
+  actorctl study precision --seeds 3 --set steps=500`,
+    )
+    .action(async (study: string | undefined, flags: StudyFlags) => {
+      const { listStudies, studyCommand } = await import('./study-command.ts');
+      done(study === undefined ? listStudies(context) : await studyCommand(study, flags, context));
+    });
+}
+
+function atLeastOne(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError('It is a whole number of at least 1.');
+}

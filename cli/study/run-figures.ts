@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { readEventLog } from '../event-log.ts';
+import { recogniseEvent } from '../event-shapes.ts';
+import type { RunRecord } from '../run-directory.ts';
+import { type CurvePoint, meanOf } from './statistics.ts';
+
+/** What a finished run says of itself, as far as studies measure it; `null`: it doesn't say. */
+export interface RunFigures {
+  /** Mean of the replicas' held-out losses, nats per token or example. */
+  readonly loss: number | null;
+  readonly ensembleLoss: number | null;
+  /** Mean total variation distance between two replicas' predictions. */
+  readonly disagreement: number | null;
+  readonly exchangedBytes: number | null;
+  /** Of the exchanged weights without any coding. */
+  readonly fullBytes: number | null;
+  /** Held-out loss of each replica by its own step, rising. */
+  readonly curves: readonly (readonly CurvePoint[])[];
+}
+
+/** Reads the figures of the run in `directory`, whose result `record` holds. */
+export async function readRunFigures(directory: string, record: RunRecord): Promise<RunFigures> {
+  const curves: CurvePoint[][] = [];
+  for await (const event of readEventLog(join(directory, 'events.jsonl'))) {
+    const known = recogniseEvent(event);
+    if (known?.type !== 'evaluation') continue;
+    for (const [replica, loss] of known.losses.entries()) {
+      // An evaluation in mid-run finds each replica at a step of its own.
+      curves[replica] ??= [];
+      addPoint(curves[replica], { step: known.versions?.[replica] ?? known.step, loss });
+    }
+  }
+  const result = record.result && recogniseEvent(record.result);
+  const ended = result?.type === 'result' ? result : undefined;
+  const losses = ended?.replicas.map(({ valLoss }) => valLoss).filter((loss) => loss != null) ?? [];
+  return {
+    loss: losses.length > 0 ? meanOf(losses) : null,
+    ensembleLoss: ended?.ensembleLoss ?? null,
+    disagreement: numberOrNull(record.result?.disagreement),
+    exchangedBytes: ended?.exchange?.bytes ?? null,
+    fullBytes: ended?.exchange?.fullBytes ?? null,
+    curves,
+  };
+}
+
+/** A run that went back to a checkpoint says some steps twice; the later word counts. */
+function addPoint(curve: CurvePoint[], point: CurvePoint): void {
+  while ((curve.at(-1)?.step ?? -1) >= point.step) curve.pop();
+  curve.push(point);
+}
+
+function numberOrNull(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}

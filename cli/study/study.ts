@@ -1,0 +1,95 @@
+import * as v from 'valibot';
+import { measureNames } from './measures.ts';
+
+/** The options of a job that a study sets, as `--set` would name them. */
+export type StudyOptions = Readonly<Record<string, OptionValue>>;
+export type OptionValue = string | number | boolean | null | readonly (string | number)[];
+
+/** One way to train; the study compares it with the others. */
+export interface Arm {
+  /** Names its folder and its rows. */
+  readonly name: string;
+  /** What sets it apart from the base. */
+  readonly options: StudyOptions;
+  /** Runs this job in place of the study's. */
+  readonly job?: string | undefined;
+}
+
+/** A question, and the runs that answer it: each arm with each seed. Plain data, so a file of yours can hold one. */
+export interface Study {
+  readonly name: string;
+  readonly question: string;
+  /** An example's name, or the path of a job's file. */
+  readonly job: string;
+  /** Of all arms. */
+  readonly options: StudyOptions;
+  /** What `--scale full` changes in them. */
+  readonly full: StudyOptions;
+  readonly arms: readonly Arm[];
+  /** The arm that the others are compared with, seed by seed. */
+  readonly baseline: string;
+  /** Runs of each arm. */
+  readonly seeds: number;
+  /** What is measured, the most important first. */
+  readonly measures: readonly (typeof measureNames)[number][];
+  /** For `stepsToTarget`: the loss to be reached is the mean final one of this arm. */
+  readonly targetArm?: string | undefined;
+  /** What to bear in mind with the figures. */
+  readonly notes: readonly string[];
+}
+
+export const scales = ['small', 'full'] as const;
+export type Scale = (typeof scales)[number];
+
+const nameSchema = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9.-]{0,63}$/, 'up to 64 lower-case letters, digits, dots and dashes'),
+);
+const optionsSchema = v.record(
+  v.string(),
+  v.union([
+    v.string(),
+    v.number(),
+    v.boolean(),
+    v.null(),
+    v.array(v.union([v.string(), v.number()])),
+  ]),
+);
+
+/** Checks a study from a file. */
+export const studySchema: v.GenericSchema<unknown, Study> = v.pipe(
+  v.strictObject({
+    name: nameSchema,
+    question: v.string(),
+    job: v.string(),
+    options: v.optional(optionsSchema, {}),
+    full: v.optional(optionsSchema, {}),
+    arms: v.pipe(
+      v.array(
+        v.strictObject({ name: nameSchema, options: optionsSchema, job: v.optional(v.string()) }),
+      ),
+      v.minLength(1),
+      v.maxLength(100),
+    ),
+    baseline: v.string(),
+    seeds: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)),
+    measures: v.pipe(v.array(v.picklist(measureNames)), v.minLength(1)),
+    targetArm: v.optional(v.string()),
+    notes: v.optional(v.array(v.string()), []),
+  }),
+  v.check(
+    ({ arms }) => new Set(arms.map(({ name }) => name)).size === arms.length,
+    'two arms have one name',
+  ),
+  v.check(
+    ({ arms, baseline }) => arms.some(({ name }) => name === baseline),
+    'baseline names no arm',
+  ),
+  v.check(
+    ({ arms, measures, targetArm }) =>
+      measures.includes('stepsToTarget')
+        ? arms.some(({ name }) => name === targetArm)
+        : targetArm === undefined,
+    'stepsToTarget needs a targetArm that is one of the arms, and nothing else does',
+  ),
+);
