@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { writeAtomically } from './atomic-file.ts';
-import { formatReportPage, type ReportAssets } from './report-page.ts';
+import { readPageAssets } from './page.ts';
+import { formatReportPage } from './report-page.ts';
 import type { RunCurves } from './run-curves.ts';
 import type { RunDirectory } from './run-directory.ts';
 
@@ -15,18 +13,10 @@ export async function writeReport(run: {
   readonly curves: RunCurves;
 }): Promise<void> {
   const { directory, curves } = run;
-  const page = formatReportPage({ record: directory.record, curves, assets: await readAssets() });
+  const page = formatReportPage({
+    record: directory.record,
+    curves,
+    assets: await readPageAssets(),
+  });
   writeAtomically(directory.report, page);
-}
-
-async function readAssets(): Promise<ReportAssets> {
-  const uplot = dirname(createRequire(import.meta.url).resolve('uplot'));
-  const own = (name: string) => readFile(new URL(name, import.meta.url), 'utf8');
-  const [chartLibrary, chartStyle, script, style] = await Promise.all([
-    readFile(join(uplot, 'uPlot.iife.min.js'), 'utf8'),
-    readFile(join(uplot, 'uPlot.min.css'), 'utf8'),
-    own('report-charts.js'),
-    own('report.css'),
-  ]);
-  return { chartLibrary, chartStyle, script, style };
 }

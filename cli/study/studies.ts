@@ -11,6 +11,7 @@ const smallLanguageModel: StudyOptions = {
   batch: 16,
   time: 16,
   learningRate: 0.01,
+  schedule: 'constant',
   burnInSteps: 150,
   exchange: 'scheduled',
   evaluationIntervalSteps: 100,
@@ -44,6 +45,8 @@ export const studies: readonly Study[] = [
   {
     ...languageModel,
     name: 'staleness',
+    // A teacher 1000 steps old comes in at step 2000.
+    options: { ...smallLanguageModel, steps: 2500 },
     question: 'How old may the copies of the teachers be?',
     arms: [
       ...[1, 10, 50, 100, 250, 1000].map((steps) => ({

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { formatReportPage, type ReportAssets } from '../../cli/report-page.ts';
+import type { PageAssets } from '../../cli/page.ts';
+import { formatReportPage } from '../../cli/report-page.ts';
 import { RunCurves } from '../../cli/run-curves.ts';
 import type { RunRecord } from '../../cli/run-directory.ts';
 import { actorctl, countingJob, makeFolder, onlyRun } from './actorctl-process.ts';
@@ -16,7 +17,7 @@ const record: RunRecord = {
   created: '2026-11-24T10:15:00.000Z',
   state: 'finished',
 };
-const assets: ReportAssets = { chartLibrary: '', chartStyle: '', script: '', style: '' };
+const assets: PageAssets = { chartLibrary: '', chartStyle: '', script: '', style: '' };
 
 test('the report of a run has its table, its curves and its options, and no address but a notice', async (t) => {
   await using folder = await makeFolder();
