@@ -1,10 +1,11 @@
-import { extname, relative, resolve } from 'node:path';
+import { extname, join, relative, resolve } from 'node:path';
 import * as v from 'valibot';
 import { UserInputError } from '../errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { watchInterruptions } from './interruption.ts';
 import { moduleUrl } from './job-module.ts';
 import { type NatsFlags, parseNatsFlags } from './nats-address.ts';
+import type { Output } from './output.ts';
 import type { CommandContext } from './program.ts';
 import { formatDuration } from './quantity.ts';
 import { describeThisMachine } from './study/machine.ts';
@@ -17,9 +18,11 @@ import {
   type StudyDirectory,
   type StudyRecord,
 } from './study/study-directory.ts';
+import { listMainFigures, readingsOf, type StudyReport } from './study/study-page.ts';
 import { StudyProgress } from './study/study-progress.ts';
 import { writeStudyReport } from './study/study-report.ts';
 import { doRuns, type RunLane } from './study/study-runs.ts';
+import { formatTable } from './table.ts';
 
 export interface StudyFlags extends NatsFlags {
   readonly data?: readonly string[];
@@ -74,6 +77,7 @@ export async function studyCommand(
       type: 'study-progress',
       finished: progress.finished,
       runs: runs.length,
+      active: progress.active,
       leftMs: progress.leftMs ?? null,
     });
   await doRuns(runs, {
@@ -107,16 +111,36 @@ export async function studyCommand(
       },
     },
   });
-  const report = await writeStudyReport({ directory: directory.path, record, runs });
-  output.message(report.text, { type: 'study-report', ...report.figures });
+  const analysis = await writeStudyReport({ directory: directory.path, record, runs });
+  tellFigures(output, { record, analysis }, directory.path);
   const again = `actorctl study ${nameOrFile} --run-dir ${relative(cwd, directory.path) || '.'}`;
   if (watch.signal.aborted) {
     output.message(`Interrupted. To go on: ${again}`, { type: 'interrupted', resume: again });
     return exitCodes.interrupted;
   }
-  if (report.failedRuns === 0) return exitCodes.ok;
-  output.message(`${report.failedRuns} of ${runs.length} runs failed. To try them again: ${again}`);
+  const failed = analysis.runs.filter(({ failure }) => failure !== undefined).length;
+  if (failed === 0) return exitCodes.ok;
+  output.message(`${failed} of ${runs.length} runs failed. To try them again: ${again}`);
   return exitCodes.failed;
+}
+
+function tellFigures(output: Output, report: StudyReport, directory: string): void {
+  const { columns, rows } = listMainFigures(report);
+  const table = formatTable(
+    columns.map((title, index) => ({
+      title,
+      align: index === 0 ? ('left' as const) : ('right' as const),
+      text: (row: readonly string[]) => row[index] ?? '',
+    })),
+    rows,
+  );
+  const page = join(directory, 'report.html');
+  output.message([table, ...readingsOf(report), `Report: ${page}`].join('\n'), {
+    type: 'study-report',
+    report: page,
+    targetLoss: report.analysis.targetLoss,
+    summaries: report.analysis.summaries,
+  });
 }
 
 /** `actorctl study` without a name. */

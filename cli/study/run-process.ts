@@ -47,6 +47,9 @@ export async function startRun(
   });
   const ending = new Ending(child);
   const stop = (): void => ending.begin('SIGINT');
+  // It is in no group of this process, so nobody else would end it.
+  const end = (): boolean => child.kill('SIGKILL');
+  process.once('exit', end);
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   let error: string | undefined;
@@ -64,13 +67,14 @@ export async function startRun(
     const [exitCode, exitSignal] = await once(child, 'close');
     if (exitCode === exitCodes.ok) return { kind: 'finished' };
     if (signal.aborted) return { kind: 'interrupted' };
-    const end = exitSignal === null ? `exit code ${exitCode}` : `ended by ${exitSignal}`;
+    const how = exitSignal === null ? `exit code ${exitCode}` : `ended by ${exitSignal}`;
     const said = error ?? (stderr.trim() || 'it said nothing');
-    return { kind: 'failed', cause: ending.cause ?? `${said} (${end})` };
+    return { kind: 'failed', cause: ending.cause ?? `${said} (${how})` };
   } catch (cause) {
     return { kind: 'failed', cause: `it could not be started: ${(cause as Error).message}` };
   } finally {
     signal.removeEventListener('abort', stop);
+    process.off('exit', end);
     ending[Symbol.dispose]();
   }
 }

@@ -77,9 +77,13 @@ export class StudyProgress {
     return coreMs / this.#cores;
   }
 
+  get active(): readonly { readonly arm: string; readonly seed: number; readonly share: number }[] {
+    return [...this.#active].map(([{ arm, seed }, { share }]) => ({ arm, seed, share }));
+  }
+
   describe(): string {
-    const active = [...this.#active].map(
-      ([{ arm, seed }, { share }]) => `${arm} seed ${seed} ${Math.floor(100 * share)} %`,
+    const active = this.active.map(
+      ({ arm, seed, share }) => `${arm} seed ${seed} ${Math.floor(100 * share)} %`,
     );
     const left = this.leftMs;
     return [

@@ -1,0 +1,92 @@
+import test from 'ava';
+import * as v from 'valibot';
+import { describeComparison } from '../../../cli/study/reading.ts';
+import type { RunFigures } from '../../../cli/study/run-figures.ts';
+import { studies } from '../../../cli/study/studies.ts';
+import { type Study, studySchema } from '../../../cli/study/study.ts';
+import { analyseStudy, type StudyRun } from '../../../cli/study/study-analysis.ts';
+
+const study: Study = {
+  name: 'trial',
+  question: 'Which?',
+  job: 'lm-codistill',
+  options: {},
+  full: {},
+  arms: [
+    { name: 'base', options: {} },
+    { name: 'other', options: {} },
+  ],
+  baseline: 'base',
+  targetArm: 'base',
+  seeds: 3,
+  measures: ['loss', 'stepsToTarget'],
+  notes: [],
+};
+
+test('arms are compared seed by seed, over the seeds that both have', (t) => {
+  const analysis = analyseStudy(study, [
+    run('base', 1, { loss: 4 }),
+    run('other', 1, { loss: 3.9 }),
+    run('base', 2, { loss: 5 }),
+    run('other', 2, { loss: 4.7 }),
+    run('base', 3, { loss: 6 }),
+    { arm: 'other', seed: 3, figures: undefined, failure: 'no' },
+  ]);
+  const [base, , other] = analysis.summaries;
+  t.is(base?.estimate?.mean, 5);
+  t.is(base?.against, undefined);
+  t.is(other?.estimate?.count, 2);
+  t.is(other?.against?.mean.toFixed(6), '-0.200000');
+  // t(0.975, 1) = 12.706, the deviation of −0.1 and −0.3 is √0.02, so the reach is 1.2706.
+  t.deepEqual(
+    other?.against?.interval?.map((end) => end.toFixed(4)),
+    ['-1.4706', '1.0706'],
+  );
+  t.regex(
+    describeComparison(other!, 'base'),
+    /2 pairs\. No difference is shown: the interval covers 0/,
+  );
+});
+
+test('steps to the target are those to the mean final loss of the target arm; never is said', (t) => {
+  const falling = [
+    { step: 100, loss: 6 },
+    { step: 200, loss: 4 },
+  ];
+  const analysis = analyseStudy(study, [
+    run('base', 1, { loss: 5, curves: [falling] }),
+    run('other', 1, {
+      loss: 4,
+      curves: [falling.map(({ step, loss }) => ({ step: step / 2, loss }))],
+    }),
+    run('other', 2, { loss: 6, curves: [[{ step: 100, loss: 6 }]] }),
+  ]);
+  t.is(analysis.targetLoss, 5);
+  const [, base, , other] = analysis.summaries;
+  t.is(base?.estimate?.mean, 150);
+  t.is(other?.estimate?.mean, 75);
+  t.is(other?.against?.mean, 0.5);
+  t.is(other?.without, 1);
+  t.regex(describeComparison(other!, 'base'), /1 of its 2 runs have no such figure/);
+});
+
+test('every study that comes along is one that a file could hold', (t) => {
+  for (const known of studies) t.deepEqual(v.parse(studySchema, known), known);
+});
+
+function run(arm: string, seed: number, figures: Partial<RunFigures>): StudyRun {
+  return {
+    arm,
+    seed,
+    failure: undefined,
+    figures: {
+      loss: null,
+      ensembleLoss: null,
+      disagreement: null,
+      exchangedBytes: null,
+      fullBytes: null,
+      curves: [],
+      ...figures,
+    },
+  };
+}
