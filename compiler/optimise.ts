@@ -13,6 +13,7 @@ import { type QuantisedGraph, quantiseProducts } from './passes/quantise-product
 import { improveReductions } from './passes/reductions.ts';
 import { simplifyReluGradients } from './passes/relu-gradient.ts';
 import { joinSumsOfProducts } from './passes/sum-of-products.ts';
+import { transposeLeftOperands } from './passes/tall-products.ts';
 
 type Pass = (graph: Graph) => Graph;
 
@@ -31,6 +32,8 @@ const PATTERN_PASSES: readonly Pass[] = [
   absorbTransposes,
   joinSumsOfProducts,
 ];
+/** What pays on a processor alone. */
+const PROCESSOR_PASSES: readonly Pass[] = [absorbBatchTransposes, transposeLeftOperands];
 const ENGINE_PASSES: readonly Pass[] = [
   transposeNarrowProducts,
   absorbFactorsAndAdditions,
@@ -51,7 +54,7 @@ export interface OptimiseOptions {
 export function optimise(graph: Graph, { target, int8Inputs }: OptimiseOptions): QuantisedGraph {
   const plain = apply(PATTERN_PASSES, lowerConvolutions(graph, target));
   const { graph: quantised, inputs } = quantiseProducts(plain, int8Inputs);
-  const passes = target === 'processor' ? [absorbBatchTransposes, ...ENGINE_PASSES] : ENGINE_PASSES;
+  const passes = target === 'processor' ? [...PROCESSOR_PASSES, ...ENGINE_PASSES] : ENGINE_PASSES;
   return { graph: apply(passes, quantised), inputs };
 }
 

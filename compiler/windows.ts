@@ -116,17 +116,23 @@ export function windowLast(graph: GraphBuilder, filter: Value, { sizes }: Window
 
 /**
  * What each place of the window sees: for every place, in row-major order, the elements of `x`
- * [batch, …in, channels] that it meets, [batch, …out, channels]; zeros where it hangs over the edge.
+ * that it meets, with the result's sizes in the place of the input's; zeros where it hangs over the
+ * edge. `axis` is the first spatial axis, 1 with channels last.
  */
-export function viewsThrough(graph: GraphBuilder, x: Value, windows: Windows): readonly Value[] {
-  const { inSizes, outSizes, strides, dilations, before } = windows;
-  const padding = [before, windows.after.map(notNegative)].map((pads) => [0, ...pads, 0]);
-  const padded = graph.pad(x, padding[0]!, padding[1]!, 0);
-  const axes = inSizes.map((_, axis) => axis + 1);
-  const shape = [x.shape[0]!, ...outSizes, x.shape.at(-1)!];
+export function viewsThrough(
+  graph: GraphBuilder,
+  x: Value,
+  windows: Windows,
+  axis = 1,
+): readonly Value[] {
+  const { inSizes, outSizes, strides, dilations, before, after } = windows;
+  const along = (values: readonly number[]) => x.shape.map((_, index) => values[index - axis] ?? 0);
+  const padded = graph.pad(x, along(before), along(after.map(notNegative)), 0);
+  const axes = inSizes.map((_, index) => axis + index);
+  const shape = x.shape.toSpliced(axis, outSizes.length, ...outSizes);
   return placesOf(windows).map((place) => {
-    const starts = place.map((offset, axis) => offset * dilations[axis]!);
-    const ends = starts.map((start, axis) => start + strides[axis]! * (outSizes[axis]! - 1) + 1);
+    const starts = place.map((offset, index) => offset * dilations[index]!);
+    const ends = starts.map((start, index) => start + strides[index]! * (outSizes[index]! - 1) + 1);
     const attributes = { starts, ends, axes, steps: strides };
     return graph.add('Slice', [padded], { shape, dtype: x.dtype }, attributes);
   });

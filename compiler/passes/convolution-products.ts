@@ -13,6 +13,14 @@ export function seenThrough(graph: GraphBuilder, x: Value, windows: Windows): Va
   return graph.reshape(seen, [sizeOf(seen.shape.slice(0, -1)), seen.shape.at(-1)!]);
 }
 
+/** The same transposed, [window · channels, batch · …out]. */
+export function seenByChannels(graph: GraphBuilder, x: Value, windows: Windows): Value {
+  const last = x.shape.length - 1;
+  const outermost = graph.transpose(x, [last, ...x.shape.slice(0, last).keys()]);
+  const seen = graph.concat(viewsThrough(graph, outermost, windows, 2), 0);
+  return graph.reshape(seen, [seen.shape[0]!, sizeOf(seen.shape.slice(1))]);
+}
+
 /**
  * The gradient of a convolution's input as one product, `dy · filterᵀ`, whose columns are then added
  * up where the window had read them. `dy` is [batch, …out, outputs], `filter` a matrix

@@ -9,7 +9,7 @@ import {
   type Windows,
   windowLast,
 } from '../windows.ts';
-import { productInputGradient, seenThrough } from './convolution-products.ts';
+import { productInputGradient, seenByChannels, seenThrough } from './convolution-products.ts';
 import {
   minimalConvolution,
   minimalFilterGradient,
@@ -78,7 +78,8 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   /**
    * What each place of the window saw, times the gradient of what came of it, as one product.
    * Measured on 3×3 windows and from 128 channels on it takes half as long as a convolution whose
-   * window is as large as an image, which is how textbooks have it.
+   * window is as large as an image, which is how textbooks have it. With channels outermost the
+   * product is a third faster again: the engine is slow with a transposed left operand.
    */
   ConvolutionFilterGradient: (graph, node, target) => {
     const [x, dy] = node.inputs as [Value, Value];
@@ -88,7 +89,11 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
       return minimalFilterGradient(graph, x, dy, windows);
     }
     const rows = graph.reshape(dy, [sizeOf(dy.shape.slice(0, -1)), dy.shape.at(-1)!]);
-    const product = graph.gemm(seenThrough(graph, x, windows), rows, true, false);
+    // Small images have been laid out for the convolution already.
+    const isLaidOut = isSingle(windows) || isSmall(windows, target, PRODUCT_PLACES_MAX);
+    const product = isLaidOut
+      ? graph.gemm(seenThrough(graph, x, windows), rows, true, false)
+      : graph.gemm(seenByChannels(graph, x, windows), rows);
     return graph.reshape(product, filter.shape);
   },
 };
