@@ -1,9 +1,11 @@
 import type { OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
+import { channelBlock } from './channel-block.ts';
 import type { EngineJob } from './engine.ts';
 import type { Graph } from './graph.ts';
 import { compileNativeStep, type NativeStep, type NativeStepOptions } from './native-step.ts';
 import { outputName } from './onnx-model.ts';
 import { loadOnnxruntime, openSession, type Session } from './onnx-session.ts';
+import type { Processor } from './passes/lower-convolutions.ts';
 import { QuantisedWeights } from './quantised-weights.ts';
 import type { StateMemory } from './state-store.ts';
 import type { StepRunner } from './step-runner.ts';
@@ -19,7 +21,7 @@ export async function createOnnxRunner(
   const onnxruntime = await loadOnnxruntime();
   await state.toHost();
   const { native, updates } = await compileForState(traced!, state, {
-    target: provider === 'cpu' ? 'processor' : 'any',
+    target: provider === 'cpu' ? await findProcessor(traced!) : 'any',
     // Only the processor has products of bytes.
     int8Inputs: provider === 'cpu' ? int8Weights.map((name) => statePrefix + name) : [],
   });
@@ -33,6 +35,12 @@ export async function createOnnxRunner(
     ({ shape, ...input }) => new QuantisedWeights(input, shape as [number, number]),
   );
   return new OnnxRunner(onnxruntime.Tensor, session, native, { state, updates, quantised });
+}
+
+/** What of the processor matters to this graph. */
+async function findProcessor({ nodes }: Graph): Promise<Processor> {
+  const convolves = nodes.some(({ operator }) => operator.startsWith('Convolution'));
+  return { channelBlock: convolves ? await channelBlock() : 1 };
 }
 
 /** Takes the optimizer's part out of the model where WebAssembly can do it in one pass. */

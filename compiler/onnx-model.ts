@@ -12,9 +12,18 @@ import { sizeOf, type TensorData } from './tensor-spec.ts';
 /** ONNX IR version 9 and operator set 18: understood by every onnxruntime since 1.15. */
 const IR_VERSION = 9;
 const OPSET_VERSION = 18;
-/** onnxruntime's own operators. */
-const MICROSOFT_DOMAIN = 'com.microsoft';
-const MICROSOFT_OPERATORS: ReadonlySet<string> = new Set(['DynamicQuantizeMatMul', 'FusedMatMul']);
+/** onnxruntime's own operators, by domain, under the names that they have in a graph. */
+const DOMAINS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'com.microsoft': {
+    DynamicQuantizeMatMul: 'DynamicQuantizeMatMul',
+    FusedMatMul: 'FusedMatMul',
+  },
+  'com.microsoft.nchwc': {
+    BlockedConv: 'Conv',
+    ToBlocks: 'ReorderInput',
+    FromBlocks: 'ReorderOutput',
+  },
+};
 
 /** TensorProto.DataType */
 const DATA_TYPES: Readonly<Record<ElementType, number>> = {
@@ -66,9 +75,10 @@ export function writeOnnxModel(graph: Graph, names: ModelNames = {}): Uint8Array
   model.string(2, 'codistill');
   model.bytesField(7, graphProto);
   model.message(8, (opset) => opset.integer(2, OPSET_VERSION));
-  if (graph.nodes.some(({ operator }) => MICROSOFT_OPERATORS.has(operator))) {
+  for (const [domain, operators] of Object.entries(DOMAINS)) {
+    if (!graph.nodes.some(({ operator }) => operator in operators)) continue;
     model.message(8, (opset) => {
-      opset.string(1, MICROSOFT_DOMAIN);
+      opset.string(1, domain);
       opset.integer(2, 1);
     });
   }
@@ -150,8 +160,9 @@ class GraphWriter {
       for (const input of inputs) proto.string(1, input);
       for (const output of outputs) proto.string(2, output);
       proto.string(3, `${operator}_${this.#count++}`);
-      proto.string(4, operator);
-      if (MICROSOFT_OPERATORS.has(operator)) proto.string(7, MICROSOFT_DOMAIN);
+      const [domain, operators] = Object.entries(DOMAINS).find(([, own]) => operator in own) ?? [];
+      proto.string(4, operators?.[operator] ?? operator);
+      if (domain !== undefined) proto.string(7, domain);
       for (const [name, value] of Object.entries(attributes)) writeAttribute(proto, name, value);
     });
   }

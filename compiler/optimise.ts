@@ -54,7 +54,7 @@ export interface OptimiseOptions {
 export function optimise(graph: Graph, { target, int8Inputs }: OptimiseOptions): QuantisedGraph {
   const plain = apply(PATTERN_PASSES, lowerConvolutions(graph, target));
   const { graph: quantised, inputs } = quantiseProducts(plain, int8Inputs);
-  const passes = target === 'processor' ? [...PROCESSOR_PASSES, ...ENGINE_PASSES] : ENGINE_PASSES;
+  const passes = target !== 'any' ? [...PROCESSOR_PASSES, ...ENGINE_PASSES] : ENGINE_PASSES;
   return { graph: apply(passes, quantised), inputs };
 }
 

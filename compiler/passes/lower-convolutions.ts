@@ -9,6 +9,7 @@ import {
   type Windows,
   windowLast,
 } from '../windows.ts';
+import { blockedConvolution, blockedInputGradient, suitsBlocks } from './blocked-convolutions.ts';
 import { productInputGradient, seenByChannels, seenThrough } from './convolution-products.ts';
 import {
   minimalConvolution,
@@ -23,8 +24,14 @@ const PRODUCT_PLACES_MAX = 64;
 /** The same where the product's result has to be added up in places: it is as large as the window. */
 const SPREAD_PLACES_MAX = 16;
 
-/** What runs the graph: any of the engine's devices, or the processor, whose own ways are known here. */
-export type Target = 'any' | 'processor';
+/** A processor on which the native engine runs a graph. */
+export interface Processor {
+  /** Channels that the engine's blocked convolutions keep together; 1 where it has none. */
+  readonly channelBlock: number;
+}
+
+/** What runs a graph: a processor, whose own ways are known here, or any device. */
+export type Target = 'any' | Processor;
 
 /**
  * Puts operators of the engine in the place of `Convolution`, `ConvolutionInputGradient` and
@@ -44,12 +51,15 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   Convolution: (graph, node, target) => {
     const [x, filter] = node.inputs as [Value, Value];
     const windows = windowsOf(node);
-    if (target === 'processor' && suitsMinimalFiltering(node, filter)) {
+    if (target !== 'any' && suitsMinimalFiltering(node, filter)) {
       return minimalConvolution(graph, x, filter, windows);
     }
     if (isSingle(windows) || isSmall(windows, target, PRODUCT_PLACES_MAX)) {
       const product = graph.gemm(seenThrough(graph, x, windows), filterMatrix(graph, filter));
       return graph.reshape(product, node.outputs[0]!.shape);
+    }
+    if (target !== 'any' && suitsBlocks(filter, windows, target.channelBlock)) {
+      return blockedConvolution(graph, x, filter, windows, target.channelBlock);
     }
     return slide(graph, x, outputsFirst(graph, filter, windows), windows);
   },
@@ -61,7 +71,7 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ConvolutionInputGradient: (graph, node, target) => {
     const [dy, filter] = node.inputs as [Value, Value];
     const windows = windowsOf(node);
-    if (target === 'processor' && suitsMinimalFiltering(node, filter)) {
+    if (target !== 'any' && suitsMinimalFiltering(node, filter)) {
       return minimalInputGradient(graph, dy, filter, windows);
     }
     if (isSingle(windows) || isSmall(windows, target, SPREAD_PLACES_MAX)) {
@@ -70,6 +80,9 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
     const backward = backwardWindows(windows);
     if (backward === undefined) {
       return slideBack(graph, dy, outputsFirst(graph, filter, windows), windows);
+    }
+    if (target !== 'any' && suitsBlocks(filter, backward, target.channelBlock)) {
+      return blockedInputGradient(graph, dy, filter, backward, target.channelBlock);
     }
     const turned = windowLast(graph, turnAround(graph, filter, windows), windows);
     return slide(graph, dy, turned, backward);
@@ -85,7 +98,7 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
     const [x, dy] = node.inputs as [Value, Value];
     const [filter] = node.outputs as [Value];
     const windows = windowsOf(node);
-    if (target === 'processor' && suitsMinimalFiltering(node, filter)) {
+    if (target !== 'any' && suitsMinimalFiltering(node, filter)) {
       return minimalFilterGradient(graph, x, dy, windows);
     }
     const rows = graph.reshape(dy, [sizeOf(dy.shape.slice(0, -1)), dy.shape.at(-1)!]);
@@ -110,7 +123,7 @@ function isSingle({ sizes, before, after }: Windows): boolean {
 
 function isSmall(windows: Windows, target: Target, placesMax: number): boolean {
   const { outSizes, dilations } = windows;
-  if (target !== 'processor' || dilations.some((dilation) => dilation > 1)) return false;
+  if (target === 'any' || dilations.some((dilation) => dilation > 1)) return false;
   return sizeOf(outSizes) <= placesMax;
 }
 

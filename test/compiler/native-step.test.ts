@@ -8,7 +8,11 @@ import { compileNativeStep } from '../../compiler/native-step.ts';
 import { traceStep } from '../../compiler/trace-step.ts';
 import { smallStep } from './small-model.ts';
 
-const options = { target: 'processor', int8Inputs: [] as string[], fuseUpdates: true } as const;
+const options = {
+  target: { channelBlock: 1 },
+  int8Inputs: [] as string[],
+  fuseUpdates: true,
+} as const;
 
 function trace(stepOptions: { clipNorm?: number } = {}): Graph {
   const { step, state, inputs } = smallStep(stepOptions);

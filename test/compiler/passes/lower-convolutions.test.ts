@@ -1,4 +1,5 @@
 import test from 'ava';
+import { channelBlock } from '../../../compiler/channel-block.ts';
 import type { Graph } from '../../../compiler/graph.ts';
 import { conv2dWindows } from '../../../compiler/kernels/convolution.ts';
 import { shareCommonSubexpressions } from '../../../compiler/passes/common-subexpressions.ts';
@@ -58,14 +59,15 @@ const geometries: Readonly<Record<string, Geometry>> = {
   'many channels with wide padding': { images: [8, 3, 4, 64], filter: [3, 3, 64, 64], pad: 2 },
 };
 
+const processor = { channelBlock: 1 };
+
 const operators = ['Convolution', 'ConvolutionInputGradient', 'ConvolutionFilterGradient'] as const;
 for (const [name, geometry] of Object.entries(geometries)) {
   for (const operator of operators) {
     test(`${operator} with ${name} is on a processor what it is elsewhere`, async (t) => {
       const graph = convolutionGraph(operator, geometry);
-      const [plain, lowered] = (['any', 'processor'] as const).map((target) =>
-        removeDeadCode(lowerConvolutions(graph, target)),
-      ) as [Graph, Graph];
+      const plain = removeDeadCode(lowerConvolutions(graph, 'any'));
+      const lowered = removeDeadCode(lowerConvolutions(graph, processor));
       t.false(operatorsOf(lowered).some((each) => each.startsWith('Conv')));
       const difference = await differenceAfter(plain, lowered);
       t.true(difference < 2e-6, `${difference}`);
@@ -76,13 +78,29 @@ for (const [name, geometry] of Object.entries(geometries)) {
 test('large images go through the engine’s own convolutions', (t) => {
   const geometry: Geometry = { images: [1, 18, 20, 2], filter: [3, 3, 2, 3] };
   const lowered = (operator: Operator, strides: number) =>
-    operatorsOf(
-      lowerConvolutions(convolutionGraph(operator, { ...geometry, strides }), 'processor'),
-    );
+    operatorsOf(lowerConvolutions(convolutionGraph(operator, { ...geometry, strides }), processor));
   t.true(lowered('Convolution', 1).includes('Conv'));
   t.true(lowered('ConvolutionInputGradient', 1).includes('Conv'));
   t.true(lowered('ConvolutionInputGradient', 2).includes('ConvTranspose'));
 });
+
+for (const [name, strides] of Object.entries({ 'strides of 1': 1, 'strides of 2': 2 })) {
+  test(`large images whose channels make whole blocks are laid out in them, ${name}`, async (t) => {
+    const geometry: Geometry = { images: [2, 18, 20, 32], filter: [3, 3, 32, 48], strides };
+    // What the engine has here: without blocks the values are those of its other convolutions.
+    const block = await channelBlock();
+    for (const operator of ['Convolution', 'ConvolutionInputGradient'] as const) {
+      const graph = convolutionGraph(operator, geometry);
+      const blocked = lowerConvolutions(graph, { channelBlock: 16 });
+      const isBlocked = operator === 'Convolution' || strides === 1;
+      t.is(operatorsOf(blocked).includes('BlockedConv'), isBlocked);
+      const plain = removeDeadCode(lowerConvolutions(graph, 'any'));
+      const lowered = removeDeadCode(lowerConvolutions(graph, { channelBlock: block }));
+      const difference = await differenceAfter(plain, lowered);
+      t.true(difference < 2e-6, `${operator}: ${difference}`);
+    }
+  });
+}
 
 test('a convolution and its gradients share the transforms of minimal filtering', (t) => {
   const shapes = { x: [32, 4, 4, 64], filter: [3, 3, 64, 64], dy: [32, 4, 4, 64] } as const;
@@ -92,7 +110,7 @@ test('a convolution and its gradients share the transforms of minimal filtering'
     dx: g.add('ConvolutionInputGradient', [dy!, filter!], x!, windows),
     dFilter: g.add('ConvolutionFilterGradient', [x!, dy!], filter!, windows),
   }));
-  const lowered = lowerConvolutions(graph, 'processor');
+  const lowered = lowerConvolutions(graph, processor);
   const shared = removeDeadCode(shareCommonSubexpressions(lowered));
   const count = (operator: string) =>
     operatorsOf(shared).filter((each) => each === operator).length;
