@@ -192,10 +192,10 @@ export class InProcessBus implements Bus, Port {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#defer(() => this.#handlePending());
+    this.#defer(this.#handlePending);
   }
 
-  #handlePending(): void {
+  readonly #handlePending = (): void => {
     this.#scheduled = false;
     const deliveries = this.#pending;
     this.#pending = [];
@@ -213,7 +213,7 @@ export class InProcessBus implements Bus, Port {
       this.#status.emit({ type: 'slow-consumer', subject, droppedMessages: count });
     }
     if (this.#pendingBytes === 0) this.#afterDrain?.();
-  }
+  };
 }
 
 function toBusMessage(message: RoutedMessage, into: Uint8Array | undefined): BusMessage {

@@ -70,8 +70,10 @@ export class Router implements Routing {
         else groups.set(route.queue, [route]);
       }
     }
-    for (const group of groups?.values() ?? []) {
-      delivered = this.#deliverOnce(group, message) || delivered;
+    if (groups !== undefined) {
+      for (const group of groups.values()) {
+        delivered = this.#deliverOnce(group, message) || delivered;
+      }
     }
     return delivered ? 'delivered' : 'dropped';
   }

@@ -309,9 +309,8 @@ export class ActorHost {
     this.#checkpoints += 1;
     const number = this.#checkpoints;
     const endpoint = this.#wayTo(owner);
-    const parcel = encodeCarrying(endpoint.bus, state, timeoutMs, (carried) => {
-      return { kind: 'checkpoint', incarnation, name, number, ...carried };
-    });
+    const message = { kind: 'checkpoint', incarnation, name, number, value: state } as const;
+    const parcel = encodeCarrying(endpoint.bus, message, timeoutMs);
     const subject = subjects.node(endpoint.namespace, owner);
     const { signal } = this.#stopping;
     // An owner that was cut off comes back; one that is gone takes this actor along.

@@ -190,9 +190,9 @@ export class ArgumentStreams {
     return createOutlet({
       of,
       seq,
-      encode: (value, build) => {
-        const packed = packHandles(value, { forMs: ITEM_FETCH_MS });
-        return encodeCarrying(bus, packed, ITEM_FETCH_MS, build).bytes;
+      encode: (item) => {
+        const value = packHandles(item.value, { forMs: ITEM_FETCH_MS });
+        return encodeCarrying(bus, { ...item, value }, ITEM_FETCH_MS).bytes;
       },
       publish: (bytes) => this.#publishBytes(from, bytes),
       onClose: () => this.#offers.delete(of),

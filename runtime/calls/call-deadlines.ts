@@ -3,33 +3,34 @@ import type { PendingCall } from './pending-call.ts';
 
 /**
  * The deadlines of all open calls to one actor, watched by one timer: a timer for each call would cost
- * more than sending it does.
+ * more than sending it does. Which calls are open it asks when the timer is due.
  */
 export class CallDeadlines {
   readonly #clock: Clock;
+  readonly #open: () => readonly PendingCall[];
   readonly #expire: (call: PendingCall) => void;
-  readonly #open = new Set<PendingCall>();
   #timer: ClockTimer | undefined;
   /** When the timer is due: never later than the first deadline. */
   #dueAt = Number.POSITIVE_INFINITY;
 
-  constructor(clock: Clock, expire: (call: PendingCall) => void) {
+  /** `open` lists the calls that are not settled; `expire` settles one. */
+  constructor(
+    clock: Clock,
+    open: () => readonly PendingCall[],
+    expire: (call: PendingCall) => void,
+  ) {
     this.#clock = clock;
+    this.#open = open;
     this.#expire = expire;
   }
 
-  add(call: PendingCall): void {
-    this.#open.add(call);
+  /** A call is open from now on. */
+  watch(call: PendingCall): void {
     if (call.deadlineAt < this.#dueAt) this.#arm(call.deadlineAt);
-  }
-
-  remove(call: PendingCall): void {
-    this.#open.delete(call);
   }
 
   /** Leaves no timer behind; called now and then when no call is open. */
   rest(): void {
-    if (this.#open.size > 0) return;
     this.#timer?.cancel();
     this.#dueAt = Number.POSITIVE_INFINITY;
   }
@@ -48,7 +49,7 @@ export class CallDeadlines {
     const due = this.#dueAt;
     this.#dueAt = Number.POSITIVE_INFINITY;
     let first = Number.POSITIVE_INFINITY;
-    for (const call of [...this.#open]) {
+    for (const call of this.#open()) {
       // A timer may be early by a fraction; what it was armed for is due all the same.
       if (call.deadlineAt <= now || call.deadlineAt <= due) this.#expire(call);
       else first = Math.min(first, call.deadlineAt);

@@ -5,12 +5,12 @@ import type {
   CallMessage,
   CancelMessage,
   CreditMessage,
+  ItemMessage,
   ProbeMessage,
   ReplyMessage,
 } from '../wire/call-messages.ts';
-import { encodeMessage, type WireMessage } from '../wire/wire.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
-import type { Carried } from '../wire/wire-fields.ts';
 import type { CallCounters } from './call-counters.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, packHandles } from './handle.ts';
@@ -284,7 +284,7 @@ export class CallServer {
     return createOutlet({
       of: this.#options.incarnation,
       seq,
-      encode: (value, build) => this.#encode(value, timeoutMs, build),
+      encode: (item) => this.#encode(item, timeoutMs),
       publish: (bytes) => this.#publish(from, bytes),
       onClose,
     });
@@ -294,13 +294,12 @@ export class CallServer {
     const { keyed } = call;
     const { seq, timeoutMs } = call.message;
     const of = this.#options.incarnation;
-    const build = (carried: Carried): ReplyMessage => ({ kind: 'reply', of, seq, ...carried });
     try {
       if (keyed !== undefined) {
         this.#answerKeyed(keyed, value);
         return;
       }
-      this.#send(call, this.#encode(value, timeoutMs, build));
+      this.#send(call, this.#encode({ kind: 'reply', of, seq, value }, timeoutMs));
       this.#options.counters.done += 1;
     } catch (error) {
       // The method worked, but what it returned can't be sent.
@@ -334,11 +333,12 @@ export class CallServer {
     this.#publish(call.message.from, reply);
   }
 
-  #encode(value: unknown, timeoutMs: number, build: (carried: Carried) => WireMessage): Uint8Array {
+  #encode(message: ReplyMessage | ItemMessage, timeoutMs: number): Uint8Array {
     const { endpoint, counters } = this.#options;
     const offerMs = Math.min(timeoutMs, OFFER_MS_MAX);
-    const packed = packHandles(value, { forMs: offerMs });
-    const { bytes, frame } = encodeCarrying(endpoint.bus, packed, offerMs, build);
+    const value = packHandles(message.value, { forMs: offerMs });
+    const packed = value === message.value ? message : { ...message, value };
+    const { bytes, frame } = encodeCarrying(endpoint.bus, packed, offerMs);
     if (frame !== undefined) counters.sentBytes += frame.length;
     return bytes;
   }

@@ -12,7 +12,13 @@ import { ArgumentStreams, type ReadOptions } from './argument-streams.ts';
 import { CALL_TIMEOUT_MS, type CallOptions, STREAM_ITEMS } from './call-options.ts';
 import { requestControl } from './control.ts';
 import type { Endpoint } from './endpoint.ts';
-import { type ActorAddress, type CallPath, packArguments, unknownMethod } from './handle.ts';
+import {
+  type ActorAddress,
+  type CallPath,
+  holdNothing,
+  packArguments,
+  unknownMethod,
+} from './handle.ts';
 import { Peer } from './peer.ts';
 import { withRetries } from './retry.ts';
 import { StreamReader } from './stream-reader.ts';
@@ -112,6 +118,12 @@ export class Caller implements CallPath {
     timeoutMs: number,
     { signal, idempotencyKey: key }: CallOptions,
   ): Promise<unknown> {
+    const stream = undefined;
+    if (holdNothing(args)) {
+      const idempotent = address.methods[method] === 'idempotent';
+      const outgoing = { method, args, idempotent, timeoutMs, signal, stream, key };
+      return this.#peer(address).call(outgoing);
+    }
     const streams: StreamReference[] = [];
     const addresses: ObjectAddress[] = [];
     let packed: readonly unknown[];
@@ -122,7 +134,6 @@ export class Caller implements CallPath {
     }
     // What was read of a stream by one life can't be given to the next.
     const idempotent = address.methods[method] === 'idempotent' && streams.length === 0;
-    const stream = undefined;
     const outgoing = { method, args: packed, idempotent, timeoutMs, signal, stream, key };
     const answer = this.#retaining(addresses, this.#peer(address).call(outgoing));
     return streams.length === 0 ? answer : answer.finally(() => this.#withdraw(streams));

@@ -70,10 +70,7 @@ type Answer = (message: WireMessage) => Promise<WireMessage | undefined> | WireM
 /** An answer whose value is too large for one message offers it in chunks. */
 function encodeAnswer(bus: Bus, answer: WireMessage): Uint8Array {
   if (answer.kind !== 'inspection') return encodeMessage(answer);
-  return encodeCarrying(bus, answer.value, ATTEMPT_MS, (carried) => ({
-    kind: 'inspection',
-    ...carried,
-  })).bytes;
+  return encodeCarrying(bus, answer, ATTEMPT_MS).bytes;
 }
 
 /**

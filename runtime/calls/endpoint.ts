@@ -62,22 +62,22 @@ export interface Parcel {
 }
 
 /**
- * Encodes the message that `build` makes around `value`, in one piece if the bus carries that,
- * else with the value offered in chunks for `timeoutMs`.
+ * Encodes a message in one piece if the bus carries that, else with its value offered in chunks for
+ * `timeoutMs`.
  */
 export function encodeCarrying(
   bus: Bus,
-  value: unknown,
+  message: WireMessage & Carried,
   timeoutMs: number,
-  build: (carried: Carried) => WireMessage,
 ): Parcel {
-  const bytes = encodeMessage(build(value === undefined ? {} : { value }));
+  const bytes = encodeMessage(message);
   if (bytes.length <= bus.payloadBytesMax) return { bytes };
+  const { value, ...rest } = message;
   const frame = encodeFrame(value);
   const offer = offerChunks(bus, frame, { timeoutMs });
   // Nobody waits for an offer: whoever fetches it answers or fails on their own.
   offer.done.catch(() => {});
-  const small = encodeMessage(build({ chunks: offer.reference }));
+  const small = encodeMessage({ ...rest, chunks: offer.reference } as WireMessage);
   if (small.length > bus.payloadBytesMax) {
     offer.cancel();
     throw new PayloadTooLargeError(

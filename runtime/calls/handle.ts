@@ -219,6 +219,14 @@ function unpackHandle(object: object, path: CallPath): object | undefined {
   return createHandle(parsed.output, path);
 }
 
+/** Whether there is nothing to pack, which is quicker to see than to go through. */
+export function holdNothing(args: readonly unknown[]): boolean {
+  for (const arg of args) {
+    if (typeof arg === 'object' && arg !== null && !ArrayBuffer.isView(arg)) return false;
+  }
+  return true;
+}
+
 /** As `packHandles`; async iterables become plain data as well, of what `offer` makes of them. */
 export function packArguments(
   args: readonly unknown[],

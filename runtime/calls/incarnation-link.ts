@@ -8,7 +8,6 @@ import type {
 } from '../wire/call-messages.ts';
 import { encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { fromWireError } from '../wire/wire-error.ts';
-import type { Carried } from '../wire/wire-fields.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, unpackHandles } from './handle.ts';
 import type { PendingCall } from './pending-call.ts';
@@ -44,6 +43,7 @@ export class IncarnationLink {
   readonly #inFlight = new Map<number, PendingCall>();
   readonly #readers = new Map<number, StreamReader>();
   #next = 0;
+  #floor = 0;
   #tick = 0;
   #heardTick = 0;
   #probedTick = 0;
@@ -54,31 +54,22 @@ export class IncarnationLink {
     this.#options = options;
   }
 
+  /** Calls that are sent and not settled. */
+  get inFlight(): Iterable<PendingCall> {
+    return this.#inFlight.values();
+  }
+
   /** Nothing is open. */
   get quiet(): boolean {
     return this.#inFlight.size === 0 && this.#readers.size === 0;
   }
 
   /** @throws TypeError when the arguments can't be sent, BusClosedError. */
-  send(pending: PendingCall): void {
-    const { endpoint, inbox, subject } = this.#options;
-    const { method, timeoutMs, stream, key } = pending.outgoing;
+  send(pending: PendingCall, now = this.#options.endpoint.clock.now()): void {
+    const { endpoint, subject } = this.#options;
+    const { timeoutMs, stream } = pending.outgoing;
     const seq = this.#next;
-    const floor = this.#inFlight.size === 0 ? seq : this.#inFlight.keys().next().value!;
-    const build = (carried: Carried): CallMessage => ({
-      kind: 'call',
-      to: this.incarnation,
-      from: inbox,
-      seq,
-      floor,
-      method,
-      timeoutMs: Math.max(1, Math.ceil(pending.deadlineAt - endpoint.clock.now())),
-      ...(stream && { credit: stream.credit }),
-      ...(key !== undefined && { key }),
-      ...(pending.span && { trace: pending.span.headers }),
-      ...carried,
-    });
-    const parcel = encodeCarrying(endpoint.bus, pending.args(), timeoutMs, build);
+    const parcel = encodeCarrying(endpoint.bus, this.#message(pending, now), timeoutMs);
     // Only what could be encoded takes a number: a gap would hold up all calls after it.
     pending.parcel = parcel;
     pending.seq = seq;
@@ -153,6 +144,35 @@ export class IncarnationLink {
     this.#readers.clear();
     for (const reader of readers) reader.fail(error);
     return owed;
+  }
+
+  #message(pending: PendingCall, now: number): CallMessage {
+    const { method, timeoutMs, stream, key } = pending.outgoing;
+    const call = {
+      kind: 'call',
+      to: this.incarnation,
+      from: this.#options.inbox,
+      seq: this.#next,
+      floor: this.#raiseFloor(),
+      method,
+      // The longest is as long as a timer can be: adding and subtracting must not make it longer.
+      timeoutMs: Math.max(1, Math.ceil(Math.min(timeoutMs, pending.deadlineAt - now))),
+      value: pending.args(),
+    } as const;
+    const { span } = pending;
+    if (stream === undefined && key === undefined && span === undefined) return call;
+    return {
+      ...call,
+      ...(stream && { credit: stream.credit }),
+      ...(key !== undefined && { key }),
+      ...(span && { trace: span.headers }),
+    };
+  }
+
+  /** The number below which all calls are settled. */
+  #raiseFloor(): number {
+    while (this.#floor < this.#next && !this.#inFlight.has(this.#floor)) this.#floor += 1;
+    return this.#floor;
   }
 
   #attach(reader: StreamReader, seq: number): void {

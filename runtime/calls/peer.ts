@@ -54,7 +54,11 @@ export class Peer {
   constructor(options: PeerOptions) {
     this.#options = options;
     const { clock } = options.endpoint;
-    this.#deadlines = new CallDeadlines(clock, (pending) => this.#expire(pending));
+    this.#deadlines = new CallDeadlines(
+      clock,
+      () => [...(this.#link?.inFlight ?? []), ...this.#waiting],
+      (pending) => this.#expire(pending),
+    );
   }
 
   /** Nothing is open: leaves no timer behind. */
@@ -84,17 +88,17 @@ export class Peer {
     }
     const { clock, tracing } = this.#options.endpoint;
     return new Promise((resolve, reject) => {
-      const pending = new PendingCall(outgoing, clock.now() + timeoutMs, resolve, reject);
+      const now = clock.now();
+      const pending = new PendingCall(outgoing, now + timeoutMs, resolve, reject);
       pending.span = tracing?.begin(this.address, outgoing.method);
       try {
-        if (this.#link && this.#status === 'running') this.#link.send(pending);
+        if (this.#link && this.#status === 'running') this.#link.send(pending, now);
         else this.#wait(pending);
       } catch (error) {
         pending.reject(error);
         return;
       }
-      pending.deadlines = this.#deadlines;
-      this.#deadlines.add(pending);
+      this.#deadlines.watch(pending);
       if (signal !== undefined) {
         pending.onAbort = () => this.#abandon(pending, signal.reason);
         signal.addEventListener('abort', pending.onAbort, { once: true });

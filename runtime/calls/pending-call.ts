@@ -1,7 +1,6 @@
 import type { CallSpan } from '../observe/tracing.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import { decodeMessage } from '../wire/wire.ts';
-import type { CallDeadlines } from './call-deadlines.ts';
 import type { Parcel } from './endpoint.ts';
 import type { StreamReader } from './stream-reader.ts';
 
@@ -25,7 +24,6 @@ export class PendingCall {
   readonly deadlineAt: number;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
-  deadlines: CallDeadlines | undefined;
   onAbort: (() => void) | undefined;
   /** What was sent, to be sent again if it got lost. */
   parcel: Parcel | undefined;
@@ -91,7 +89,6 @@ export class PendingCall {
 
   #settle(): void {
     this.#settled = true;
-    this.deadlines?.remove(this);
     if (this.onAbort) this.outgoing.signal?.removeEventListener('abort', this.onAbort);
     this.#release();
   }

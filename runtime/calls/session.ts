@@ -147,16 +147,16 @@ export class Session {
   }
 
   #raiseFloor(floor: number): void {
-    if (floor <= this.#floor) return;
-    this.#floor = floor;
-    // In order of their numbers, so the first that stays ends the search.
-    for (const [seq, call] of this.#calls) {
-      if (seq >= floor) break;
-      if (call.reply !== undefined) this.#replyBytes -= call.reply.length;
+    // None from `next` on is known, however far a foreign floor leaps.
+    for (let seq = this.#floor; seq < Math.min(floor, this.#next); seq += 1) {
+      this.#replyBytes -= this.#calls.get(seq)?.reply?.length ?? 0;
       this.#calls.delete(seq);
     }
+    if (floor <= this.#floor) return;
+    this.#floor = floor;
+    if (this.#next >= floor) return;
+    this.#next = floor;
     for (const seq of this.#held.keys()) if (seq < floor) this.#held.delete(seq);
-    if (this.#next < floor) this.#next = floor;
   }
 
   #forgetReply(call: ReceivedCall): void {

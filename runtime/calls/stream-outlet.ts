@@ -1,15 +1,13 @@
 import type { ItemMessage } from '../wire/call-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
-import type { Carried } from '../wire/wire-fields.ts';
 import type { StreamOutlet } from './stream-producer.ts';
 
 export interface OutletOptions {
   /** Names the stream to its reader, with `seq`. */
   readonly of: string;
   readonly seq: number;
-  /** The bytes of what `build` makes around the value. */
-  encode(value: unknown, build: (carried: Carried) => ItemMessage): Uint8Array;
+  encode(item: ItemMessage): Uint8Array;
   publish(bytes: Uint8Array): void;
   onClose(): void;
 }
@@ -21,8 +19,7 @@ export function createOutlet({ of, seq, encode, publish, onClose }: OutletOption
     return bytes;
   };
   return {
-    sendItem: (index, value) =>
-      send(encode(value, (carried) => ({ kind: 'item', of, seq, index, ...carried }))),
+    sendItem: (index, value) => send(encode({ kind: 'item', of, seq, index, value })),
     sendEnd: (index, error) => {
       const failure = error === undefined ? {} : { error: toWireError(error) };
       return send(encodeMessage({ kind: 'end', of, seq, index, ...failure }));

@@ -38,9 +38,8 @@ export function createRemoteSpawner(endpoint: Endpoint): ChildSpawner {
       const { type, module } = definition;
       const value = packHandles([options, spawnOptions], { forMs: START_TIMEOUT_MS });
       const timeoutMs = START_TIMEOUT_MS;
-      const parcel = encodeCarrying(endpoint.bus, value, timeoutMs, (carried) => {
-        return { kind: 'spawn', parent, request, type, module, ...carried };
-      });
+      const message = { kind: 'spawn', parent, request, type, module, value } as const;
+      const parcel = encodeCarrying(endpoint.bus, message, timeoutMs);
       const answer = await requestControl(endpoint, subject, 'spawned', parcel, { timeoutMs });
       const { name, owner, owned } = answer;
       const methods = definition.methods as ActorAddress['methods'];

@@ -142,9 +142,7 @@ export class Launcher {
   ): Promise<number> {
     const { endpoint } = this.#options;
     const timeoutMs = START_TIMEOUT_MS;
-    const parcel = encodeCarrying(endpoint.bus, value, timeoutMs, (carried) => {
-      return { ...start, ...carried };
-    });
+    const parcel = encodeCarrying(endpoint.bus, { ...start, value }, timeoutMs);
     const subject = subjects.node(endpoint.namespace, nodeId);
     const options = { timeoutMs, signal };
     const answer = await requestControl(endpoint, subject, 'started', parcel, options);

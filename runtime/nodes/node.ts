@@ -222,9 +222,7 @@ export class Node {
     });
     died.catch(() => {});
     const { module } = definition;
-    const parcel = encodeCarrying(endpoint.bus, value, START_TIMEOUT_MS, (carried) => {
-      return { ...start, module, ...carried };
-    });
+    const parcel = encodeCarrying(endpoint.bus, { ...start, module, value }, START_TIMEOUT_MS);
     const subject = subjects.process(endpoint.namespace, child.processId);
     const answered = requestControl(endpoint, subject, 'started', parcel, {
       timeoutMs: START_TIMEOUT_MS,

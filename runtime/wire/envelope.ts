@@ -36,6 +36,7 @@ const LENGTHS_AT = 28;
 const RARE_AT = 34;
 const NAMES_AT = 36;
 const NAME_BYTES_MAX = 0xffff;
+const NAMES_MAX = 4096;
 
 /** @throws TypeError or RangeError when the value can't be sent. */
 export function encodeEnveloped(message: EnvelopedMessage): Uint8Array {
@@ -44,10 +45,11 @@ export function encodeEnveloped(message: EnvelopedMessage): Uint8Array {
   const to = call ? message.to : message.of;
   const from = call ? message.from : '';
   const method = call ? message.method : '';
-  const toBytes = nameBytes(to);
-  const fromBytes = nameBytes(from);
-  const methodBytes = nameBytes(method);
-  const envelopeBytes = align(NAMES_AT + toBytes + fromBytes + methodBytes);
+  const toBytes = encodeName(to);
+  const fromBytes = encodeName(from);
+  const methodBytes = encodeName(method);
+  const namesEnd = NAMES_AT + toBytes.length + fromBytes.length + methodBytes.length;
+  const envelopeBytes = align(namesEnd);
   const rare = rareFields(message);
   const bytes = encodeFrame(rare === undefined ? value : [rare, value], envelopeBytes);
   bytes[0] = 0x43;
@@ -58,16 +60,14 @@ export function encodeEnveloped(message: EnvelopedMessage): Uint8Array {
   writeUint64(bytes, 8, seq);
   writeUint64(bytes, 16, call ? message.floor : kind === 'item' ? message.index : 0);
   writeUint32(bytes, 24, call ? message.timeoutMs : 0);
-  writeUint16(bytes, LENGTHS_AT, toBytes);
-  writeUint16(bytes, LENGTHS_AT + 2, fromBytes);
-  writeUint16(bytes, LENGTHS_AT + 4, methodBytes);
+  writeUint16(bytes, LENGTHS_AT, toBytes.length);
+  writeUint16(bytes, LENGTHS_AT + 2, fromBytes.length);
+  writeUint16(bytes, LENGTHS_AT + 4, methodBytes.length);
   writeUint16(bytes, RARE_AT, rare === undefined ? 0 : 1);
-  writeName(bytes, NAMES_AT, to, toBytes);
-  writeName(bytes, NAMES_AT + toBytes, from, fromBytes);
-  writeName(bytes, NAMES_AT + toBytes + fromBytes, method, methodBytes);
-  for (let at = NAMES_AT + toBytes + fromBytes + methodBytes; at < envelopeBytes; at += 1) {
-    bytes[at] = 0;
-  }
+  copyName(bytes, NAMES_AT, toBytes);
+  copyName(bytes, NAMES_AT + toBytes.length, fromBytes);
+  copyName(bytes, NAMES_AT + toBytes.length + fromBytes.length, methodBytes);
+  for (let at = namesEnd; at < envelopeBytes; at += 1) bytes[at] = 0;
   return bytes;
 }
 
@@ -89,23 +89,25 @@ export function decodeEnveloped(bytes: Uint8Array): EnvelopedMessage | undefined
   if (seq > Number.MAX_SAFE_INTEGER || place > Number.MAX_SAFE_INTEGER) return undefined;
   const to = readName(bytes, NAMES_AT, toEnd);
   const content = decodeFrame(bytes, envelopeBytes);
-  const plain = bytes[RARE_AT] === 0;
+  const rare = bytes[RARE_AT] !== 0;
+  if (rare && !(Array.isArray(content) && content.length === 2)) return undefined;
+  const value: unknown = rare ? (content as unknown[])[1] : content;
   switch (bytes[3]) {
     case KINDS.call: {
-      const timeoutMs = readUint32(bytes, 24);
-      if (timeoutMs === 0) return undefined;
       const from = readName(bytes, toEnd, fromEnd);
       const method = readName(bytes, fromEnd, namesEnd);
-      const call = { kind: 'call', to, from, seq, floor: place, method, timeoutMs } as const;
-      return plain ? { ...call, value: content } : withRare(call, content, rareOfCall);
+      const timeoutMs = readUint32(bytes, 24);
+      if (timeoutMs === 0) return undefined;
+      const call = { kind: 'call', to, from, seq, floor: place, method, timeoutMs, value } as const;
+      return rare ? withRare(call, content, rareOfCall) : call;
     }
     case KINDS.reply: {
-      const reply = { kind: 'reply', of: to, seq } as const;
-      return plain ? { ...reply, value: content } : withRare(reply, content, rareOfReply);
+      const reply = { kind: 'reply', of: to, seq, value } as const;
+      return rare ? withRare(reply, content, rareOfReply) : reply;
     }
     case KINDS.item: {
-      const item = { kind: 'item', of: to, seq, index: place } as const;
-      return plain ? { ...item, value: content } : withRare(item, content, rareOfItem);
+      const item = { kind: 'item', of: to, seq, index: place, value } as const;
+      return rare ? withRare(item, content, rareOfItem) : item;
     }
     default:
       return undefined;
@@ -119,23 +121,26 @@ function readName(bytes: Uint8Array, start: number, end: number): string {
   return readShortText(bytes, start, end) ?? decoder.decode(bytes.subarray(start, end));
 }
 
-function nameBytes(name: string): number {
-  let bytes = name.length;
-  for (let i = 0; i < name.length; i += 1) {
-    if (name.charCodeAt(i) < 0x80) continue;
-    bytes = encoder.encode(name).length;
-    break;
+/** The bytes of names that were sent lately: few are sent again and again. */
+const encoded = new Map<string, Uint8Array>();
+
+function encodeName(name: string): Uint8Array {
+  const known = encoded.get(name);
+  if (known !== undefined) return known;
+  const bytes = encoder.encode(name);
+  if (bytes.length > NAME_BYTES_MAX) {
+    throw new RangeError(
+      `a name of ${bytes.length} bytes can't be sent, up to ${NAME_BYTES_MAX} can`,
+    );
   }
-  if (bytes <= NAME_BYTES_MAX) return bytes;
-  throw new RangeError(`a name of ${bytes} bytes can't be sent, only up to ${NAME_BYTES_MAX}`);
+  if (encoded.size >= NAMES_MAX) encoded.clear();
+  encoded.set(name, bytes);
+  return bytes;
 }
 
-function writeName(target: Uint8Array, start: number, name: string, bytes: number): void {
-  if (bytes !== name.length) {
-    target.set(encoder.encode(name), start);
-    return;
-  }
-  for (let i = 0; i < bytes; i += 1) target[start + i] = name.charCodeAt(i);
+/** A name is too short for a call into the engine. */
+function copyName(target: Uint8Array, start: number, name: Uint8Array): void {
+  for (let i = 0; i < name.length; i += 1) target[start + i] = name[i]!;
 }
 
 /** What most messages have none of. */
@@ -162,15 +167,14 @@ function given(fields: RareFields): RareFields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** The message with the rare fields of the frame's value, which is checked here. */
+/** The message with the rare fields before the value, which are checked here. */
 function withRare<Message extends object, Rare extends object>(
   message: Message,
   content: unknown,
   schema: v.GenericSchema<unknown, Rare>,
-): (Message & Rare & { readonly value: unknown }) | undefined {
-  if (!Array.isArray(content) || content.length !== 2) return undefined;
-  const rare = v.safeParse(schema, content[0]);
-  return rare.success ? { ...message, value: content[1], ...rare.output } : undefined;
+): (Message & Rare) | undefined {
+  const rare = v.safeParse(schema, (content as readonly unknown[])[0]);
+  return rare.success ? { ...message, ...rare.output } : undefined;
 }
 
 /** Foreign text that a tracer reads: little of it. */

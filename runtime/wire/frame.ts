@@ -103,10 +103,14 @@ function writeTable(detached: readonly Detached[]): readonly Uint8Array[] {
   if (detached.length > FRAME_ATTACHMENTS_MAX) {
     throw new RangeError(`The value has over ${FRAME_ATTACHMENTS_MAX} typed arrays.`);
   }
-  const parts = detached.map(({ array }) => bytesOf(array));
-  const table = detached.map(({ array, path }, index): AttachmentEntry => {
-    return [typeOf(array, path), parts[index]!.length, path];
-  });
+  const parts = new Array<Uint8Array>(detached.length);
+  const table = new Array<AttachmentEntry>(detached.length);
+  for (let i = 0; i < detached.length; i += 1) {
+    const { array, path } = detached[i]!;
+    const part = bytesOf(array);
+    parts[i] = part;
+    table[i] = [typeOf(array, path), part.length, path];
+  }
   writer.write(table);
   return parts;
 }

@@ -90,8 +90,8 @@ export class MessagePackReader {
 
   #readList(count: number): unknown[] {
     this.#enter(count);
-    const items: unknown[] = [];
-    for (let i = 0; i < count; i += 1) items.push(this.#readValue());
+    const items = new Array<unknown>(count);
+    for (let i = 0; i < count; i += 1) items[i] = this.#readValue();
     this.#depthLeft += 1;
     return items;
   }
@@ -113,6 +113,8 @@ export class MessagePackReader {
   #enter(items: number): void {
     this.#items += items;
     if (this.#items > FRAME_ITEMS_MAX) throw this.#damaged(`has over ${FRAME_ITEMS_MAX} items`);
+    // Each takes a byte at least, so nothing is built for a count that is a lie.
+    if (items > this.#end - this.#position) throw this.#damaged('ends early');
     if (this.#depthLeft === 0) throw this.#damaged(`nests over ${FRAME_DEPTH_MAX} deep`);
     this.#depthLeft -= 1;
   }

@@ -22,13 +22,21 @@ function callUntil(deadlineAt: number): PendingCall {
 test('calls expire in their time, whatever the order in which they were made', async (t) => {
   const clock = createManualClock();
   const expired: number[] = [];
-  const deadlines = new CallDeadlines(clock, (call) => {
-    deadlines.remove(call);
-    expired.push(call.deadlineAt);
-  });
+  const open = new Set<PendingCall>();
+  const deadlines = new CallDeadlines(
+    clock,
+    () => [...open],
+    (call) => {
+      open.delete(call);
+      expired.push(call.deadlineAt);
+    },
+  );
   const settled = callUntil(20);
-  for (const call of [callUntil(30), settled, callUntil(10)]) deadlines.add(call);
-  deadlines.remove(settled);
+  for (const call of [callUntil(30), settled, callUntil(10)]) {
+    open.add(call);
+    deadlines.watch(call);
+  }
+  open.delete(settled);
   await clock.advance(9);
   t.deepEqual(expired, []);
   await clock.advance(1);
@@ -53,12 +61,13 @@ test('no timer stays behind when no call is open', async (t) => {
       };
     },
   };
-  const deadlines = new CallDeadlines(clock, () => {});
-  const call = callUntil(10);
-  deadlines.add(call);
-  deadlines.rest();
+  const deadlines = new CallDeadlines(
+    clock,
+    () => [],
+    () => {},
+  );
+  deadlines.watch(callUntil(10));
   t.is(armed, 1);
-  deadlines.remove(call);
   deadlines.rest();
   t.is(armed, 0);
 });
