@@ -12,7 +12,10 @@ import {
 } from './corpus.ts';
 import type { TextSource } from './text-sources.ts';
 
-const CACHE_BYTES_MAX = 128 << 20;
+const CACHE_BYTES_MAX = 256 << 20;
+/** Less text is prepared as soon as it is looked up; more takes long to hash, and long to read back. */
+const TEXT_BYTES_MIN = 1 << 20;
+const TEXT_BYTES_MAX = 128 << 20;
 const READ_AT_ONCE = 64;
 
 /** A prepared corpus by the text and options that it was made of, in the user's cache. */
@@ -22,7 +25,7 @@ export interface CachedCorpus {
   keep(directory: string, manifest: CorpusManifest): Promise<void>;
 }
 
-/** Undefined where nothing is to be cached (see `cacheFolder`). */
+/** Undefined where nothing is to be cached (see `cacheFolder`), and for text that can't be read: its reader says so. */
 export async function findCachedCorpus(
   sources: readonly TextSource[],
   options: Readonly<Record<string, number | undefined>>,
@@ -30,7 +33,8 @@ export async function findCachedCorpus(
   const folder = cacheFolder('corpora');
   if (folder === undefined) return undefined;
   const cache = new FileCache(folder, { bytesMax: CACHE_BYTES_MAX });
-  const key = await keyOf(sources, options);
+  const key = await keyOf(sources, options).catch(() => undefined);
+  if (key === undefined) return undefined;
   return {
     async restore(directory) {
       const files = await cache.read(key);
@@ -49,6 +53,11 @@ export async function findCachedCorpus(
       await cache.write(key, Object.fromEntries(names.map((name, i) => [name, files[i]!])));
     },
   };
+}
+
+export function isWorthCaching(sources: readonly TextSource[]): boolean {
+  const bytes = sources.reduce((sum, source) => sum + source.bytes, 0);
+  return bytes >= TEXT_BYTES_MIN && bytes <= TEXT_BYTES_MAX;
 }
 
 /** Of the texts themselves, in their order: package managers give files dates of their own making. */

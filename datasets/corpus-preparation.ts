@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { UserInputError } from '../errors.ts';
 import { type Corpus, type CorpusManifest, removeManifest, writeManifest } from './corpus.ts';
-import { findCachedCorpus } from './corpus-cache.ts';
+import { findCachedCorpus, isWorthCaching } from './corpus-cache.ts';
 import { type CorpusParts, dealOut, unigramLoss } from './corpus-parts.ts';
 import { type CorpusProgress, encodeText, sampleWords } from './corpus-text.ts';
 import { listDefaultCorpus } from './default-corpus.ts';
@@ -46,9 +46,9 @@ export async function prepareCorpus(options: CorpusOptions): Promise<Corpus> {
   // Before the work begins: a folder that can't be made should not cost minutes.
   await orCannotUse(directory, mkdir(directory, { recursive: true }));
 
-  // Other texts may be of any size, and hashing them would take as long as they are large.
-  const cached =
-    paths === undefined ? await findCachedCorpus(sources, sizesOf(options)) : undefined;
+  const cached = isWorthCaching(sources)
+    ? await findCachedCorpus(sources, sizesOf(options))
+    : undefined;
   const restored = await orCannotUse(directory, cached?.restore(directory));
   if (restored !== undefined) return restored;
 

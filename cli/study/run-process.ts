@@ -40,18 +40,20 @@ export async function startRun(
     ? ['resume', run.path]
     : ['run', run.job, '--run-dir', run.path, ...run.args];
   const script = fileURLToPath(new URL(`cli/actorctl${sourceExtension}`, packageRoot));
-  const child = spawn(process.execPath, [script, ...command, '--json', ...args], {
-    cwd,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const ending = new Ending(child);
+  let child: ReturnType<typeof spawnPiped>;
+  try {
+    child = spawnPiped([script, ...command, '--json', ...args], cwd);
+    await once(child, 'spawn');
+  } catch (error) {
+    return { kind: 'failed', cause: `it could not be started: ${(error as Error).message}` };
+  }
+  using ending = new Ending(child);
   const stop = (): void => ending.begin('SIGINT');
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
   // It is in no group of this process, so nobody else would end it.
   const end = (): boolean => child.kill('SIGKILL');
   process.once('exit', end);
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
   let error: string | undefined;
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -63,20 +65,19 @@ export async function startRun(
     if (event?.type === 'error') error = String(event.message);
     if (event !== undefined) onEvent(event);
   });
-  try {
-    const [exitCode, exitSignal] = await once(child, 'close');
-    if (exitCode === exitCodes.ok) return { kind: 'finished' };
-    if (signal.aborted) return { kind: 'interrupted' };
-    const how = exitSignal === null ? `exit code ${exitCode}` : `ended by ${exitSignal}`;
-    const said = error ?? (stderr.trim() || 'it said nothing');
-    return { kind: 'failed', cause: ending.cause ?? `${said} (${how})` };
-  } catch (cause) {
-    return { kind: 'failed', cause: `it could not be started: ${(cause as Error).message}` };
-  } finally {
-    signal.removeEventListener('abort', stop);
-    process.off('exit', end);
-    ending[Symbol.dispose]();
-  }
+  const [exitCode, exitSignal] = await once(child, 'close');
+  signal.removeEventListener('abort', stop);
+  process.off('exit', end);
+  if (exitCode === exitCodes.ok) return { kind: 'finished' };
+  if (signal.aborted) return { kind: 'interrupted' };
+  const how = exitSignal === null ? `exit code ${exitCode}` : `ended by ${exitSignal}`;
+  const said = error ?? (stderr.trim() || 'it said nothing');
+  return { kind: 'failed', cause: ending.cause ?? `${said} (${how})` };
+}
+
+/** Throws, or emits its error, when there is no process for it. */
+function spawnPiped(args: readonly string[], cwd: string) {
+  return spawn(process.execPath, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Sees to it that a run ends: when it is asked to, and when it has fallen silent. */
