@@ -44,6 +44,11 @@ export class UserInputError extends CodistillError {
   readonly code = 'USER_INPUT';
 }
 
+/** A file can't be had from its address: no such file there, or the server can't be reached for too long. */
+export class DownloadError extends CodistillError {
+  readonly code = 'DOWNLOAD';
+}
+
 /** Why an actor is gone, for programs; `message` says it in one sentence. */
 export interface DeathCause {
   readonly kind: 'exit' | 'signal' | 'error' | 'node-lost' | 'fenced' | 'stopped';

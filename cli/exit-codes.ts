@@ -17,7 +17,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** One line for each code, for `--help` and the README. */
 export const exitCodeMeanings: readonly (readonly [ExitCode, string])[] = [
   [exitCodes.ok, 'done'],
-  [exitCodes.failed, 'the job failed, or a check of doctor did'],
+  [exitCodes.failed, 'the job or a download failed, or a check of doctor did'],
   [exitCodes.usage, 'wrong usage or input: a command, an option, a path, a value'],
   [exitCodes.damagedData, 'damaged data: a checkpoint, a run directory, a corpus'],
   [exitCodes.busUnavailable, 'the bus is unavailable: no server, or lost for too long'],

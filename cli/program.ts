@@ -1,6 +1,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { UserInputError } from '../errors.ts';
 import type { CompletionShell } from './completion.ts';
+import { addData } from './data-program.ts';
 import type { DoctorFlags } from './doctor-command.ts';
 import type { DrainFlags } from './drain-command.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
@@ -44,6 +45,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addObservationCommands(program, context, done);
   addStudyCommands(program, context, done);
   addExport(program, context, done);
+  addData(program, context, done);
   addDoctor(program, context, done);
   addCompletion(program, context);
   program.addHelpText(

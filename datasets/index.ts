@@ -35,6 +35,14 @@ export type { ColumnValues, RecordColumn, RecordValues } from './prepared/record
 export type { RecordFile, RecordFileEntry } from './prepared/record-file.ts';
 export { createRowBatches, type RowBatches, type RowBatchOptions } from './prepared/row-batches.ts';
 export type { SplitOptions } from './prepared/split.ts';
+export type { DownloadProgress } from './public/download.ts';
+export {
+  type FetchedFile,
+  type FetchOptions,
+  fetchDataset,
+  findPublicDataset,
+} from './public/fetch-dataset.ts';
+export { type PublicDataset, type PublicFile, publicDatasets } from './public/public-datasets.ts';
 export { decodeBatches, encodeBatches } from './record-batches.ts';
 export { adultFiles, adultSchema } from './tables/adult.ts';
 export { type CriteoOptions, criteoSchema } from './tables/criteo.ts';

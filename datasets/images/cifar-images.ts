@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { UserInputError } from '../../errors.ts';
+import { ByteReader } from '../byte-reader.ts';
 import { orUnreadable } from '../file-chunks.ts';
-import { ByteReader } from './byte-reader.ts';
 import type { BadImage, ImageSource, LabelledImage } from './image-source.ts';
 
 const SIDE = 32;

@@ -1,5 +1,5 @@
 import { UserInputError } from '../../errors.ts';
-import { ByteReader } from './byte-reader.ts';
+import { ByteReader } from '../byte-reader.ts';
 import type { ImageSource, LabelledImage } from './image-source.ts';
 
 export interface IdxFiles {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
-import { UserInputError } from '../../errors.ts';
-import { orUnreadable, readChunks } from '../file-chunks.ts';
+import { UserInputError } from '../errors.ts';
+import { orUnreadable, readChunks } from './file-chunks.ts';
 
 /** Takes a file, `.gz` unpacked, in pieces of the lengths that its format has. */
 export class ByteReader {
