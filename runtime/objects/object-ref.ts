@@ -2,6 +2,9 @@ import * as v from 'valibot';
 import { DamagedDataError } from '../../errors.ts';
 import { type ObjectAddress, objectAddressSchema } from '../wire/object-messages.ts';
 
+/** A value of up to so many bytes goes along with its reference, whose messages cost as much. */
+export const INLINE_BYTES_MAX: number = 4 << 10;
+
 declare const valueType: unique symbol;
 
 /**
@@ -32,8 +35,8 @@ export interface ObjectRef<out Value> extends Disposable {
 export interface ReferenceKeeper {
   /** A message with a reference sets out: the object stays until it arrives, or `forMs` passed. */
   depart(address: ObjectAddress, forMs: number): string;
-  /** It arrived: a reference for this process. */
-  arrive(address: ObjectAddress, ticket: string): ObjectRef<unknown>;
+  /** It arrived, perhaps with the frame of its value: a reference for this process. */
+  arrive(address: ObjectAddress, ticket: string, frame?: Uint8Array): ObjectRef<unknown>;
   /** Keeps objects beyond the references that a call was given, until the result is called. */
   retain(addresses: readonly ObjectAddress[]): () => void;
 }
@@ -41,24 +44,29 @@ export interface ReferenceKeeper {
 interface RefParts {
   readonly address: ObjectAddress;
   readonly keeper: ReferenceKeeper;
+  /** Of a small value. */
+  readonly frame: Uint8Array | undefined;
   released: boolean;
   moving: boolean;
+}
+
+export interface RefOptions {
+  readonly address: ObjectAddress;
+  readonly keeper: ReferenceKeeper;
+  /** Of the value, where that is small enough to go along with the reference. */
+  readonly frame?: Uint8Array | undefined;
+  /** Runs once: at the release, or when the reference was collected as garbage. */
+  onRelease(): void;
+  /** Has the release as long as there is something to release. */
+  readonly scope?: Set<() => void> | undefined;
 }
 
 const partsOf = new WeakMap<object, RefParts>();
 const abandoned = new FinalizationRegistry<() => void>((release) => release());
 
-/**
- * @param onRelease runs once: at the release, or when the reference was collected as garbage
- * @param scope has the release as long as there is something to release
- */
-export function createRef(
-  address: ObjectAddress,
-  keeper: ReferenceKeeper,
-  onRelease: () => void,
-  scope?: Set<() => void>,
-): ObjectRef<unknown> {
-  const parts: RefParts = { address, keeper, released: false, moving: false };
+export function createRef(options: RefOptions): ObjectRef<unknown> {
+  const { address, keeper, frame, onRelease, scope } = options;
+  const parts: RefParts = { address, keeper, frame, released: false, moving: false };
   const release = (): void => {
     if (parts.released) return;
     parts.released = true;
@@ -90,11 +98,17 @@ function buildRef(parts: RefParts, release: () => void): ObjectRef<unknown> {
   return Object.freeze(ref);
 }
 
-/** @throws TypeError for what is no reference, or was released. */
-export function addressOfRef(ref: ObjectRef<unknown>): ObjectAddress {
+/**
+ * What a reference refers to, and the frame of the value if the reference has it.
+ * @throws TypeError for what is no reference, or was released.
+ */
+export function openRef(ref: ObjectRef<unknown>): {
+  readonly address: ObjectAddress;
+  readonly frame: Uint8Array | undefined;
+} {
   const parts = partsOf.get(ref);
   if (parts === undefined) throw new TypeError('expected an object reference, as returned by put');
-  return livingAddress(parts);
+  return { address: livingAddress(parts), frame: parts.frame };
 }
 
 function livingAddress({ address, released }: RefParts): ObjectAddress {
@@ -129,7 +143,8 @@ export function packRef(object: object, departure: Departure | undefined): objec
   departure.addresses?.push(address);
   const ticket = parts.keeper.depart(address, departure.forMs);
   if (parts.moving) (object as ObjectRef<unknown>).release();
-  return { [REF_KEY]: { ...address, ticket } };
+  const { frame } = parts;
+  return { [REF_KEY]: { ...address, ticket, ...(frame && { frame }) } };
 }
 
 /** The inverse of `packRef`. @throws DamagedDataError for a malformed one. */
@@ -137,8 +152,20 @@ export function unpackRef(object: object, keeper: ReferenceKeeper): object | und
   if (!Object.hasOwn(object, REF_KEY)) return undefined;
   const parsed = v.safeParse(packedSchema, (object as Record<string, unknown>)[REF_KEY]);
   if (!parsed.success) throw new DamagedDataError('a message holds a malformed object reference');
-  const { ticket, ...address } = parsed.output;
-  return keeper.arrive(address, ticket);
+  const { ticket, frame, ...address } = parsed.output;
+  // Copied out of its message, which would stay as long as the reference.
+  return keeper.arrive(address, ticket, frame && new Uint8Array(frame));
 }
 
-const packedSchema = v.intersect([objectAddressSchema, v.object({ ticket: v.string() })]);
+const packedSchema = v.intersect([
+  objectAddressSchema,
+  v.object({
+    ticket: v.string(),
+    frame: v.exactOptional(
+      v.pipe(
+        v.instance(Uint8Array),
+        v.check(({ length }) => length <= INLINE_BYTES_MAX),
+      ),
+    ),
+  }),
+]);

@@ -7,7 +7,13 @@ import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import type { ObjectAddress, ObjectLeasesMessage } from '../wire/object-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import { ObjectReader, type ObjectReaderOptions, within } from './object-reader.ts';
-import { addressOfRef, createRef, type ObjectRef, type ReferenceKeeper } from './object-ref.ts';
+import {
+  createRef,
+  INLINE_BYTES_MAX,
+  type ObjectRef,
+  openRef,
+  type ReferenceKeeper,
+} from './object-ref.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /** A process that is silent for four renewals has no references any more. */
@@ -16,7 +22,7 @@ const RENEW_MS = 5_000;
 /** Ids in one message of a renewal. */
 const RENEWED_MAX = 4_096;
 /** Larger values are fetched by the store, piece by piece. */
-const INLINE_BYTES_MAX = 64 << 10;
+const SENT_WHOLE_BYTES_MAX = 64 << 10;
 export const OBJECT_TIMEOUT_MS = 60_000;
 
 export interface ObjectOptions {
@@ -62,12 +68,15 @@ export class ObjectTable implements ReferenceKeeper {
     scope?: Set<() => void>,
   ): Promise<ObjectRef<Value>> {
     options.signal?.throwIfAborted();
-    const frame = encodeFrame(packHandles(value));
+    const encoded = encodeFrame(packHandles(value));
+    // A small one lies in a buffer that is shared with others.
+    const frame = encoded.length <= INLINE_BYTES_MAX ? new Uint8Array(encoded) : encoded;
     const { store } = this.#options;
     const address = await (store
       ? this.#keepHere(store, frame, options)
       : this.#send(frame, options));
-    return this.#refer(address, scope) as ObjectRef<Value>;
+    const small = frame.length <= INLINE_BYTES_MAX;
+    return this.#refer(address, small ? frame : undefined, scope) as ObjectRef<Value>;
   }
 
   /**
@@ -81,7 +90,8 @@ export class ObjectTable implements ReferenceKeeper {
   ): Promise<Value> {
     const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options ?? {};
     signal?.throwIfAborted();
-    const address = addressOfRef(ref);
+    const { address, frame: inline } = openRef(ref);
+    if (inline !== undefined) return unpackHandles(decodeFrame(inline.slice()), path) as Value;
     // Stays counted while it is read, whatever happens to the reference meanwhile.
     const release = this.retain([address]);
     try {
@@ -96,7 +106,7 @@ export class ObjectTable implements ReferenceKeeper {
   scoped(scope: Set<() => void>): ReferenceKeeper {
     return {
       depart: (address, forMs) => this.depart(address, forMs),
-      arrive: (address, ticket) => this.arrive(address, ticket, scope),
+      arrive: (address, ticket, frame) => this.arrive(address, ticket, frame, scope),
       retain: (addresses) => this.retain(addresses),
     };
   }
@@ -108,9 +118,14 @@ export class ObjectTable implements ReferenceKeeper {
     return ticket;
   }
 
-  arrive(address: ObjectAddress, ticket: string, scope?: Set<() => void>): ObjectRef<unknown> {
+  arrive(
+    address: ObjectAddress,
+    ticket: string,
+    frame?: Uint8Array,
+    scope?: Set<() => void>,
+  ): ObjectRef<unknown> {
     const { node, id } = address;
-    const ref = this.#refer(address, scope);
+    const ref = this.#refer(address, frame, scope);
     this.#tell(node, this.#lease([id], []));
     // In this order: without a holder the object would be freed.
     this.#tell(node, { holder: ticket, leaseMs: 0, hold: [], release: [id] });
@@ -134,9 +149,14 @@ export class ObjectTable implements ReferenceKeeper {
     this.#stopRenewing();
   }
 
-  #refer(address: ObjectAddress, scope?: Set<() => void>): ObjectRef<unknown> {
+  #refer(
+    address: ObjectAddress,
+    frame: Uint8Array | undefined,
+    scope: Set<() => void> | undefined,
+  ): ObjectRef<unknown> {
     const counted = this.#keep(address);
-    return createRef(address, this, () => this.#drop(counted), scope);
+    const onRelease = (): void => this.#drop(counted);
+    return createRef({ address, keeper: this, frame, onRelease, scope });
   }
 
   #keep(address: ObjectAddress): Counted {
@@ -180,7 +200,7 @@ export class ObjectTable implements ReferenceKeeper {
     const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options;
     const home = hub ?? endpoint;
     const order = { kind: 'object-put', holder, byteLength: frame.length } as const;
-    const small = frame.length <= INLINE_BYTES_MAX;
+    const small = frame.length <= SENT_WHOLE_BYTES_MAX;
     const checked = home.bus.kind !== 'local';
     const offer = small ? undefined : offerChunks(home.bus, frame, { timeoutMs, checked });
     const body = offer === undefined ? { value: frame } : { chunks: offer.reference };
