@@ -7,7 +7,7 @@ const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void
   spawn: async () => (await import('./spawn.ts')).benchSpawn(),
   scale: async () => (await import('./scale.ts')).benchScale(),
   transfer: async () => (await import('./transfer.ts')).benchTransfer(),
-  objects: async () => (await import('./objects.ts')).benchObjects(),
+  objects: async (args) => (await import('./objects.ts')).benchObjects(args),
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -10,6 +10,7 @@ import { median } from './statistics.ts';
 
 const SIZES_MB = [4, 64] as const;
 const ROUNDS = 9;
+const WARM_UP_ROUNDS = 2;
 const PEER = fileURLToPath(new URL('peers/transfer-peer.ts', import.meta.url));
 
 /**
@@ -27,7 +28,8 @@ export async function benchTransfer(): Promise<void> {
   try {
     for (const megabytes of SIZES_MB) {
       const socketPath = join(directory, `raw-${megabytes}`);
-      const order = { byteLength: megabytes << 20, rounds: ROUNDS };
+      const byteLength = megabytes << 20;
+      const order = { byteLength, rounds: ROUNDS, warmUpRounds: WARM_UP_ROUNDS };
       const raw = await measureTransfer('raw-socket', socketPath, order);
       print('raw Unix socket, in place', megabytes, raw, raw);
       print(
@@ -59,6 +61,8 @@ export async function benchTransfer(): Promise<void> {
 export interface TransferOrder {
   readonly byteLength: number;
   readonly rounds: number;
+  /** Before them, until the code is compiled. */
+  readonly warmUpRounds: number;
 }
 
 /** Milliseconds of one transfer. */
@@ -85,9 +89,9 @@ function start(
   lane: string,
   role: string,
   address: string,
-  { byteLength, rounds }: TransferOrder,
+  { byteLength, rounds, warmUpRounds }: TransferOrder,
 ): ChildProcess {
-  const sizes = [String(byteLength), String(rounds)];
+  const sizes = [byteLength, rounds, warmUpRounds].map(String);
   return spawn(process.execPath, [PEER, lane, role, address, ...sizes], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

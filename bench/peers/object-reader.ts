@@ -14,18 +14,24 @@ export class ObjectReader {
     this.#context = context;
   }
 
-  /** Milliseconds of each of so many gets. */
-  async time(ref: ObjectRef<Uint8Array>, gets: number): Promise<readonly number[]> {
+  /** Milliseconds of each get, one after the other; the references are released. */
+  async time(
+    refs: readonly ObjectRef<Uint8Array>[],
+    getsOfEach: number,
+  ): Promise<readonly number[]> {
     const times: number[] = [];
-    for (let get = 0; get < gets; get += 1) {
-      const start = performance.now();
-      await this.#context.get(ref);
-      times.push(performance.now() - start);
+    for (const ref of refs) {
+      for (let get = 0; get < getsOfEach; get += 1) {
+        const start = performance.now();
+        await this.#context.get(ref);
+        times.push(performance.now() - start);
+      }
+      ref.release();
     }
-    ref.release();
     return times;
   }
 
+  /** Bytes of buffers held at most while the value comes. */
   async peak(ref: ObjectRef<Uint8Array>): Promise<number> {
     const bytes = await peakBufferBytes(() => this.#context.get(ref));
     ref.release();

@@ -9,13 +9,13 @@ import type { Bus } from '../../runtime/bus/bus.ts';
 import { connectLocalBus, connectNatsBus, decodeFrame, encodeFrame } from '../../runtime/index.ts';
 import { type ChunkReference, fetchChunks, offerChunks } from '../../runtime/wire/chunks.ts';
 
-const WARM_UP_ROUNDS = 2;
 const CHUNK_BYTES = 256 << 10;
 const CREDIT_CHUNKS = 16;
 const SUBJECT = 'bench.value';
 const timeoutMs = 30_000;
 
-const [lane, role, address, size, rounds] = process.argv.slice(2) as [
+const [lane, role, address, size, rounds, warmUpRounds] = process.argv.slice(2) as [
+  string,
   string,
   string,
   string,
@@ -45,10 +45,10 @@ if (role === 'send') {
 } else {
   const fetchOnce = await receivers[lane]!();
   const times: number[] = [];
-  for (let round = 0; round < WARM_UP_ROUNDS + Number(rounds); round += 1) {
+  for (let round = -Number(warmUpRounds); round < Number(rounds); round += 1) {
     const start = performance.now();
     await fetchOnce();
-    if (round >= WARM_UP_ROUNDS) times.push(performance.now() - start);
+    if (round >= 0) times.push(performance.now() - start);
   }
   console.log(JSON.stringify(times));
 }
