@@ -78,10 +78,11 @@ export async function connectSystem(
   const hub = await startLocalHub();
   try {
     const access = { kind: 'nats', options: bus.nats, hubPath: hub.socketPath } as const;
-    const nats = await connectBus(access, `node-${nodeId}`);
+    const home = { bus: hub.connect(), socketPath: hub.socketPath };
+    const nats = await connectBus(access, `node-${nodeId}`, home);
     const connection = await connectRegistered(nats, childStarter(access), namespace);
     const close = () => connection.close().finally(() => hub.close());
-    return { ...connection, hub: hub.connect(), hubPath: hub.socketPath, close };
+    return { ...connection, hub: home.bus, hubPath: hub.socketPath, close };
   } catch (error) {
     await hub.close();
     throw error;

@@ -3,6 +3,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { NoResponderError } from '../errors.ts';
 import { type ActorDefinition, type AnyActorDefinition, isActorDefinition } from './actor.ts';
 import type { BusKind, BusStatus, Subscription } from './bus/bus.ts';
+import { hubWord } from './bus/neighbours.ts';
 import { requestControl } from './calls/control.ts';
 import {
   addressOf,
@@ -20,7 +21,6 @@ import { HostNode, type LogEntry } from './nodes/host-node.ts';
 import { fullName } from './nodes/name-scope.ts';
 import type { NodeInfo } from './nodes/placement.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
-import { hubWord } from './objects/neighbours.ts';
 import type { ObjectLimits, ObjectPlan } from './objects/object-limits.ts';
 import type { ObjectRef } from './objects/object-ref.ts';
 import type { ObjectFacts } from './objects/object-store.ts';

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { Neighbours } from './neighbours.ts';
 
 /** The buses that carry messages between actors; everything above this file is the same on each. */
 export type BusKind = 'memory' | 'local' | 'nats' | 'simulated';
@@ -56,6 +57,8 @@ export interface Bus {
   readonly clock: Clock;
   /** The largest `data` of one message. Larger values go through `chunks.ts`. */
   readonly payloadBytesMax: number;
+  /** Shorter ways within this host, where this bus is none. Large values take them. */
+  readonly nearby?: Neighbours | undefined;
 
   /**
    * Does not wait, and may keep `data`: don't write to it afterwards. What is published while

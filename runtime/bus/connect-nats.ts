@@ -1,5 +1,6 @@
 import type { Bus } from './bus.ts';
 import type { NatsOptions } from './nats-options.ts';
+import type { HomeHub } from './neighbours.ts';
 
 /**
  * Connects to a NATS server or cluster; see `nats-bus.ts`. The client is loaded only here: every
@@ -7,7 +8,7 @@ import type { NatsOptions } from './nats-options.ts';
  *
  * @throws BusUnavailableError when no server can be reached in time or it refuses us.
  */
-export async function connectNatsBus(options: NatsOptions): Promise<Bus> {
+export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Promise<Bus> {
   const { connectNatsBus: connect } = await import('./nats-bus.ts');
-  return connect(options);
+  return connect(options, home);
 }

@@ -23,6 +23,7 @@ import type {
 import { closedError, overloadedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
 import { type NatsOptions, type NatsTarget, resolveNatsTarget } from './nats-options.ts';
+import { type HomeHub, Neighbours } from './neighbours.ts';
 import { RequestTable } from './request-table.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
@@ -57,7 +58,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
  *
  * @throws BusUnavailableError when no server can be reached in `timeoutMs` or it refuses us.
  */
-export async function connectNatsBus(options: NatsOptions): Promise<Bus> {
+export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Promise<Bus> {
   const target = await resolveNatsTarget(options);
   const connecting = connect({
     ...target.connection,
@@ -75,7 +76,7 @@ export async function connectNatsBus(options: NatsOptions): Promise<Bus> {
   deadline.catch(() => undefined);
   try {
     const connection = await Promise.race([connecting, deadline]);
-    return new NatsBus(connection, target);
+    return new NatsBus(connection, target, new Neighbours(home));
   } catch (error) {
     // A connection that comes after the deadline is of no use.
     connecting.then(
@@ -103,6 +104,7 @@ interface WaitingRequest {
 class NatsBus implements Bus {
   readonly kind = 'nats';
   readonly clock = systemClock;
+  readonly nearby: Neighbours;
   readonly #connection: NatsConnection;
   readonly #target: NatsTarget;
   readonly #status = new StatusListeners();
@@ -118,7 +120,8 @@ class NatsBus implements Bus {
   #unconfirmedBytes = 0;
   #dropped: { subject: string; count: number } | undefined;
 
-  constructor(connection: NatsConnection, target: NatsTarget) {
+  constructor(connection: NatsConnection, target: NatsTarget, nearby: Neighbours) {
+    this.nearby = nearby;
     this.#connection = connection;
     this.#target = target;
     this.#requests = new RequestTable(createInbox(), systemClock);
@@ -342,6 +345,7 @@ class NatsBus implements Bus {
     const asked = cause === undefined || this.#state === 'draining';
     this.#state = 'closed';
     this.#waiting = [];
+    this.nearby.close();
     const { addresses, redact } = this.#target;
     const error = asked
       ? undefined

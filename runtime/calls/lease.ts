@@ -8,6 +8,7 @@ import type {
   SubscribeOptions,
   Subscription,
 } from '../bus/bus.ts';
+import type { Neighbours } from '../bus/neighbours.ts';
 import type { Clock } from '../clock.ts';
 
 /**
@@ -71,6 +72,10 @@ class LeasedBus implements Bus {
 
   get payloadBytesMax(): number {
     return this.#bus.payloadBytesMax;
+  }
+
+  get nearby(): Neighbours | undefined {
+    return this.#bus.nearby;
   }
 
   publish(subject: string, data: Uint8Array, options?: PublishOptions): void {

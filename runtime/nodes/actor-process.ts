@@ -21,15 +21,15 @@ process.on('SIGINT', () => {});
 
 const lines = createInterface({ input: process.stdin });
 const boot = await readBoot();
-const bus = await connectBus(boot.bus, `actor-process-${boot.processId}`);
+const hub = await connectHub(boot);
+const bus = await connectBus(boot.bus, `actor-process-${boot.processId}`, hub);
 bus.onStatus((status) => {
   if (status.type === 'closed') process.exit(0);
 });
-const hub = await connectHub(boot);
 const tracing = await loadTracing();
 const runner = new ActorRunner({
   endpoint: endpointOn(bus),
-  ...(hub && { hub: endpointOn(hub) }),
+  ...(hub && { hub: endpointOn(hub.bus) }),
   processId: boot.processId,
   pid: process.pid,
   modules: boot.modules,

@@ -4,6 +4,7 @@ import type { Bus } from '../bus/bus.ts';
 import { connectNatsBus } from '../bus/connect-nats.ts';
 import { connectLocalBus } from '../bus/local-bus.ts';
 import type { NatsOptions } from '../bus/nats-options.ts';
+import type { HomeHub } from '../bus/neighbours.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -57,18 +58,19 @@ function hostNow(): number {
 const leaseTickSchema = v.object({ leaseUntilMs: v.number() });
 
 /** @throws BusUnavailableError */
-export function connectBus(access: BusAccess, name: string): Promise<Bus> {
+export function connectBus(access: BusAccess, name: string, home?: HomeHub): Promise<Bus> {
   const timeoutMs = CONNECT_TIMEOUT_MS;
   if (access.kind === 'local') {
     return connectLocalBus({ socketPath: access.socketPath, timeoutMs });
   }
-  return connectNatsBus({ ...access.options, name });
+  return connectNatsBus({ ...access.options, name }, home);
 }
 
 /** The node's hub, where that is not the bus itself. @throws BusUnavailableError */
-export async function connectHub({ bus }: ProcessBoot): Promise<Bus | undefined> {
+export async function connectHub({ bus }: ProcessBoot): Promise<HomeHub | undefined> {
   if (bus.kind === 'local' || bus.hubPath === undefined) return undefined;
-  return await connectLocalBus({ socketPath: bus.hubPath, timeoutMs: CONNECT_TIMEOUT_MS });
+  const { hubPath: socketPath } = bus;
+  return { bus: await connectLocalBus({ socketPath, timeoutMs: CONNECT_TIMEOUT_MS }), socketPath };
 }
 
 const bootSchema = v.object({

@@ -12,7 +12,6 @@ import { subjects } from '../wire/address.ts';
 import { chunkBytesOn, fetchChunks } from '../wire/chunks.ts';
 import type { ObjectAddress } from '../wire/object-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
-import { Neighbours } from './neighbours.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /** A node that doesn't say within this whether it has an object is gone. */
@@ -42,12 +41,8 @@ export interface ReadOptions {
  */
 export class ObjectReader {
   readonly #options: ObjectReaderOptions;
-  /** Only over NATS are there other nodes on this host that have a hub. */
-  readonly #neighbours: Neighbours | undefined;
-
   constructor(options: ObjectReaderOptions) {
     this.#options = options;
-    this.#neighbours = options.endpoint.bus.kind === 'nats' ? new Neighbours() : undefined;
   }
 
   /**
@@ -62,7 +57,7 @@ export class ObjectReader {
       if (endpoint.nodeId === node) {
         return await this.#fetchFrom((hub ?? endpoint).bus, node, address, options);
       }
-      const neighbour = await this.#neighbours?.find(wordOf(address));
+      const neighbour = await endpoint.bus.nearby?.find(wordOf(address));
       if (neighbour !== undefined) return await this.#fetchFrom(neighbour, node, address, options);
       return await this.#readFar(address, options);
     } catch (error) {
@@ -76,10 +71,6 @@ export class ObjectReader {
     const { bus } = this.#options.endpoint;
     const options = { timeoutMs: COPY_TIMEOUT_MS };
     await store.fetchOnce(address, () => this.#fetch(bus, address.node, address, options));
-  }
-
-  close(): void {
-    this.#neighbours?.close();
   }
 
   /** Of another host. */

@@ -144,7 +144,6 @@ export class ObjectTable implements ReferenceKeeper {
   }
 
   close(): void {
-    this.#reader.close();
     this.#counted.clear();
     this.#stopRenewing();
   }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
-import { DamagedDataError, DeadlineError, NoResponderError } from '../../errors.ts';
-import type { Bus, BusMessage } from '../bus/bus.ts';
+import { BusClosedError, DamagedDataError, DeadlineError, NoResponderError } from '../../errors.ts';
+import type { Bus, BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
 import {
   type ChunkRequest,
@@ -48,6 +48,8 @@ export interface ChunkReference {
    * bytes that never leave their host, where only the kernel carries them.
    */
   readonly crc32?: number;
+  /** Of the sender's node: processes of its host get the value there, and unsummed. */
+  readonly hub?: string;
 }
 
 export interface OfferOptions {
@@ -87,7 +89,7 @@ export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions):
   done.catch(() => undefined);
   const settle = (finish: () => void): void => {
     timer.cancel();
-    subscription.unsubscribe();
+    for (const subscription of subscriptions) subscription.unsubscribe();
     finish();
   };
   const timer = bus.clock.setTimeout(() => {
@@ -95,13 +97,17 @@ export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions):
     const error = new DeadlineError(`No receiver fetched ${what} in ${options.timeoutMs} ms.`);
     settle(() => reject(error));
   }, options.timeoutMs);
-  const subscription = bus.subscribe(subject, ({ data, replySubject }) => {
-    const request = decodeChunkRequest(data);
-    if (request === undefined || replySubject === undefined) return;
-    const answer = source.answer(request);
-    if (answer !== undefined) bus.publish(replySubject, answer);
-    if (request.kind === 'finished') settle(resolve);
-  });
+  const listen = (on: Bus, from: ChunkSource): Subscription =>
+    on.subscribe(subject, ({ data, replySubject }) => {
+      const request = decodeChunkRequest(data);
+      if (request === undefined || replySubject === undefined) return;
+      const answer = from.answer(request);
+      if (answer !== undefined) on.publish(replySubject, answer);
+      if (request.kind === 'finished') settle(resolve);
+    });
+  const subscriptions = [listen(bus, source)];
+  const home = bus.nearby?.home;
+  if (home) subscriptions.push(listen(home.bus, new ChunkSource(bytes, chunkBytesOn(home.bus))));
   const checked = options.checked ?? true;
   return {
     reference: {
@@ -109,6 +115,7 @@ export function offerChunks(bus: Bus, bytes: Uint8Array, options: OfferOptions):
       byteLength: bytes.length,
       chunkBytes,
       ...(checked && { crc32: source.crc32 }),
+      ...(home && { hub: home.word }),
     },
     done,
     cancel: () => settle(() => reject(new DOMException('The offer was taken back.', 'AbortError'))),
@@ -139,6 +146,23 @@ export async function fetchChunks(
   options: FetchOptions,
 ): Promise<Uint8Array> {
   checkReference(reference, options.bytesMax ?? FETCH_BYTES_MAX);
+  const near = reference.hub && (await bus.nearby?.find(reference.hub));
+  if (!near) return await fetchOver(bus, reference, options);
+  const { subject, byteLength } = reference;
+  try {
+    return await fetchOver(near, { subject, byteLength, chunkBytes: chunkBytesOn(near) }, options);
+  } catch (error) {
+    const gone = error instanceof NoResponderError || error instanceof BusClosedError;
+    if (!gone) throw error;
+    return await fetchOver(bus, reference, options);
+  }
+}
+
+async function fetchOver(
+  bus: Bus,
+  reference: ChunkReference,
+  options: FetchOptions,
+): Promise<Uint8Array> {
   const startedAt = bus.clock.now();
   const only = await fetchOnly(bus, reference, options);
   if (only !== undefined) return only;

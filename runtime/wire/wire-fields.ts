@@ -15,6 +15,7 @@ export const chunkReferenceSchema: v.GenericSchema<unknown, ChunkReference> = v.
   byteLength: count,
   chunkBytes: count,
   crc32: v.exactOptional(count),
+  hub: v.exactOptional(v.string()),
 });
 
 /** The schema of `Carried`'s fields. */

@@ -1,11 +1,17 @@
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { Bus } from '../bus/bus.ts';
-import { connectLocalBus } from '../bus/local-bus.ts';
-import { HUB_FOLDER_PREFIX } from '../bus/local-hub.ts';
+import type { Bus } from './bus.ts';
+import { connectLocalBus } from './local-bus.ts';
+import { HUB_FOLDER_PREFIX } from './local-hub.ts';
 
 const NEIGHBOURS_MAX = 32;
 const CONNECT_TIMEOUT_MS = 2_000;
+
+/** A process's connection to the hub of its own node. */
+export interface HomeHub {
+  readonly bus: Bus;
+  readonly socketPath: string;
+}
 
 /** The word by which processes of this host find a hub; part of the ids of its node's objects. */
 export function hubWord(socketPath: string): string {
@@ -13,14 +19,30 @@ export function hubWord(socketPath: string): string {
 }
 
 /**
- * Connections to the hubs of other nodes of this host. A node is on this host if its hub's socket
+ * The ways from process to process of this host that need no server: the hub of this process's node
+ * and those of other nodes here. A node is on this host if its hub's socket
  * is: only its owner can have made the folder, whose name is random.
  */
 export class Neighbours {
+  #home: { readonly bus: Bus; readonly word: string } | undefined;
+  /** To other nodes. */
   readonly #buses = new Map<string, Promise<Bus | undefined>>();
+
+  constructor(home: HomeHub | undefined) {
+    this.#home = home && { bus: home.bus, word: hubWord(home.socketPath) };
+    home?.bus.onStatus(({ type }) => {
+      if (type === 'closed') this.#home = undefined;
+    });
+  }
+
+  /** The hub of this process's own node. */
+  get home(): { readonly bus: Bus; readonly word: string } | undefined {
+    return this.#home;
+  }
 
   /** Undefined when the hub is not on this host, or can't be reached. */
   async find(word: string): Promise<Bus | undefined> {
+    if (word === this.#home?.word) return this.#home.bus;
     let bus = this.#buses.get(word);
     if (bus === undefined) {
       bus = this.#connect(word);
