@@ -37,6 +37,9 @@ const RETRY_MS_MAX = 15_000;
 /** A sender on NATS may just be reconnecting; on one host a silent sender is a dead one. */
 const ABSENCE_MS = { memory: 0, local: 0, nats: 3_000, simulated: 3_000 } as const;
 const ABSENCE_RETRY_MS = 200;
+/** A hub may hear of a reference, which came another way, before it hears that its sender listens. */
+const NEARBY_ATTEMPTS = 5;
+const NEARBY_RETRY_MS = 20;
 
 /** Plain data that names a value on offer. */
 export interface ChunkReference {
@@ -149,13 +152,17 @@ export async function fetchChunks(
   const near = reference.hub && (await bus.nearby?.find(reference.hub));
   if (!near) return await fetchOver(bus, reference, options);
   const { subject, byteLength } = reference;
-  try {
-    return await fetchOver(near, { subject, byteLength, chunkBytes: chunkBytesOn(near) }, options);
-  } catch (error) {
-    const gone = error instanceof NoResponderError || error instanceof BusClosedError;
-    if (!gone) throw error;
-    return await fetchOver(bus, reference, options);
+  const nearby = { subject, byteLength, chunkBytes: chunkBytesOn(near) };
+  for (let attempt = 1; attempt <= NEARBY_ATTEMPTS; attempt += 1) {
+    try {
+      return await fetchOver(near, nearby, options);
+    } catch (error) {
+      if (error instanceof BusClosedError) break;
+      if (!(error instanceof NoResponderError)) throw error;
+    }
+    await delay(bus.clock, NEARBY_RETRY_MS, options.signal);
   }
+  return await fetchOver(bus, reference, options);
 }
 
 async function fetchOver(
