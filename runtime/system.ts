@@ -18,8 +18,10 @@ import type { ActorEvent } from './nodes/actor-lives.ts';
 import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
 import { definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
+import { readHostProcesses } from './nodes/host-process.ts';
 import { fullName } from './nodes/name-scope.ts';
 import type { NodeInfo } from './nodes/placement.ts';
+import type { NodeLife } from './nodes/registration.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ObjectLimits, ObjectPlan } from './objects/object-limits.ts';
 import type { ObjectRef } from './objects/object-ref.ts';
@@ -71,6 +73,8 @@ export interface SystemOptions {
   readonly onCalls?: (calls: ActorCalls) => void;
   /** What objects that were put here may take of memory and disk. */
   readonly objects?: ObjectLimits;
+  /** The actor's life that the system is part of: a later one may take its names at once. */
+  readonly life?: NodeLife;
   /** Processes kept ready after the first was needed. Default 1. */
   readonly warmProcesses?: number;
 }
@@ -174,6 +178,8 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       scope: options.scope,
       nodeId,
       nodeName: options.nodeName ?? hostname(),
+      processes: connection.bus.kind === 'nats' ? await readHostProcesses() : undefined,
+      life: options.life,
       labels: options.labels ?? {},
       resources: options.resources ?? { cpu: availableParallelism(), memoryBytes: totalmem() },
       modules: [...modules, ...actors.map(({ module }) => module)],

@@ -26,7 +26,12 @@ export class Lease {
   }
 
   get held(): boolean {
-    return !this.#limited || this.#clock.now() < this.#until;
+    return this.remainingMs > 0;
+  }
+
+  /** Negative once it has lapsed. */
+  get remainingMs(): number {
+    return this.#limited ? this.#until - this.#clock.now() : Number.POSITIVE_INFINITY;
   }
 
   /** From now on it has to be renewed; before, it holds for ever. */

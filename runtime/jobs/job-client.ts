@@ -130,16 +130,9 @@ export async function openJobClient(nats: NatsOptions, namespace: string): Promi
         lives: 0,
       } as const;
       const name = controllerName(id);
-      const plan = planSpawn(
-        {
-          name,
-          lifetime: 'detached',
-          placement: { requiredLabels: { [jobLabel(job)]: 'yes' } },
-          maxRestarts: RESTARTS_MAX,
-        },
-        name,
-        'process',
-      );
+      const placement = { requiredLabels: { [jobLabel(job)]: 'yes' } };
+      const wishes = { name, lifetime: 'detached', placement, maxRestarts: RESTARTS_MAX } as const;
+      const plan = { ...planSpawn(wishes, name, 'process'), vouches: true };
       const methods = { stop: 'call' } as const;
       const address = { name, type: jobController.type, owner: detachedOwner(name), methods };
       // The actor is there before the record: a job without one counts as failed.

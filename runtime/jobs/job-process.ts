@@ -35,13 +35,15 @@ export interface JobProcessOptions {
   /** The controller, and its life: no earlier one saves a state from now on. */
   readonly controller: string;
   readonly epoch: number;
+  /** How long the controller may act without another word. */
+  remainingMs(): number;
   /** Where the controller's own definition is. */
   readonly ownModule: string;
   onLog(entry: LogEntry): void;
 }
 
 export type OpenJob = (
-  options: Omit<JobProcessOptions, 'nats' | 'namespace' | 'modules'>,
+  options: Omit<JobProcessOptions, 'nats' | 'namespace' | 'modules' | 'remainingMs'>,
 ) => Promise<JobProcess>;
 
 export async function openJobProcess(options: JobProcessOptions): Promise<JobProcess> {
@@ -56,6 +58,7 @@ export async function openJobProcess(options: JobProcessOptions): Promise<JobPro
     namespace,
     scope: options.scope,
     nodeName: controller,
+    life: { actor: controller, epoch, remainingMs: options.remainingMs },
     // Other jobs are no affair of this one's process.
     modules: modules.filter((url) => url !== options.ownModule),
     checkpoints: states,

@@ -70,7 +70,7 @@ export class ActorChild implements ActorProcess {
   constructor({ access, boot, environment, clock, onOutput }: ActorChildOptions) {
     this.processId = boot.processId;
     this.modules = boot.modules;
-    this.#process = spawn(process.execPath, commandLine(), {
+    this.#process = spawn(process.execPath, commandLine(boot.nodeId), {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...compileCache(), ...process.env, ...environment },
     });
@@ -184,10 +184,11 @@ function compileCache(): NodeJS.ProcessEnv {
   return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder };
 }
 
-function commandLine(): readonly string[] {
+/** The node's id is for whoever wants to know whether all processes of a node have ended. */
+function commandLine(nodeId: string): readonly string[] {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const entry = fileURLToPath(new URL(`actor-process.${extension}`, import.meta.url));
-  if ('Deno' in globalThis) return ['run', '-A', '--quiet', entry];
+  if ('Deno' in globalThis) return ['run', '-A', '--quiet', entry, nodeId];
   // Node's notice about running TypeScript would be the last thing that a dying actor "said".
-  return ['--disable-warning=ExperimentalWarning', entry];
+  return ['--disable-warning=ExperimentalWarning', entry, nodeId];
 }

@@ -57,7 +57,8 @@ async function openJob(options: Parameters<OpenJob>[0]): Promise<JobProcess> {
   const { bus, namespace, modules } = boot;
   if (bus.kind !== 'nats') throw new TypeError('jobs are submitted to nodes on a NATS server');
   const { openJobProcess } = await import('../jobs/job-process.ts');
-  return openJobProcess({ ...options, nats: bus.options, namespace, modules });
+  const remainingMs = (): number => runner.leaseRemainingMs;
+  return openJobProcess({ ...options, nats: bus.options, namespace, modules, remainingMs });
 }
 
 /** The end of standard input means that the node is gone, even by `kill -9`. */

@@ -81,6 +81,11 @@ export class ActorRunner {
     );
   }
 
+  /** How long the actor may act without another word. */
+  get leaseRemainingMs(): number {
+    return this.#lease.remainingMs;
+  }
+
   /** The node's word that the actor may act for so long. */
   renewLease(remainingMs: number): void {
     this.#lease.renew(remainingMs);

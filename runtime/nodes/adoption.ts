@@ -26,7 +26,10 @@ export class Adoption {
   readonly #ending = new AbortController();
   #timer: ClockTimer;
   #looking = false;
+  /** What was found last is to be looked for again after a while. */
   #again = false;
+  /** Somebody wants a look at once: ends the pause. */
+  #asked: AbortController = new AbortController();
 
   constructor(options: AdoptionOptions) {
     this.#options = options;
@@ -36,12 +39,13 @@ export class Adoption {
   /** Looks for orphans now: a node is gone. */
   look(): void {
     if (this.#ending.signal.aborted) return;
-    this.#again = true;
+    this.#asked.abort();
     if (!this.#looking) void this.#lookAll();
   }
 
   close(): void {
     this.#ending.abort();
+    this.#asked.abort();
     this.#timer.cancel();
   }
 
@@ -49,7 +53,8 @@ export class Adoption {
     const { clock } = this.#options;
     this.#looking = true;
     this.#timer.cancel();
-    while (this.#again && !this.#ending.signal.aborted) {
+    do {
+      this.#asked = new AbortController();
       this.#again = false;
       try {
         await this.#adoptAll();
@@ -57,8 +62,9 @@ export class Adoption {
         this.#options.log(`looking for orphaned actors failed: ${(error as Error).message}`);
         this.#again = true;
       }
-      if (this.#again) await delay(clock, AGAIN_MS, this.#ending.signal).catch(() => {});
-    }
+      const { signal } = this.#asked;
+      if (this.#again) await delay(clock, AGAIN_MS, signal).catch(() => {});
+    } while ((this.#again || this.#asked.signal.aborted) && !this.#ending.signal.aborted);
     this.#looking = false;
     if (this.#ending.signal.aborted) return;
     this.#timer = clock.setTimeout(() => this.look(), LOOK_MS);
@@ -70,8 +76,9 @@ export class Adoption {
     const adopting = orphans.map(async (orphan) => {
       const definition = definitions.get(orphan.record.address.type);
       if (definition === undefined) return;
-      if (!(await names.adopt(orphan))) this.#again = true;
-      else if (!this.#ending.signal.aborted) supervisor.adopt(orphan, definition);
+      const former = await names.adopt(orphan);
+      if (former === 'alive') this.#again = true;
+      else if (!this.#ending.signal.aborted) supervisor.adopt(orphan, definition, former);
     });
     await Promise.all(adopting);
   }

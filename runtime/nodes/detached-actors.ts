@@ -8,6 +8,7 @@ import type { Launcher } from './launcher.ts';
 import type { DetachedRecord, Names, Orphan } from './names.ts';
 import { OwnedActor } from './owned-actor.ts';
 import type { OwnedActors } from './owned-actors.ts';
+import type { NodeState } from './registration.ts';
 
 export interface DetachedActorsOptions {
   readonly endpoint: Endpoint;
@@ -30,8 +31,8 @@ export class DetachedActors {
     this.#options = options;
   }
 
-  /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
-  adopt({ record }: Orphan, definition: AnyActorDefinition): void {
+  /** Goes on with a detached actor whose supervisor, as `former` says, is gone: from its last checkpoint. */
+  adopt({ record }: Orphan, definition: AnyActorDefinition, former: NodeState): void {
     const { address, detached, node } = record;
     const { plan, options, epoch, nodeId, restarts } = detached;
     const actor = new OwnedActor(definition, plan, address, options, true);
@@ -48,6 +49,7 @@ export class DetachedActors {
       return;
     }
     // Its lease had lapsed before it could be adopted; now it is to end.
+    if (former === 'ended') actor.noteEnd(this.#options.endpoint.clock.now());
     this.#options.launcher.fence(nodeId, actor.incarnation);
     void this.#options.launcher.kill(nodeId, actor.incarnation);
     const message = `node ${node}, which supervised it, is gone`;

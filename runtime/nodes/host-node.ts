@@ -28,14 +28,16 @@ import { Adoption } from './adoption.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { ChildSpawns } from './child-spawner.ts';
 import { findDefinition } from './definition-lookup.ts';
+import type { HostProcesses } from './host-process.ts';
 import { Leases } from './leases.ts';
 import { Membership } from './membership.ts';
 import { Names } from './names.ts';
 import { Node } from './node.ts';
 import { NodeRequests } from './node-requests.ts';
 import { ProcessPool } from './process-pool.ts';
-import { Registration } from './registration.ts';
+import { type NodeLife, Registration } from './registration.ts';
 import { Supervisor } from './supervisor.ts';
+import { Suspects } from './suspects.ts';
 
 /** Tries to tell an owner of an actor's end for so long; its node may be reconnecting. */
 const EXIT_REPORT_MS = 60_000;
@@ -62,6 +64,10 @@ export interface HostNodeOptions {
   readonly scope: string | undefined;
   readonly nodeId: string;
   readonly nodeName: string;
+  /** Absent where nothing is known of the processes of hosts. */
+  readonly processes: HostProcesses | undefined;
+  /** The actor that this system is part of: its names are kept no longer than that acts. */
+  readonly life: NodeLife | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly resources: Resources;
   readonly modules: readonly string[];
@@ -96,6 +102,7 @@ export class HostNode {
   readonly #microService: MicroService | undefined;
   readonly #registration: Registration;
   readonly #leases: Leases;
+  readonly #suspects: Suspects;
   readonly #adoption: Adoption | undefined;
   readonly #events: RuntimeEvents;
   readonly #pool: ProcessPool | undefined;
@@ -151,7 +158,15 @@ export class HostNode {
       endpoint,
       register: options.register,
       registration: this.#registration,
+      proofs: options,
+      sightingOf: (id) => this.#suspects.sightingOf(id),
+      onWait: warn,
       onLost: (name, why) => this.supervisor.noteNameLost(name, why),
+    });
+    this.#suspects = new Suspects({
+      register: options.register,
+      clock,
+      isSilent: (id) => this.membership.isSilent(id),
     });
     this.#leases = new Leases({
       endpoint,
@@ -177,6 +192,7 @@ export class HostNode {
       scope: options.scope,
       shared,
       names: this.names,
+      beforeLending: () => this.#registration.lend(),
       outstandingMs: (nodeId) => this.#leases.outstandingMs(nodeId),
       nodes: () => this.membership.nodes(),
       refusals: () => this.membership.refusals,
@@ -207,6 +223,9 @@ export class HostNode {
       related: () => new Set([...this.node.lessors, ...this.supervisor.actorNodes]),
       onJoined: ({ nodeId: node, nodeName }) =>
         this.#events.add({ event: 'node-joined', message: `node ${nodeName} joined`, node }),
+      onOverdue: (id) => {
+        if (this.#adoption !== undefined) this.#suspects.watch(id);
+      },
       onLost: (info, why, how) => {
         const message = `node ${info.nodeName} ${why}`;
         this.#events.add({ event: `node-${how}`, message, node: info.nodeId });
@@ -275,6 +294,7 @@ export class HostNode {
   /** Ends own actors, then those of other owners, then the processes; bounded by `graceMs` each. */
   async close(graceMs: number): Promise<void> {
     this.#adoption?.close();
+    this.#suspects.close();
     await this.supervisor.close(graceMs);
     this.#leases.close();
     await this.names.close();
@@ -294,13 +314,15 @@ export class HostNode {
   }
 
   #createRegistration(warn: (message: string) => void): Registration {
-    const { register, clock, nodeId, nodeName, shared } = this.#options;
+    const { register, clock, nodeId, nodeName, shared, processes, life } = this.#options;
     return new Registration({
       register,
       clock,
       nodeId,
       nodeName,
       shared,
+      processes,
+      life,
       reclaim: (epoch) => this.names.reclaim(epoch),
       onReplaced: () => {
         warn(`another process has entered as node ${nodeId}; this one ends its actors`);

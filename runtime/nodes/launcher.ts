@@ -34,6 +34,8 @@ export interface LauncherOptions {
   readonly shared: boolean;
   /** A life is about to begin; what it throws prevents that. */
   beforeLife(actor: OwnedActor): Promise<void>;
+  /** An actor with a name is about to live on another host. */
+  beforeLending(): Promise<void>;
   /** The state that the actor's next life goes on from. */
   loadCheckpoint(actor: OwnedActor): Promise<Uint8Array | undefined>;
   /** How long a node that isn't reached may still let our actors act. */
@@ -72,6 +74,7 @@ export class Launcher {
     for (const node of ranked.nodes) {
       actor.beginLife(node.nodeId);
       await this.#options.beforeLife(actor);
+      if (actor.named && !node.self) await this.#options.beforeLending();
       try {
         actor.pid = await this.#startOn(node, actor, value);
         if (actor.exitedEarly) throw new Error(`it died at once: ${actor.exitedEarly.message}`);
@@ -83,11 +86,11 @@ export class Launcher {
         // It may have started all the same, unheard: that life must not go on beside the next.
         this.fence(node.nodeId, actor.incarnation);
         await this.kill(node.nodeId, actor.incarnation);
-        await delay(
-          this.#options.endpoint.clock,
-          this.#options.outstandingMs(node.nodeId),
-          actor.ending.signal,
-        );
+        const { clock } = this.#options.endpoint;
+        actor.noteEnd(clock.now());
+        const vouchedMs = actor.actsUntil - clock.now();
+        const waitMs = Math.max(vouchedMs, this.#options.outstandingMs(node.nodeId));
+        await delay(clock, waitMs, actor.ending.signal);
         actor.epoch += 1;
       }
     }

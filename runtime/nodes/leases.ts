@@ -5,8 +5,8 @@ import { subjects } from '../wire/address.ts';
 import { encodeMessage } from '../wire/wire.ts';
 
 /** Less than the silence after which a node counts as lost, so that losing it costs no more time. */
-const LEASE_MS = 4_000;
-const RENEW_MS = 1_000;
+export const LEASE_MS: number = 4_000;
+const RENEW_MS = 500;
 
 export interface LeasesOptions {
   readonly endpoint: Endpoint;

@@ -14,6 +14,10 @@ export const HEARTBEAT_MS = 1_000;
  * With more nodes than this each tells less often, so that what a node hears in a second stays the same.
  */
 const HEARD_PER_SECOND_MAX = 50;
+/** How often is looked who is silent. */
+const TICK_MS = 500;
+/** A heartbeat that is overdue by so much may be the first that is missing. */
+const OVERDUE_MS = 300;
 /** Of the announced time between two heartbeats: so long a silence is a death. */
 const SILENT_PERIODS = 2.5;
 /** A node silent for so long is dead, if we have business with it or it tells of itself every second. */
@@ -39,6 +43,8 @@ export interface MembershipOptions {
   onJoined(node: NodeInfo): void;
   /** `how` it ended: it left on purpose, or was silent for too long, as `why` says. */
   onLost(node: NodeInfo, why: string, how: 'left' | 'lost'): void;
+  /** A node's heartbeat is overdue; that alone means little. */
+  onOverdue(nodeId: string): void;
   /** A node speaks another protocol version. */
   onRefused(why: string): void;
   /** A node that was lost shows itself again: what it still runs of ours is outdated. */
@@ -52,6 +58,7 @@ interface KnownNode {
   nextMs: number;
   /** Since when we have had business with it. */
   relatedSince: number | undefined;
+  overdue: boolean;
 }
 
 interface Waiter {
@@ -68,6 +75,7 @@ export class Membership {
   readonly #waiters = new Set<Waiter>();
   #subscription: Subscription | undefined;
   #ticking: ClockTimer | undefined;
+  #judging: ClockTimer | undefined;
   #tickedAt = 0;
   #announcedAt = 0;
   #announcedDraining = false;
@@ -82,7 +90,7 @@ export class Membership {
       this.#receive(data),
     );
     this.#tickedAt = clock.now();
-    this.#ticking = repeat(clock, HEARTBEAT_MS, () => this.#tick());
+    this.#ticking = repeat(clock, TICK_MS, () => this.#tick());
     this.#announce(false);
   }
 
@@ -102,10 +110,17 @@ export class Membership {
     return nodeId === this.#options.endpoint.nodeId || this.#others.has(nodeId);
   }
 
+  /** Nothing was heard of it for longer than it said, or ever. */
+  isSilent(nodeId: string): boolean {
+    return this.#others.get(nodeId)?.overdue ?? true;
+  }
+
   /** A node has shown that it lives, in another way than by its heartbeat. */
   hear(nodeId: string): void {
     const known = this.#others.get(nodeId);
-    if (known !== undefined) known.heardAt = this.#options.endpoint.clock.now();
+    if (known === undefined) return;
+    known.heardAt = this.#options.endpoint.clock.now();
+    known.overdue = false;
   }
 
   /** A node answers our first heartbeat with its own, to us alone. */
@@ -173,6 +188,7 @@ export class Membership {
   close(): void {
     if (this.#ticking === undefined) return;
     this.#ticking.cancel();
+    this.#judging?.cancel();
     this.#ticking = undefined;
     this.#subscription?.unsubscribe();
     if (this.#options.endpoint.link.connected) this.#announce(true);
@@ -195,16 +211,38 @@ export class Membership {
       if (!related.has(known.info.nodeId)) known.relatedSince = undefined;
       else known.relatedSince ??= now;
     }
-    if (now < this.#graceUntil) return;
-    for (const { info, heardAt, nextMs, relatedSince } of [...this.#others.values()]) {
-      const silentMs = now - Math.max(heardAt, link.connectedSince);
+    this.#judge();
+  }
+
+  /** Who is overdue, and who is lost. What is due before the next tick is done when it is due. */
+  #judge(): void {
+    const { clock, link } = this.#options.endpoint;
+    const now = clock.now();
+    if (now < this.#graceUntil || !link.connected || this.#ticking === undefined) return;
+    let againMs = TICK_MS;
+    for (const known of [...this.#others.values()]) {
+      const { info, relatedSince } = known;
+      const silentMs = now - Math.max(known.heardAt, link.connectedSince);
+      const periodMs = relatedSince === undefined ? known.nextMs : HEARTBEAT_MS;
+      const overdueMs = silentMs - periodMs - OVERDUE_MS;
       const [since, allowedMs] =
         relatedSince === undefined
-          ? [Number.NEGATIVE_INFINITY, Math.max(NODE_SILENT_MS, nextMs * SILENT_PERIODS)]
+          ? [Number.NEGATIVE_INFINITY, Math.max(NODE_SILENT_MS, periodMs * SILENT_PERIODS)]
           : [relatedSince, NODE_SILENT_MS];
-      if (Math.min(silentMs, now - since) < allowedMs) continue;
-      this.#lose(info, `was silent for ${Math.round(silentMs / 1000)} s`, 'lost');
+      const lostMs = Math.min(silentMs, now - since) - allowedMs;
+      if (lostMs >= 0) {
+        this.#lose(info, `was silent for ${Math.round(silentMs / 1000)} s`, 'lost');
+        continue;
+      }
+      if (overdueMs >= 0 && !known.overdue) {
+        known.overdue = true;
+        this.#options.onOverdue(info.nodeId);
+      }
+      const isNearlyOverdue = overdueMs < 0 && overdueMs >= -OVERDUE_MS;
+      againMs = Math.min(againMs, -lostMs, isNearlyOverdue ? -overdueMs : TICK_MS);
     }
+    this.#judging?.cancel();
+    if (againMs < TICK_MS) this.#judging = clock.setTimeout(() => this.#judge(), againMs);
   }
 
   /** At its time, and at once when others should know that we are back or take no more actors. */
@@ -212,7 +250,7 @@ export class Membership {
     const { link } = this.#options.endpoint;
     return (
       // Ticks are never quite a period apart.
-      now - this.#announcedAt >= this.#periodMs - HEARTBEAT_MS / 2 ||
+      now - this.#announcedAt >= this.#periodMs - TICK_MS / 2 ||
       link.connectedSince > this.#announcedAt ||
       this.#options.describe().draining !== this.#announcedDraining
     );
@@ -256,10 +294,11 @@ export class Membership {
       known.info = info;
       known.heardAt = heardAt;
       known.nextMs = nextMs;
+      known.overdue = false;
       return;
     }
     if (this.#others.size >= NODES_MAX) return;
-    this.#others.set(nodeId, { info, heardAt, nextMs, relatedSince: undefined });
+    this.#others.set(nodeId, { info, heardAt, nextMs, relatedSince: undefined, overdue: false });
     // The newcomer should not have to wait to learn of us; nobody else is told again.
     if (answer) {
       const subject = subjects.node(endpoint.namespace, nodeId);

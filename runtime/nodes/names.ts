@@ -8,7 +8,15 @@ import { type Register, type RegisterEntry, registerKey } from '../registry/regi
 import { subjects } from '../wire/address.ts';
 import type { ActorStatus } from '../wire/life-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
-import { awaitGone, type Registration } from './registration.ts';
+import {
+  awaitGone,
+  isKnownGone,
+  type Looks,
+  lookAt,
+  type NodeState,
+  type Registration,
+  type RegistrationOptions,
+} from './registration.ts';
 import type { SpawnPlan } from './spawn-options.ts';
 
 const WAIT = { timeoutMs: 8_000 };
@@ -69,6 +77,11 @@ export interface NamesOptions {
   readonly endpoint: Endpoint;
   readonly register: Register;
   readonly registration: Registration;
+  /** What this node can tell of others without waiting. */
+  readonly proofs: Pick<RegistrationOptions, 'processes' | 'life'>;
+  sightingOf: NonNullable<Looks['sightingOf']>;
+  /** A name can't be had yet. */
+  onWait(message: string): void;
   /** An actor's name is another's now: it must not act any more. */
   onLost(name: string, why: string): void;
 }
@@ -157,17 +170,18 @@ export class Names {
     });
   }
 
-  /** Makes this node the supervisor of an orphan; false when it is not one, or another's. */
-  async adopt({ record, revision }: Orphan): Promise<boolean> {
+  /** Makes this node the supervisor of an orphan: how the former one is; `alive` also if it isn't one. */
+  async adopt({ record, revision }: Orphan): Promise<NodeState> {
     const { register, registration, endpoint } = this.#options;
     const { node, nodeEpoch, address } = record;
-    const looks = { register, clock: endpoint.clock };
-    if (node !== '' && !(await awaitGone(looks, node, nodeEpoch))) return false;
+    const state = node === '' ? 'lapsed' : await awaitGone(this.#looks, node, nodeEpoch);
+    if (state === 'alive') return 'alive';
     await registration.hold();
     const mine = { ...record, node: endpoint.nodeId, nodeEpoch: registration.epoch };
     const written = await register.update(nameKey(address.name), mine, revision, WAIT);
-    if (written !== undefined) this.#revisions.set(address.name, written);
-    return written !== undefined;
+    if (written === undefined) return 'alive';
+    this.#revisions.set(address.name, written);
+    return state;
   }
 
   /** The actor is dead for good. What can't be freed now counts as free, since nobody has it. */
@@ -213,15 +227,28 @@ export class Names {
 
   /** Whether the one in the register has the name rightly. */
   async #isKept({ address, node, nodeEpoch, detached }: NameRecord): Promise<boolean> {
-    const { endpoint, register } = this.#options;
+    const { endpoint, onWait, proofs } = this.#options;
     // It outlives its node: some other one takes it up.
     if (detached !== undefined && node !== endpoint.nodeId) return true;
     // Our own: left by a write that nobody heard the answer of, or by an earlier incarnation.
     if (node === endpoint.nodeId) return this.#revisions.has(address.name);
+    const looks = this.#looks;
+    if (await isKnownGone(looks, proofs, node, nodeEpoch)) return false;
+    const { sighting } = await lookAt(looks, node, looks.sightingOf?.(node));
     const status = await this.#ask(address);
     if (status === 'dead') return false;
     if (status !== 'unknown') return true;
-    return !(await awaitGone({ register, clock: endpoint.clock }, node, nodeEpoch));
+    onWait(
+      `the name ${address.name} is that of an actor of node ${node}, which doesn't answer: waiting ` +
+        "until that can't act any more, some seconds",
+    );
+    const sightingOf = () => sighting;
+    return (await awaitGone({ ...looks, sightingOf }, node, nodeEpoch)) === 'alive';
+  }
+
+  get #looks(): Looks {
+    const { register, endpoint, sightingOf } = this.#options;
+    return { register, clock: endpoint.clock, sightingOf };
   }
 
   async #ask({ name, owner }: ActorAddress): Promise<ActorStatus | 'unknown'> {

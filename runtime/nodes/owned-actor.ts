@@ -3,6 +3,7 @@ import type { AnyActorDefinition } from '../actor.ts';
 import type { ActorAddress } from '../calls/handle.ts';
 import { incarnationOf, isDetachedOwner } from '../wire/address.ts';
 import type { ActorStatus, StateMessage } from '../wire/life-messages.ts';
+import { LEASE_MS } from './leases.ts';
 import type { SpawnPlan } from './spawn-options.ts';
 
 /** Restarts are counted within this window: an actor that lived longer starts with a clean slate. */
@@ -33,7 +34,7 @@ export class OwnedActor {
   readonly named: boolean;
   /** While its name is being claimed: who turns out to have it, if not this actor. */
   holder: Promise<ActorAddress | undefined> | undefined;
-  /** An earlier life may act until then, on the owner's clock. */
+  /** An earlier life, or what it vouched for, may act until then, on the owner's clock. */
   actsUntil = 0;
   /** The incarnation that spawned it, if an actor did: this one ends with that. */
   parent: string | undefined;
@@ -92,6 +93,11 @@ export class OwnedActor {
     this.exitedEarly = undefined;
     this.#checkpoint = undefined;
     this.life = new AbortController();
+  }
+
+  /** The present life has just ended. What its word let act does so for a last lease. */
+  noteEnd(now: number): void {
+    if (this.plan.vouches) this.actsUntil = Math.max(this.actsUntil, now + LEASE_MS);
   }
 
   /**

@@ -1,13 +1,18 @@
 import * as v from 'valibot';
+import { DeadlineError } from '../../errors.ts';
 import { type Clock, type ClockTimer, delay, repeat } from '../clock.ts';
 import { type Register, type RegisterEntry, registerKey } from '../registry/register.ts';
+import { type HostProcess, type HostProcesses, hostProcessSchema } from './host-process.ts';
 
-/** A register that loses its leader is away for 4 to 7 s: that alone must cost nobody its names. */
-const LEASE_MS = 10_000;
-const BEAT_MS = 2_500;
+/**
+ * What is lost with a node waits so long for another one. While the register has no leader, for 4 to 7 s,
+ * actors with names pause; nobody can take their names meanwhile.
+ */
+const LEASE_MS = 3_500;
+const BEAT_MS = 1_000;
 /** Clocks of hosts don't run at quite the same rate. */
-const MARGIN_MS = 1_000;
-const LOOK_MS = 1_000;
+const MARGIN_MS = 300;
+export const LOOK_MS: number = 1_000;
 const SLOW_MS = 1_000;
 const WAIT = { timeoutMs: 8_000 };
 const CLOSE_MS = 1_000;
@@ -21,15 +26,33 @@ export interface NodeRecord {
   readonly nodeName: string;
   /** Changes with each beat. */
   readonly beat: number;
-  /** Another node found it silent for too long and has taken its names from it. */
-  readonly fenced: boolean;
+  /**
+   * Another node has taken its names from it: `lapsed`, nothing that needed its word could act any more;
+   * `ended`, itself and all that it had started on its host were gone.
+   */
+  readonly fenced: 'no' | 'lapsed' | 'ended';
+  /** Actors with names may live on other hosts, by this node's word. */
+  readonly lent: boolean;
+  /** Where that can be told. */
+  readonly process?: HostProcess;
+  /** The actor whose life the node belongs to: the system of a job's controller. */
+  readonly life?: ActorLife;
 }
 
-const recordSchema = v.object({
+/** One life of a detached actor: no later one begins while what this one vouched for can act. */
+export interface ActorLife {
+  readonly actor: string;
+  readonly epoch: number;
+}
+
+const recordSchema: v.GenericSchema<unknown, NodeRecord> = v.object({
   epoch: v.number(),
   nodeName: v.string(),
   beat: v.number(),
-  fenced: v.boolean(),
+  fenced: v.picklist(['no', 'lapsed', 'ended']),
+  lent: v.boolean(),
+  process: v.exactOptional(hostProcessSchema),
+  life: v.exactOptional(v.object({ actor: v.string(), epoch: v.number() })),
 });
 
 export interface RegistrationOptions {
@@ -39,11 +62,19 @@ export interface RegistrationOptions {
   readonly nodeName: string;
   /** False where no other node can be: nothing needs to be proved then. */
   readonly shared: boolean;
+  /** Absent where nothing is known of processes. */
+  readonly processes: HostProcesses | undefined;
+  /** What the node belongs to: it acts no longer than that may. */
+  readonly life: NodeLife | undefined;
   /** Our names were taken from us: make those ours again that still can be, under this epoch. */
   reclaim(epoch: number): Promise<void>;
   /** A later incarnation of this node is there. */
   onReplaced(): void;
   log(message: string): void;
+}
+
+export interface NodeLife extends ActorLife {
+  remainingMs(): number;
 }
 
 /**
@@ -56,6 +87,7 @@ export class Registration {
   #epoch = 0;
   #revision = 0;
   #beat = 0;
+  #lent: 'no' | 'wanted' | 'written' = 'no';
   #until = Number.NEGATIVE_INFINITY;
   #beating: ClockTimer | undefined;
   #writing: Promise<void> | undefined;
@@ -75,7 +107,8 @@ export class Registration {
   get remainingMs(): number {
     // Without names there is nothing to be taken.
     if (!this.#options.shared || this.#beating === undefined) return Number.POSITIVE_INFINITY;
-    return this.#until - this.#options.clock.now();
+    const { clock, life } = this.#options;
+    return Math.min(this.#until - clock.now(), life?.remainingMs() ?? Number.POSITIVE_INFINITY);
   }
 
   /** Enters the node, as a new incarnation if it was there. @throws DeadlineError */
@@ -106,6 +139,16 @@ export class Registration {
     }
   }
 
+  /** An actor with a name is about to live elsewhere. @throws DeadlineError when that is not written. */
+  async lend(): Promise<void> {
+    if (!this.#options.shared || this.#lent === 'written') return;
+    this.#lent = 'wanted';
+    await this.#writing;
+    await this.#beatOnce();
+    if ((this.#lent as string) === 'written') return;
+    throw new DeadlineError('the register was not reached, which has to know of actors elsewhere');
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#beating?.cancel();
@@ -128,19 +171,16 @@ export class Registration {
     const { register, clock, log } = this.#options;
     this.#beat += 1;
     const sentAt = clock.now();
+    const record = this.#record(this.#epoch);
     try {
-      const revision = await register.update(
-        this.#key,
-        this.#record(this.#epoch),
-        this.#revision,
-        WAIT,
-      );
-      if (revision !== undefined) {
-        this.#revision = revision;
-        this.#until = sentAt + LEASE_MS;
+      const revision = await register.update(this.#key, record, this.#revision, WAIT);
+      if (revision === undefined) {
+        await this.#comeBack();
         return;
       }
-      await this.#comeBack();
+      this.#revision = revision;
+      this.#until = sentAt + LEASE_MS;
+      if (record.lent) this.#lent = 'written';
     } catch (error) {
       // Not reached: as long as that lasts nobody else can take the names either.
       log(`the register was not reached: ${(error as Error).message}`);
@@ -154,7 +194,7 @@ export class Registration {
     this.#until = Number.NEGATIVE_INFINITY;
     const entry = await register.get(this.#key, WAIT);
     const record = entry && parseNodeRecord(entry);
-    if (record && !record.fenced && record.epoch !== this.#epoch) {
+    if (record?.fenced === 'no' && record.epoch !== this.#epoch) {
       this.#beating?.cancel();
       onReplaced();
       return;
@@ -168,43 +208,115 @@ export class Registration {
   }
 
   #record(epoch: number): NodeRecord {
-    const { nodeName } = this.#options;
-    return { epoch, nodeName, beat: this.#beat, fenced: false };
+    const { nodeName, processes, life } = this.#options;
+    return {
+      epoch,
+      nodeName,
+      beat: this.#beat,
+      fenced: 'no',
+      lent: this.#lent !== 'no',
+      ...(processes?.own && { process: processes.own }),
+      ...(life && { life: { actor: life.actor, epoch: life.epoch } }),
+    };
+  }
+}
+
+/** Since when a node's entry has been seen without a change, by one who looked again and again. */
+export interface Sighting {
+  readonly revision: number;
+  readonly since: number;
+  readonly lookedAt: number;
+}
+
+export interface Looks {
+  readonly register: Register;
+  readonly clock: Clock;
+  /** What was seen of a node before. */
+  sightingOf?(nodeId: string): Sighting | undefined;
+}
+
+/** One look at a node's entry, after those that `before` tells of. */
+export async function lookAt(
+  { register, clock }: Pick<Looks, 'register' | 'clock'>,
+  nodeId: string,
+  before: Sighting | undefined,
+): Promise<{
+  readonly entry: RegisterEntry | undefined;
+  readonly record: NodeRecord | undefined;
+  readonly sighting: Sighting;
+}> {
+  const entry = await register.get(nodeKey(nodeId), WAIT);
+  const now = clock.now();
+  const revision = entry?.revision ?? 0;
+  // While the register was away to us it may have been away to that node.
+  const goesOn = before?.revision === revision && now - before.lookedAt <= LOOK_MS + SLOW_MS;
+  const sighting = { revision, since: goesOn ? before.since : now, lookedAt: now };
+  return { entry, record: entry && parseNodeRecord(entry), sighting };
+}
+
+/**
+ * How an incarnation of a node is: `alive`; `lapsed`, nothing that needs its word can act; or `ended`: it
+ * has left or was replaced, and what it vouched for elsewhere may act for a last lease.
+ */
+export type NodeState = 'alive' | 'lapsed' | 'ended';
+
+/**
+ * Waits until an incarnation of a node can't act under its names any more, fencing it off if it is only
+ * silent. `alive` as soon as it shows that it lives.
+ */
+export async function awaitGone(looks: Looks, nodeId: string, epoch: number): Promise<NodeState> {
+  const { clock } = looks;
+  let before = looks.sightingOf?.(nodeId);
+  for (;;) {
+    const { entry, record, sighting } = await lookAt(looks, nodeId, before);
+    if (entry === undefined || record === undefined) return 'ended';
+    if (epochOf(entry, record) !== epoch) return 'ended';
+    if (record.fenced !== 'no') return record.fenced;
+    if (before !== undefined && before.revision !== sighting.revision) return 'alive';
+    before = sighting;
+    const leftMs = sighting.since + LEASE_MS + MARGIN_MS - clock.now();
+    if (leftMs <= 0) {
+      if (await fence(looks, nodeId, entry, record, 'lapsed')) return 'lapsed';
+      // It beat at the last moment, or somebody else fenced it: the next look tells.
+      continue;
+    }
+    await delay(clock, Math.min(LOOK_MS, leftMs));
   }
 }
 
 /**
- * Waits until an incarnation of a node can't act under its names any more, fencing it off if it is only
- * silent. False as soon as it shows that it lives.
+ * Whether it is certain now, without waiting, that an incarnation of a node can't act any more: it has
+ * left, was fenced off, belonged to an earlier life of what `life` is one of, or its processes have ended
+ * and it had given its word to nobody elsewhere.
  */
-export async function awaitGone(
-  { register, clock }: Pick<RegistrationOptions, 'register' | 'clock'>,
+export async function isKnownGone(
+  looks: Looks,
+  { processes, life }: Pick<RegistrationOptions, 'processes' | 'life'>,
   nodeId: string,
   epoch: number,
 ): Promise<boolean> {
-  const key = nodeKey(nodeId);
-  let seen: { readonly revision: number; readonly at: number } | undefined;
-  let lookedAt = clock.now();
-  for (;;) {
-    const entry = await register.get(key, WAIT);
-    if (entry === undefined) return true;
-    const record = parseNodeRecord(entry);
-    if (record === undefined || record.fenced || epochOf(entry, record) !== epoch) return true;
-    const now = clock.now();
-    // While the register was away to us it may have been away to that node.
-    if (now - lookedAt > LOOK_MS + SLOW_MS) seen = undefined;
-    lookedAt = now;
-    if (seen === undefined) seen = { revision: entry.revision, at: now };
-    else if (seen.revision !== entry.revision) return false;
-    else if (now - seen.at >= LEASE_MS + MARGIN_MS) {
-      const fence = { ...record, fenced: true };
-      const fenced = await register.update(key, fence, entry.revision, WAIT);
-      if (fenced !== undefined) return true;
-      // It beat at the last moment, or somebody else fenced it: the next look tells.
-      continue;
-    }
-    await delay(clock, LOOK_MS);
-  }
+  const entry = await looks.register.get(nodeKey(nodeId), WAIT);
+  const record = entry && parseNodeRecord(entry);
+  if (entry === undefined || record === undefined) return true;
+  if (record.fenced !== 'no' || epochOf(entry, record) !== epoch) return true;
+  const isEarlierLife =
+    life !== undefined && record.life?.actor === life.actor && record.life.epoch < life.epoch;
+  if (isEarlierLife) return await fence(looks, nodeId, entry, record, 'lapsed');
+  if (record.lent || record.process === undefined || processes === undefined) return false;
+  if (!(await processes.haveEnded(record.process, nodeId))) return false;
+  return await fence(looks, nodeId, entry, record, 'ended');
+}
+
+/** False when the entry has changed meanwhile. */
+async function fence(
+  { register }: Looks,
+  nodeId: string,
+  { revision }: RegisterEntry,
+  record: NodeRecord,
+  fenced: 'lapsed' | 'ended',
+): Promise<boolean> {
+  const written = await register.update(nodeKey(nodeId), { ...record, fenced }, revision, WAIT);
+  return written !== undefined;
 }
 
 /** A node's first record can't hold its own revision yet. */

@@ -54,6 +54,11 @@ export interface SpawnPlan extends SpawnOptions {
   readonly restartBackoffMs: number;
   readonly mailboxMessagesMax: number;
   readonly maxConcurrency: number;
+  /**
+   * Its process has a system of its own, by whose word others act: a next life begins only when they
+   * can't any more.
+   */
+  readonly vouches?: boolean;
 }
 
 export interface PlacementPlan extends Omit<PlacementRules, 'beside'> {

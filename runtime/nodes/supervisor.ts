@@ -27,6 +27,7 @@ import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
 import type { NodeInfo } from './placement.ts';
+import type { NodeState } from './registration.ts';
 import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
 
 const LOCATE_TIMEOUT_MS = 15_000;
@@ -206,6 +207,7 @@ export class Supervisor {
   noteExit(incarnation: string, cause: DeathCause): void {
     const actor = this.#actors.ofIncarnation(incarnation);
     if (actor === undefined || actor.released) return;
+    actor.noteEnd(this.#options.endpoint.clock.now());
     // During a start the start itself fails, or looks at this when it is done.
     if (actor.status === 'running' || actor.status === 'moving')
       this.#lives.noteDeath(actor, cause);
@@ -324,6 +326,7 @@ export class Supervisor {
     const { nodeId } = actor;
     this.#lives.announce(actor, 'restarting', cause);
     await this.#launcher.kill(nodeId, incarnation);
+    actor.noteEnd(clock.now());
     await this.#lives.restart(actor, 0);
   }
 
@@ -340,8 +343,8 @@ export class Supervisor {
   }
 
   /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
-  adopt(orphan: Orphan, definition: AnyActorDefinition): void {
-    this.#detached.adopt(orphan, definition);
+  adopt(orphan: Orphan, definition: AnyActorDefinition, former: NodeState): void {
+    this.#detached.adopt(orphan, definition, former);
   }
 
   #forget(actor: OwnedActor): void {

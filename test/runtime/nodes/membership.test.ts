@@ -4,7 +4,7 @@ import { serveControl } from '../../../runtime/calls/control.ts';
 import type { Link } from '../../../runtime/calls/endpoint.ts';
 import { Membership } from '../../../runtime/nodes/membership.ts';
 import { subjects } from '../../../runtime/wire/address.ts';
-import { encodeFrame } from '../../../runtime/wire/frame.ts';
+import { decodeFrame, encodeFrame } from '../../../runtime/wire/frame.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
 
 interface Member {
@@ -13,6 +13,7 @@ interface Member {
   readonly lost: string[];
   readonly returned: string[];
   readonly refused: string[];
+  readonly overdue: string[];
   readonly related: Set<string>;
   readonly link: { -readonly [Key in keyof Link]: Link[Key] };
 }
@@ -21,6 +22,7 @@ function createMembers(clock: ManualClock) {
   const network = createMemoryNetwork();
   const join = (nodeId: string): Member => {
     const [joined, lost, returned, refused]: string[][] = [[], [], [], []];
+    const overdue: string[] = [];
     const link = { connected: true, connectedSince: 0, usable: true, close: () => {} };
     const bus = network.connect();
     const endpoint = { bus, clock, namespace: 'test', nodeId, link };
@@ -40,6 +42,7 @@ function createMembers(clock: ManualClock) {
       related: () => related,
       onJoined: (node) => joined!.push(node.nodeId),
       onLost: (node, why, how) => lost!.push(`${how}: ${node.nodeId} ${why}`),
+      onOverdue: (id) => overdue.push(id),
       onReturned: (id) => returned!.push(id),
       onRefused: (why) => refused!.push(why),
     });
@@ -48,7 +51,7 @@ function createMembers(clock: ManualClock) {
       return undefined;
     });
     const heard = { joined: joined!, lost: lost!, returned: returned!, refused: refused! };
-    return { membership, ...heard, link, related };
+    return { membership, ...heard, overdue, link, related };
   };
   return { network, join };
 }
@@ -80,6 +83,21 @@ test('a node silent for five seconds is lost, and found again when it speaks', a
   await clock.advance(1_000);
   t.deepEqual(names(a), ['a', 'b']);
   t.deepEqual(a.returned, ['b']);
+});
+
+test('a heartbeat that is missing is told of long before the node is lost', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock);
+  const [a, b] = [join('a'), join('b')];
+  await clock.advance(3_000);
+  t.deepEqual(a.overdue, []);
+  b.link.connected = false;
+  await clock.advance(1_500);
+  t.deepEqual([a.overdue, a.lost], [['b'], []]);
+  t.true(a.membership.isSilent('b'));
+  b.link.connected = true;
+  await clock.advance(1_000);
+  t.false(a.membership.isSilent('b'));
 });
 
 test('silence does not count while our own bus was away, nor for a while after', async (t) => {
@@ -142,16 +160,19 @@ test('many nodes tell rarely, and are lost later, but not by those that have bus
   await clock.advance(0);
   t.true(members.every((member) => names(member).length === 131));
   let heartbeats = 0;
-  network.connect().subscribe(subjects.heartbeat('test'), () => {
+  let last = '';
+  network.connect().subscribe(subjects.heartbeat('test'), ({ data }) => {
     heartbeats += 1;
+    last = (decodeFrame(data) as { nodeId: string }).nodeId;
   });
   await clock.advance(6_000);
   t.true(heartbeats >= 200 && heartbeats <= 400, `${heartbeats} in 6 s, not 50 a second`);
   const [near, far, silent] = members as [Member, Member, Member];
   near.related.add('n2');
+  while (last !== 'n2') await clock.advance(1);
   silent.link.connected = false;
-  for (let second = 0; second < 8 && near.lost.length === 0; second += 1) {
-    await clock.advance(1_000);
+  for (let ticks = 0; ticks < 80 && near.lost.length === 0; ticks += 1) {
+    await clock.advance(100);
   }
   t.is(near.lost.length, 1);
   t.deepEqual(far.lost, []);

@@ -1,5 +1,12 @@
 import test from 'ava';
-import { awaitGone, Registration } from '../../../runtime/nodes/registration.ts';
+import type { HostProcesses } from '../../../runtime/nodes/host-process.ts';
+import {
+  awaitGone,
+  isKnownGone,
+  type NodeLife,
+  Registration,
+} from '../../../runtime/nodes/registration.ts';
+import { Suspects } from '../../../runtime/nodes/suspects.ts';
 import { createMemoryRegister } from '../../../runtime/registry/memory-register.ts';
 import type { Register } from '../../../runtime/registry/register.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
@@ -10,11 +17,16 @@ interface Registered {
   replaced: boolean;
 }
 
+interface Wishes {
+  readonly nodeId?: string;
+  readonly processes?: HostProcesses;
+  readonly life?: NodeLife;
+}
+
 async function enter(
   register: Register,
   clock: ManualClock,
-  nodeId = 'a',
-  shared = true,
+  { nodeId = 'a', processes, life }: Wishes = {},
 ): Promise<Registered> {
   const reclaimed: number[] = [];
   const registration = new Registration({
@@ -22,7 +34,9 @@ async function enter(
     clock,
     nodeId,
     nodeName: nodeId,
-    shared,
+    shared: true,
+    processes,
+    life,
     reclaim: async (epoch) => void reclaimed.push(epoch),
     onReplaced: () => {
       entered.replaced = true;
@@ -56,7 +70,7 @@ test('a node that beats is never gone, one that stops is after its lease', async
   const looks = { register, clock };
   const early = awaitGone(looks, 'a', registration.epoch);
   await clock.advance(30_000);
-  t.false(await early);
+  t.is(await early, 'alive');
   t.true(registration.remainingMs > 0);
 });
 
@@ -69,14 +83,14 @@ test('a node cut off from the register has lost its lease before anybody fences 
   register.away = true;
   let gone = false;
   void awaitGone({ register: held, clock }, 'a', first).then((is) => {
-    gone = is;
+    gone = is !== 'alive';
   });
   let actedUntil = 0;
   while (!gone) {
     if (registration.remainingMs > 0) actedUntil = clock.now();
     await clock.advance(100);
   }
-  t.true(actedUntil < clock.now() - 500, `acted until ${actedUntil}, fenced at ${clock.now()}`);
+  t.true(actedUntil < clock.now() - 200, `acted until ${actedUntil}, fenced at ${clock.now()}`);
   register.away = false;
   await clock.advance(5_000);
   t.deepEqual(reclaimed, [registration.epoch]);
@@ -94,7 +108,7 @@ test('an outage that hits everybody costs nobody anything', async (t) => {
   register.away = false;
   const gone = awaitGone({ register, clock }, 'a', registration.epoch);
   await clock.advance(15_000);
-  t.false(await gone);
+  t.is(await gone, 'alive');
   t.deepEqual(reclaimed, []);
   t.true(registration.remainingMs > 0);
 });
@@ -105,7 +119,7 @@ test('a later incarnation of a node replaces the earlier one', async (t) => {
   await first.registration.hold();
   const second = await enter(register, clock);
   t.true(second.registration.epoch > first.registration.epoch);
-  t.true(await awaitGone({ register, clock }, 'a', first.registration.epoch));
+  t.is(await awaitGone({ register, clock }, 'a', first.registration.epoch), 'ended');
   await clock.advance(5_000);
   t.true(first.replaced);
   t.true(first.registration.remainingMs <= 0);
@@ -119,7 +133,7 @@ test('several that wait for one node all learn that it is gone', async (t) => {
   register.away = true;
   const looks = [1, 2, 3].map(() => awaitGone({ register: held, clock }, 'a', registration.epoch));
   await clock.advance(20_000);
-  t.deepEqual(await Promise.all(looks), [true, true, true]);
+  t.deepEqual(await Promise.all(looks), ['lapsed', 'lapsed', 'lapsed']);
 });
 
 test('a register that is away does not hold up a node that leaves', async (t) => {
@@ -142,5 +156,72 @@ test('a node that leaves is gone at once', async (t) => {
   const { registration } = await enter(register, clock);
   await registration.hold();
   await registration.close();
-  t.true(await awaitGone({ register, clock }, 'a', registration.epoch));
+  t.is(await awaitGone({ register, clock }, 'a', registration.epoch), 'ended');
+});
+
+test('the time in which a node was suspected counts, so that it is fenced when its lease is over', async (t) => {
+  const [held, clock] = [createMemoryRegister(), createManualClock()];
+  const register = withOutage(held);
+  const { registration } = await enter(register, clock);
+  await registration.hold();
+  await clock.advance(2_100);
+  register.away = true;
+  const suspects = new Suspects({ register: held, clock, isSilent: () => true });
+  suspects.watch('a');
+  await clock.advance(3_000);
+  t.true(registration.remainingMs > 0);
+  const sightingOf = (nodeId: string) => suspects.sightingOf(nodeId);
+  const gone = awaitGone({ register: held, clock, sightingOf }, 'a', registration.epoch);
+  await clock.advance(1_000);
+  t.is(await gone, 'lapsed');
+  t.true(registration.remainingMs <= 0);
+});
+
+test('an earlier life of what one is a later life of is gone at once, and a later one is not', async (t) => {
+  const [register, clock] = [createMemoryRegister(), createManualClock()];
+  let vouchedMs = 500;
+  const life = (epoch: number) => ({ actor: 'job-x', epoch, remainingMs: () => vouchedMs });
+  const { registration } = await enter(register, clock, { life: life(2) });
+  await registration.hold();
+  t.is(registration.remainingMs, 500, 'it acts no longer than its actor');
+  vouchedMs = -1;
+  t.true(registration.remainingMs <= 0);
+  const looks = { register, clock };
+  const isGone = (epoch: number) =>
+    isKnownGone(looks, { processes: undefined, life: life(epoch) }, 'a', registration.epoch);
+  t.false(await isGone(1));
+  t.false(await isGone(2));
+  t.true(await isGone(3));
+  t.is(await awaitGone(looks, 'a', registration.epoch), 'lapsed', 'others see it too');
+});
+
+test('a node whose processes have ended is gone at once, unless it gave its word elsewhere', async (t) => {
+  const [register, clock] = [createMemoryRegister(), createManualClock()];
+  const own = { host: 'here', pid: 1, startedAt: '1' };
+  let ended = false;
+  const processes = { own, haveEnded: async () => ended };
+  const [a, b] = [
+    await enter(register, clock, { processes }),
+    await enter(register, clock, { nodeId: 'b', processes }),
+  ];
+  for (const { registration } of [a, b]) await registration.hold();
+  await b.registration.lend();
+  const looks = { register, clock };
+  const isGone = (nodeId: string, { registration }: Registered) =>
+    isKnownGone(looks, { processes, life: undefined }, nodeId, registration.epoch);
+  t.false(await isGone('a', a));
+  ended = true;
+  t.true(await isGone('a', a));
+  t.false(await isGone('b', b));
+});
+
+test('no actor is lent before that is written', async (t) => {
+  const [register, clock] = [withOutage(createMemoryRegister()), createManualClock()];
+  const { registration } = await enter(register, clock);
+  await registration.hold();
+  register.away = true;
+  await t.throwsAsync(registration.lend(), { code: 'DEADLINE' });
+  register.away = false;
+  await registration.lend();
+  t.like((await register.get('nodes.a', { timeoutMs: 1 }))?.value, { lent: true });
 });
