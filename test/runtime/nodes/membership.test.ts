@@ -160,16 +160,17 @@ test('many nodes tell rarely, and are lost later, but not by those that have bus
   await clock.advance(0);
   t.true(members.every((member) => names(member).length === 131));
   let heartbeats = 0;
-  let last = '';
+  let heard = '';
   network.connect().subscribe(subjects.heartbeat('test'), ({ data }) => {
     heartbeats += 1;
-    last = (decodeFrame(data) as { nodeId: string }).nodeId;
+    heard += ` ${(decodeFrame(data) as { nodeId: string }).nodeId} `;
   });
   await clock.advance(6_000);
   t.true(heartbeats >= 200 && heartbeats <= 400, `${heartbeats} in 6 s, not 50 a second`);
   const [near, far, silent] = members as [Member, Member, Member];
   near.related.add('n2');
-  while (last !== 'n2') await clock.advance(1);
+  heard = '';
+  while (!heard.includes(' n2 ')) await clock.advance(10);
   silent.link.connected = false;
   for (let ticks = 0; ticks < 80 && near.lost.length === 0; ticks += 1) {
     await clock.advance(100);
