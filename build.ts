@@ -5,7 +5,14 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 
 /** Files that are read at run time and that the compiler doesn't know of. */
 const assets = ['cli/report-charts.js', 'cli/report.css'];
-const documents = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'compiler/README.md'];
+const documents = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CHANGELOG.md',
+  'LICENSE',
+  'compiler/README.md',
+  'datasets/README.md',
+];
 
 interface Manifest {
   readonly bin: Readonly<Record<string, string>>;

@@ -1,7 +1,13 @@
 import { UserInputError } from '../../errors.ts';
 import { createRandomGenerator } from '../../random.ts';
 import { checkCursor } from '../batches.ts';
-import { bytesPerRow, emptyValues, type RecordValues, valuesPerRow } from './record-columns.ts';
+import {
+  bytesPerRow,
+  type ColumnValues,
+  emptyValues,
+  type RecordValues,
+  valuesPerRow,
+} from './record-columns.ts';
 import type { RecordFile } from './record-file.ts';
 
 export interface RowBatchOptions {
@@ -95,8 +101,7 @@ class PoolReader {
         const row = order?.[place] ?? place;
         for (const column of columns) {
           const width = valuesPerRow(column);
-          const source = values[column.name]!.subarray(row * width, (row + 1) * width);
-          result[column.name]!.set(source, done * width);
+          copyRow(values[column.name]!, row * width, result[column.name]!, done * width, width);
         }
       }
     }
@@ -120,10 +125,22 @@ class PoolReader {
   async #open(pass: number, index: number): Promise<Pool> {
     const known = this.#pool;
     if (known?.pass === pass && known.index === index) return known;
-    // Let go of the old pool first, so that there are never two in memory.
-    this.#pool = undefined;
     const blocks = this.#blocksIn(pass, index);
     const rows = blocks.reduce((sum, block) => sum + this.#file.blocks[block]!.rows, 0);
+    const isWholeFile = blocks.length === this.#file.blocks.length;
+    // Else let go of the old pool first, so that there are never two in memory.
+    if (!isWholeFile) this.#pool = undefined;
+    const values = (isWholeFile && known?.values) || (await this.#readBlocks(blocks, rows));
+    const order =
+      this.#seed === undefined
+        ? undefined
+        : permutation(rows, this.#seed, `rows of pass ${pass}, pool ${index}`);
+    const pool: Pool = { pass, index, values, ...(order !== undefined && { order }) };
+    this.#pool = pool;
+    return pool;
+  }
+
+  async #readBlocks(blocks: readonly number[], rows: number): Promise<RecordValues> {
     const values = emptyValues(this.#file.columns, rows);
     let row = 0;
     for (const block of blocks) {
@@ -133,13 +150,7 @@ class PoolReader {
       }
       row += this.#file.blocks[block]!.rows;
     }
-    const order =
-      this.#seed === undefined
-        ? undefined
-        : permutation(rows, this.#seed, `rows of pass ${pass}, pool ${index}`);
-    const pool: Pool = { pass, index, values, ...(order !== undefined && { order }) };
-    this.#pool = pool;
-    return pool;
+    return values;
   }
 
   #blocksIn(pass: number, index: number): readonly number[] {
@@ -150,13 +161,26 @@ class PoolReader {
   #blocksOf(pass: number): Uint32Array {
     if (this.#blockOrder?.pass === pass) return this.#blockOrder.blocks;
     const { length } = this.#file.blocks;
+    // A file of one pool stays in memory as it is: its rows are shuffled anyway.
     const blocks =
-      this.#seed === undefined
+      this.#seed === undefined || length <= this.#blocksPerPool
         ? Uint32Array.from({ length }, (_, index) => index)
         : permutation(length, this.#seed, `blocks of pass ${pass}`);
     this.#blockOrder = { pass, blocks };
     return blocks;
   }
+}
+
+/** A view for each row would cost more than a few values do. */
+function copyRow(
+  source: ColumnValues,
+  from: number,
+  target: ColumnValues,
+  to: number,
+  width: number,
+): void {
+  if (width > 64) target.set(source.subarray(from, from + width), to);
+  else for (let index = 0; index < width; index++) target[to + index] = source[from + index]!;
 }
 
 /** 0 … length − 1 in an order that seed and stream decide (Fisher and Yates). */

@@ -8,8 +8,8 @@ const ROW_LINES_MAX = 1000;
 
 /**
  * The rows of a text; fields may be quoted as RFC 4180 says, if the format has quotes. Only the line
- * where a quote is wrong is lost, the next one begins a row again; so what is skipped can be
- * counted, and a library wasn't taken: those that were tried swallow the rows behind it.
+ * where a quote is wrong is lost and the next one begins a row again, so that bad rows can be counted
+ * (csv-parse swallows the rows behind such a line).
  */
 export async function* textRows(file: TableFile, format: TextFormat): AsyncGenerator<TableRows> {
   const decoder = new TextDecoder();
