@@ -18,8 +18,9 @@ export interface CompileOptions {
   readonly threads?: number;
   /**
    * State entries, float32 [rows, columns], whose products the native engine may compute in int8
-   * where they are a right operand: two to three times as fast, for weights that the step only reads.
-   * Write them with `state.write`. Other engines compute in float32.
+   * where they are a right operand: two to four times as fast, for weights that the step only reads.
+   * Write them with `state.write`; the first run after that prepares them, which takes tens of milliseconds for a
+   * language model of 512 units. Other engines compute in float32.
    */
   readonly int8Weights?: readonly string[];
   /** For the native engine: path and prefix of a file that it writes a profile of all runs to. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { deserialize, serialize } from 'node:v8';
 import { cacheFolder, FileCache, sourcesHash } from '../file-cache.ts';
+import { splitFrozenPart } from './frozen-part.ts';
 import { type FusedUpdate, splitFusedUpdates } from './fused-update.ts';
-import type { Graph } from './graph.ts';
+import type { Graph, Value } from './graph.ts';
 import { graphHash } from './graph-hash.ts';
 import { usedInputs, writeOnnxModel } from './onnx-model.ts';
 import { optimise } from './optimise.ts';
@@ -11,7 +12,7 @@ import type { QuantisedInput } from './passes/quantise-products.ts';
 import type { TensorSpec } from './tensor-spec.ts';
 
 const CACHE_BYTES_MAX = 256 << 20;
-const FORMAT = 'native step 1';
+const FORMAT = 'native step 2';
 /** A smaller graph is compiled sooner than its entry is found and read. */
 const CACHED_NODES_MIN = 200;
 
@@ -24,17 +25,25 @@ export interface NativeStepOptions {
   readonly fuseUpdates: boolean;
 }
 
-/** All that a runner needs of a step: what is left of its graph once it is compiled. */
-export interface NativeStep {
+/** One model of a step. */
+export interface NativePart {
   /** In ONNX. */
   readonly model: Uint8Array;
   /** What the model reads, but for quantised weights. */
   readonly inputs: readonly (readonly [name: string, spec: TensorSpec])[];
   /** The graph's names of what the model gives; the model says `new` before each. */
   readonly outputs: readonly (readonly [name: string, spec: TensorSpec])[];
+  readonly quantised: readonly QuantisedWeightsSpec[];
+}
+
+export type QuantisedWeightsSpec = QuantisedInput & { readonly shape: readonly number[] };
+
+/** All that a runner needs of a step: what is left of its graph once it is compiled. */
+export interface NativeStep extends NativePart {
   /** What follows the model's run. */
   readonly updates: readonly FusedUpdate[];
-  readonly quantised: readonly (QuantisedInput & { readonly shape: readonly number[] })[];
+  /** Runs before the rest; its quantised weights are to be constants of its model. */
+  readonly frozen: NativePart | undefined;
 }
 
 /**
@@ -62,31 +71,42 @@ export async function compileNativeStep(
 
 function compile(traced: Graph, options: NativeStepOptions): NativeStep {
   const { target, int8Inputs } = options;
-  const optimised = optimise(traced, { target, int8Inputs: new Set(int8Inputs) });
-  const { graph, updates } = options.fuseUpdates
-    ? splitFusedUpdates(optimised.graph)
-    : { graph: optimised.graph, updates: [] };
-  const quantised = optimised.inputs.map((input) => ({
+  const { graph, inputs } = optimise(traced, { target, int8Inputs: new Set(int8Inputs) });
+  const quantised = inputs.map((input) => ({
     ...input,
     shape: traced.inputs.get(input.source)!.shape,
   }));
-  const specOf = ({
-    shape,
-    dtype,
-  }: {
-    readonly shape: readonly number[];
-    readonly dtype: string;
-  }) => ({ shape, dtype }) as TensorSpec;
+  const weights = new Set(quantised.flatMap(({ values, scales }) => [values, scales]));
+  const split = splitFrozenPart(graph, weights);
+  const whole = split?.rest ?? graph;
+  const { graph: rest, updates } = options.fuseUpdates
+    ? splitFusedUpdates(whole)
+    : { graph: whole, updates: [] };
+  const frozen = split && writePart(split.frozen, quantised, weights);
+  return { ...writePart(rest, quantised), updates, frozen };
+}
+
+/** `pending`: names of inputs that become constants of the model. */
+function writePart(
+  graph: Graph,
+  allQuantised: readonly QuantisedWeightsSpec[],
+  pending: ReadonlySet<string> = new Set(),
+): NativePart {
+  const used = usedInputs(graph);
+  const quantised = allQuantised.filter(({ values }) => used.has(values));
   const made = new Set(quantised.flatMap(({ values, scales }) => [values, scales]));
   return {
-    model: writeOnnxModel(graph),
-    inputs: [...usedInputs(graph)]
+    model: writeOnnxModel(graph, { pending }),
+    inputs: [...used]
       .filter(([name]) => !made.has(name))
       .map(([name, value]) => [name, specOf(value)] as const),
     outputs: [...graph.outputs].map(([name, value]) => [name, specOf(value)] as const),
-    updates,
     quantised,
   };
+}
+
+function specOf({ shape, dtype }: Value): TensorSpec {
+  return { shape, dtype } as TensorSpec;
 }
 
 function decode(files: Readonly<Record<string, Uint8Array>> | undefined): NativeStep | undefined {

@@ -1,6 +1,7 @@
 import type { OnnxValue, Tensor, TensorConstructor } from 'onnxruntime-node';
 import { channelBlock } from './channel-block.ts';
 import type { EngineJob } from './engine.ts';
+import { FrozenRunner } from './frozen-runner.ts';
 import type { Graph } from './graph.ts';
 import { compileNativeStep, type NativeStep, type NativeStepOptions } from './native-step.ts';
 import { outputName } from './onnx-model.ts';
@@ -34,7 +35,13 @@ export async function createOnnxRunner(
   const quantised = native.quantised.map(
     ({ shape, ...input }) => new QuantisedWeights(input, shape as [number, number]),
   );
-  return new OnnxRunner(onnxruntime.Tensor, session, native, { state, updates, quantised });
+  const frozen =
+    native.frozen &&
+    new FrozenRunner(onnxruntime, native.frozen, state, {
+      threads,
+      profilePrefix: profilePrefix && `${profilePrefix}-frozen`,
+    });
+  return new OnnxRunner(onnxruntime.Tensor, session, native, { state, updates, quantised, frozen });
 }
 
 /** What of the processor matters to this graph. */
@@ -70,10 +77,13 @@ class OnnxRunner implements StepRunner {
   readonly #state: StateMemory;
   readonly #stateFeeds: Readonly<Record<string, Tensor>>;
   readonly #inputs: readonly [name: string, spec: TensorSpec][];
+  /** Names of what the session is fed; its frozen part reads other things. */
+  readonly #fed: readonly string[];
   readonly #updated: readonly string[];
   readonly #outputs: readonly string[];
   readonly #updates: UpdateRunner | undefined;
   readonly #quantised: readonly QuantisedWeights[];
+  readonly #frozen: FrozenRunner | undefined;
   /** What a run's results are written into; null lets onnxruntime allocate. */
   #fetches: Record<string, Tensor | null>;
   #scratchBuffer: ArrayBufferLike | undefined;
@@ -86,16 +96,18 @@ class OnnxRunner implements StepRunner {
       readonly state: StateMemory;
       readonly updates: UpdateRunner | undefined;
       readonly quantised: readonly QuantisedWeights[];
+      readonly frozen: FrozenRunner | undefined;
     },
   ) {
-    const { state, updates, quantised } = memory;
+    const { state, updates, quantised, frozen } = memory;
     this.#tensor = tensor;
     this.#session = session;
     this.#state = state;
     this.#quantised = quantised;
+    this.#frozen = frozen;
     this.#stateFeeds = {
       ...Object.fromEntries(
-        native.inputs
+        inputsOf(native)
           .filter(([key]) => key.startsWith(statePrefix))
           .map(([key, spec]) => {
             return [key, this.#wrap(spec, state.read(key.slice(statePrefix.length)))];
@@ -108,9 +120,13 @@ class OnnxRunner implements StepRunner {
         ]),
       ),
     };
-    this.#inputs = native.inputs
+    this.#inputs = inputsOf(native)
       .filter(([key]) => key.startsWith(inputPrefix))
       .map(([key, spec]) => [key.slice(inputPrefix.length), spec]);
+    this.#fed = [
+      ...native.inputs.map(([key]) => key),
+      ...quantised.flatMap(({ input }) => [input.values, input.scales]),
+    ];
     this.#updated = namesUnder(native, statePrefix);
     this.#outputs = namesUnder(native, outputPrefix);
     this.#updates = updates;
@@ -126,14 +142,18 @@ class OnnxRunner implements StepRunner {
       feeds[inputPrefix + name] = this.#wrap(spec, inputs[name]!);
     }
     this.#bindScratch();
-    const results = await this.#session.run(feeds, this.#fetches);
-    const resultOf = (key: string) => (results[outputName(key)] as Tensor).data as TensorData;
+    const frozen = (await this.#frozen?.run(feeds)) ?? {};
+    const fed = Object.fromEntries(this.#fed.map((key) => [key, frozen[key] ?? feeds[key]!]));
+    const results = await this.#session.run(fed, this.#fetches);
+    const resultOf = (key: string) =>
+      (frozen[key] ?? (results[outputName(key)] as Tensor)).data as TensorData;
     this.#updates?.run((key) => resultOf(key)[0]!);
     for (const name of this.#updated) this.#state.read(name).set(resultOf(statePrefix + name));
     return Object.fromEntries(this.#outputs.map((name) => [name, resultOf(outputPrefix + name)]));
   }
 
   async dispose(): Promise<void> {
+    await this.#frozen?.dispose();
     await this.#session.release();
   }
 
@@ -153,8 +173,13 @@ class OnnxRunner implements StepRunner {
   }
 }
 
-function namesUnder({ outputs }: NativeStep, prefix: string): readonly string[] {
-  return outputs
+/** What either part of a step reads. */
+function inputsOf({ inputs, frozen }: NativeStep): NativeStep['inputs'] {
+  return [...new Map([...inputs, ...(frozen?.inputs ?? [])])];
+}
+
+function namesUnder({ outputs, frozen }: NativeStep, prefix: string): readonly string[] {
+  return [...outputs, ...(frozen?.outputs ?? [])]
     .map(([key]) => key)
     .filter((key) => key.startsWith(prefix))
     .map((key) => key.slice(prefix.length));

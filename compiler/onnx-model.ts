@@ -62,6 +62,40 @@ export interface ModelNames {
   readonly outputName?: (name: string) => string;
   /** What it calls constants, where that matters to its readers. */
   readonly constants?: ReadonlyMap<Value, string>;
+  /** Inputs of the graph that are constants of the model, to be given by `withConstants`. */
+  readonly pending?: ReadonlySet<string>;
+}
+
+/** A constant under the name of one of the graph's inputs. */
+export interface ModelConstant {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Int8Array;
+}
+
+/**
+ * Gives a model the constants that were left pending. A message of Protocol Buffers may come in parts, so
+ * the rest of it needn't be written again.
+ */
+export function withConstants(
+  model: Uint8Array,
+  constants: readonly ModelConstant[],
+): Uint8Array<ArrayBuffer> {
+  const byteLength = constants.reduce((sum, { data }) => sum + data.byteLength, 0);
+  const graph = new ProtobufWriter(byteLength + 256 * constants.length);
+  for (const { name, shape, data } of constants) {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    writeTensor(
+      graph,
+      name,
+      { shape, dtype: data instanceof Int8Array ? 'int8' : 'float32' },
+      bytes,
+    );
+  }
+  const whole = new ProtobufWriter(model.length + graph.bytes.length + 16);
+  whole.raw(model);
+  whole.bytesField(7, graph.bytes);
+  return whole.bytes;
 }
 
 /**
@@ -98,6 +132,7 @@ class GraphWriter {
   readonly #constants = new Map<string, string>();
   readonly #outputName: (name: string) => string;
   readonly #constantNames: ReadonlyMap<Value, string>;
+  readonly #pending: ReadonlySet<string>;
   /** Names that are given; those that are made here must be others. */
   readonly #reserved: ReadonlySet<string>;
   #count = 0;
@@ -106,6 +141,7 @@ class GraphWriter {
     this.#graph = graph;
     this.#outputName = names.outputName ?? outputName;
     this.#constantNames = names.constants ?? new Map();
+    this.#pending = names.pending ?? new Set();
     this.#reserved = new Set([
       ...graph.inputs.keys(),
       ...[...graph.outputs.keys()].map(this.#outputName),
@@ -118,6 +154,7 @@ class GraphWriter {
     this.#proto.string(2, 'step');
     for (const [name, value] of usedInputs(this.#graph)) {
       this.#names.set(value, name);
+      if (this.#pending.has(name)) continue;
       this.#proto.message(11, (proto) => writeValueInfo(proto, name, value));
     }
     const computed = new Set(nodes.flatMap((node) => node.outputs));
@@ -228,15 +265,29 @@ class GraphWriter {
     return name;
   }
 
-  #writeTensor(name: string, { dtype, shape }: Value, bytes: Uint8Array): string {
-    this.#proto.message(5, (proto) => {
+  #writeTensor(name: string, value: Value, bytes: Uint8Array): string {
+    writeTensor(this.#proto, name, value, bytes);
+    return name;
+  }
+}
+
+/** A constant of a GraphProto. */
+function writeTensor(
+  graph: ProtobufWriter,
+  name: string,
+  { dtype, shape }: Value,
+  bytes: Uint8Array,
+): void {
+  graph.message(
+    5,
+    (proto) => {
       proto.packed(1, shape);
       proto.integer(2, DATA_TYPES[dtype]);
       proto.string(8, name);
       proto.bytesField(9, bytes);
-    });
-    return name;
-  }
+    },
+    bytes.length + 128,
+  );
 }
 
 /** State entries are inputs and outputs under one name; ONNX wants two. */

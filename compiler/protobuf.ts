@@ -32,9 +32,7 @@ export class ProtobufWriter {
   bytesField(field: number, bytes: Uint8Array): void {
     this.#varint((field << 3) | 2);
     this.#varint(bytes.length);
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.raw(bytes);
   }
 
   /** Repeated integers in the packed form. */
@@ -44,9 +42,16 @@ export class ProtobufWriter {
     });
   }
 
-  /** A message within the message. */
-  message(field: number, write: (message: ProtobufWriter) => void): void {
-    const nested = new ProtobufWriter();
+  /** Fields that have been written before. */
+  raw(fields: Uint8Array): void {
+    this.#reserve(fields.length);
+    this.#bytes.set(fields, this.#length);
+    this.#length += fields.length;
+  }
+
+  /** A message within the message, of about so many bytes. */
+  message(field: number, write: (message: ProtobufWriter) => void, capacityBytes?: number): void {
+    const nested = new ProtobufWriter(capacityBytes);
     write(nested);
     this.bytesField(field, nested.bytes);
   }

@@ -23,12 +23,13 @@ export class QuantisedWeights {
     this.scales = new Float32Array(shape[1]);
   }
 
-  /** Follows the entry `name` of `state`. */
-  refresh(state: StateMemory, name: string): void {
+  /** Follows the entry `name` of `state`. @returns whether it has changed. */
+  refresh(state: StateMemory, name: string): boolean {
     const version = state.versionOf(name);
-    if (version === this.#version) return;
+    if (version === this.#version) return false;
     this.#version = version;
     quantiseColumns(state.read(name) as Float32Array, this);
+    return true;
   }
 }
 
