@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
 import { createModel, type Model } from '../training/index.ts';
 import { type Evaluation, type Evaluator, evaluator, type WeightSource } from './evaluator.ts';
-import type { GroupPlan } from './group-plan.ts';
+import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
 import { isPassing, messageOf, retry } from './retry.ts';
 import type { TrainingSummary } from './trainer.ts';
@@ -45,8 +45,7 @@ export class CodistillationGroup {
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
-      const following = this.#replicas.map((_, index) => this.#follow(index));
-      await Promise.race([Promise.all(following), aborted.promise]);
+      await Promise.race([this.#followAll(), aborted.promise]);
       await this.#evaluation;
     } catch (error) {
       await system.drain({ timeoutMs: DRAIN_TIMEOUT_MS });
@@ -66,11 +65,12 @@ export class CodistillationGroup {
     const final = await this.#evaluate(trainers);
     if (final === null) throw new Error('a trainer has no weights at the end of training');
     const summaries = await Promise.all(trainers.map((handle) => handle.summary()));
-    emit({ type: 'evaluation', step: this.#plan.steps, ...final });
+    const steps = this.#stepsMax;
+    emit({ type: 'evaluation', step: steps, ...final });
     emit({
       type: 'result',
       run: runDirectory,
-      steps: this.#plan.steps,
+      steps,
       [this.#unit]: sum(summaries, ({ totals }) => totals.rows),
       wallMs: now(),
       firstStepMs: this.#firstStepMs ?? null,
@@ -96,6 +96,24 @@ export class CodistillationGroup {
       },
       report: join(runDirectory, 'report.html'),
     });
+  }
+
+  /** With the exchange mode `final` a student begins when its teachers have ended. */
+  async #followAll(): Promise<void> {
+    const { replicas, exchangeMode } = this.#plan;
+    const ends: Promise<void>[] = [];
+    const follow = async (index: number): Promise<void> => {
+      if (exchangeMode === 'final') {
+        const teachers = (replicas[index] as ReplicaPlan).teachers;
+        await Promise.all(teachers.map((teacher) => started(teacher)));
+      }
+      await this.#follow(index);
+    };
+    const started = (index: number): Promise<void> => {
+      ends[index] ??= follow(index);
+      return ends[index];
+    };
+    await Promise.all(replicas.map((_, index) => started(index)));
   }
 
   /** Emits each step of one replica, through restarts of its Trainer. */
@@ -135,19 +153,21 @@ export class CodistillationGroup {
     this.#steps[index] = report.step;
     const { rowsPerSecond, ...rest } = report;
     const speed = { [`${this.#unit}PerSecond`]: rowsPerSecond };
-    emit({ type: 'step', replica, steps: this.#plan.steps, elapsedMs: now(), ...rest, ...speed });
+    const { steps } = this.#plan.replicas[index] as ReplicaPlan;
+    emit({ type: 'step', replica, steps, elapsedMs: now(), ...rest, ...speed });
     this.#evaluateIfDue();
   }
 
   /** Scores what the snapshots have, in the background and one evaluation at a time. */
   #evaluateIfDue(): void {
-    const step = Math.min(...this.#steps);
-    const { evaluationIntervalSteps, steps } = this.#plan;
-    const due = step >= this.#evaluatedAt + evaluationIntervalSteps && step < steps;
+    const step = this.#stepOfSlowest();
+    // A student that begins when its teachers have ended begins its own count.
+    if (step < this.#evaluatedAt) this.#evaluatedAt = 0;
+    const { evaluationIntervalSteps } = this.#plan;
+    const due = step >= this.#evaluatedAt + evaluationIntervalSteps;
     if (!due || this.#evaluation !== undefined) return;
     this.#evaluatedAt = step - (step % evaluationIntervalSteps);
-    const sources = this.#replicas.map(({ snapshot, trainer }) => snapshot ?? trainer);
-    this.#evaluation = this.#evaluate(sources)
+    this.#evaluation = this.#evaluatePresent()
       .then(
         (evaluation) => {
           if (evaluation === null) return;
@@ -164,6 +184,23 @@ export class CodistillationGroup {
       .finally(() => {
         this.#evaluation = undefined;
       });
+  }
+
+  /** Of the replicas that train; 0 when none does. */
+  #stepOfSlowest(): number {
+    const { replicas, exchangeMode } = this.#plan;
+    const training = this.#steps.filter(
+      (step, index) =>
+        step < (replicas[index] as ReplicaPlan).steps && (step > 0 || exchangeMode !== 'final'),
+    );
+    return training.length === 0 ? 0 : Math.min(...training);
+  }
+
+  /** Scores what the snapshots have, or the replicas as they are while nothing is published. */
+  async #evaluatePresent(): Promise<Evaluation | null> {
+    const sources = this.#replicas.map(({ snapshot, trainer }) => snapshot ?? trainer);
+    const published = await this.#evaluate(sources);
+    return published ?? (await this.#evaluate(this.#replicas.map(({ trainer }) => trainer)));
   }
 
   async #evaluate(sources: readonly Handle<WeightSource>[]): Promise<Evaluation | null> {
@@ -190,6 +227,10 @@ export class CodistillationGroup {
       stalenessStepsMax: totals.stalenessStepsMax,
       weightsSha256,
     };
+  }
+
+  get #stepsMax(): number {
+    return Math.max(...this.#plan.replicas.map(({ steps }) => steps));
   }
 
   /** What a row is. */

@@ -8,6 +8,8 @@ export interface DataShardOptions {
   readonly batchesPerMessage: number;
 }
 
+const COUNTED_BATCHES_MAX = 1000;
+
 /**
  * Owns one part of the data set and serves it by cursor. It keeps no position of its own: the cursor
  * lives in the reader's checkpoint, so a restart of either side repeats and skips nothing.
@@ -30,12 +32,28 @@ export class DataShard {
       yield await encodeBatches(this.#batches, cursor, this.#batchesPerMessage);
     }
   }
+
+  /**
+   * How often each of so many classes is a target, as shares that add up to one. Counted over a pass, or over the
+   * first thousand batches of one.
+   */
+  async frequencies(classes: number): Promise<Float32Array> {
+    const counts = new Float64Array(classes);
+    const batches = Math.min(this.#batches.count, COUNTED_BATCHES_MAX);
+    let total = 0;
+    for (let cursor = 0; cursor < batches; cursor++) {
+      const { columns } = await this.#batches.read(cursor);
+      for (const target of columns.targets ?? []) counts[target] = (counts[target] ?? 0) + 1;
+      total += columns.targets?.length ?? 0;
+    }
+    return Float32Array.from(counts, (count) => count / total);
+  }
 }
 
 export const dataShard: ActorDefinition<DataShardOptions, DataShard> = defineActor({
   type: 'codistill/data-shard',
   module: import.meta.url,
-  methods: { batches: 'stream' },
+  methods: { batches: 'stream', frequencies: 'idempotent' },
   async create(_context, options: DataShardOptions) {
     return new DataShard(await openBatches(options.source), options.batchesPerMessage);
   },

@@ -8,12 +8,13 @@ import type {
 } from '../training/index.ts';
 import type { TeacherPrecision } from './student.ts';
 import type { DeltaCodec } from './tensor-delta.ts';
-import type { ExchangeMode } from './weight-exchange.ts';
+import type { BeyondStaleness, ExchangeMode } from './weight-exchange.ts';
 
 /** One of the models of a group, and what it trains on. */
 export interface ReplicaPlan extends UpdateConfig {
   readonly name: string;
   readonly seed: number;
+  readonly steps: number;
   readonly model: ModelConfig;
   readonly schedule: LearningRateSchedule;
   /** On the job's own host. */
@@ -25,7 +26,6 @@ export interface ReplicaPlan extends UpdateConfig {
 /** All that says what a codistillation group does, in the terms of its actors. */
 export interface GroupPlan {
   readonly replicas: readonly ReplicaPlan[];
-  readonly steps: number;
   /** Examples, or lanes of text, in one step of a replica. */
   readonly batch: number;
   /** Nobody trains on it. */
@@ -36,6 +36,9 @@ export interface GroupPlan {
   readonly teacherPrecision: TeacherPrecision;
   readonly burnInSteps: number;
   readonly exchangeMode: ExchangeMode;
+  /** How old a teacher may be in the mode `freshest`; null: any age. */
+  readonly stalenessStepsMax: number | null;
+  readonly beyondStaleness: BeyondStaleness;
   readonly exchangeIntervalSteps: number;
   readonly codec: DeltaCodec;
   readonly checkpointIntervalSteps: number;

@@ -7,6 +7,17 @@ export { CodistillationGroup } from './codistillation-group.ts';
 export { type DataShard, type DataShardOptions, dataShard } from './data-shard.ts';
 export { type Evaluation, type Evaluator, type EvaluatorOptions, evaluator } from './evaluator.ts';
 export type { GroupPlan, ReplicaPlan } from './group-plan.ts';
+export { extra, notNegative, option, positive, share, whole } from './plan/option.ts';
+export {
+  groupPlanOf,
+  overlay,
+  type PlanData,
+  type PlanModels,
+  sharedFractionOf,
+} from './plan/plan.ts';
+export { explainGroupPlan } from './plan/plan-explanation.ts';
+export { findPlanProblems } from './plan/plan-problems.ts';
+export { type Plan, planSchema } from './plan/plan-schema.ts';
 export { type TeacherPrecision, teacherPrecisions } from './student.ts';
 export {
   type TeacherSnapshot,

@@ -2,6 +2,7 @@ import type { Handle, JobContext } from '../runtime/index.ts';
 import { createModel, weightShapes } from '../training/index.ts';
 import { dataShard } from './data-shard.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
+import { snapshotNodes, trainerNode, versionsKept } from './placement.ts';
 import { type TeacherSnapshot, teacherSnapshot } from './teacher-snapshot.ts';
 import { type Trainer, trainer } from './trainer.ts';
 
@@ -27,20 +28,20 @@ export async function spawnReplicas(
   const { system, resumed } = context;
   const { replicas, restartsMax: maxRestarts } = plan;
   const nodes = trainerNodes(context);
-  const nodeOf = (index: number): string => nodes[index % nodes.length] as string;
+  const places = snapshotNodes(plan, nodes.length);
 
   // At once, for each waits for a process to start.
   const startingSnapshots = Promise.all(
     replicas.map(({ name, model }, index) => {
-      const student = firstStudent(plan, index);
-      if (student === undefined) return undefined;
+      const place = places[index];
+      if (place === undefined) return undefined;
       const shapes = weightShapes(createModel(model));
       return system.spawn(
         teacherSnapshot,
         { replica: name, shapes, versionsMax: versionsKept(plan) },
         {
           name: `${name}-snapshot`,
-          placement: { nodeId: nodeOf(student) },
+          placement: { nodeId: nodes[place] as string },
           maxRestarts,
           resume: resumed,
         },
@@ -73,9 +74,15 @@ export async function spawnReplicas(
             replica: (replicas[teacher] as ReplicaPlan).name,
             model: (replicas[teacher] as ReplicaPlan).model,
             snapshot: snapshots[teacher] as Handle<TeacherSnapshot>,
+            steps: (replicas[teacher] as ReplicaPlan).steps,
           })),
         },
-        { name, placement: { nodeId: nodeOf(index) }, maxRestarts, resume: resumed },
+        {
+          name,
+          placement: { nodeId: nodes[trainerNode(index, nodes.length)] as string },
+          maxRestarts,
+          resume: resumed,
+        },
       );
     }),
   );
@@ -86,12 +93,6 @@ export async function spawnReplicas(
   }));
 }
 
-/** The replica after this one, in a circle, that it teaches. */
-function firstStudent({ replicas }: GroupPlan, teacher: number): number | undefined {
-  const after = replicas.map((_, index) => (teacher + 1 + index) % replicas.length);
-  return after.find((index) => replicas[index]?.teachers.includes(teacher));
-}
-
 /** The job's own node first, then the others by id, so that a placement repeats. */
 function trainerNodes({ system }: JobContext<unknown>): readonly string[] {
   const others = system
@@ -100,13 +101,4 @@ function trainerNodes({ system }: JobContext<unknown>): readonly string[] {
     .filter((id) => id !== system.nodeId)
     .sort();
   return [system.nodeId, ...others];
-}
-
-/**
- * A Trainer that restarts does so from a checkpoint that is up to two checkpoint intervals old (the newest may not
- * have become durable) and needs the teachers' version of the exchange interval before; its peers may be two
- * intervals ahead of where it was.
- */
-function versionsKept(plan: GroupPlan): number {
-  return Math.ceil((2 * plan.checkpointIntervalSteps) / plan.exchangeIntervalSteps) + 4;
 }

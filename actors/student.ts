@@ -43,6 +43,8 @@ export interface StudentOptions extends UpdateConfig {
   readonly schedule: LearningRateSchedule;
   /** Steps before the first one that may have teachers. */
   readonly burnInSteps: number;
+  /** With a limit teachers come and go, and a step may have some of them; null: all have taught from the first on. */
+  readonly stalenessStepsMax: number | null;
   readonly engine: EngineName | 'auto';
   readonly threads: number;
 }
@@ -65,7 +67,8 @@ export class Student {
   readonly #options: StudentOptions;
   readonly #model: Model;
   readonly #state: StateStore;
-  #compiled: { readonly teachers: boolean; readonly step: CompiledStep } | undefined;
+  /** By whether it has teachers. */
+  readonly #compiled = new Map<boolean, CompiledStep>();
 
   /** @throws RangeError for sizes that can't be, or a teacher that can't be compared with the student. */
   constructor(options: StudentOptions) {
@@ -85,26 +88,33 @@ export class Student {
 
   /** Compiles what the next step needs, unless it is there. */
   async prepare(teaches: boolean): Promise<void> {
-    // The graph without teachers serves burn-in and is given up at the first step that has them.
-    if (this.#compiled?.teachers === teaches) return;
-    await this.#compiled?.step.dispose();
-    this.#compiled = undefined;
+    if (this.#compiled.has(teaches)) return;
+    if (!this.#teachersComeAndGo) {
+      // The graph without teachers serves burn-in and is given up at the first step that has them.
+      await this.#compiled.get(!teaches)?.dispose();
+      this.#compiled.delete(!teaches);
+    }
     const { step, inputs } = this.#step(teaches);
     const { engine, threads, teacherPrecision } = this.#options;
     const int8Weights = teacherPrecision === 'int8' ? teacherMatrices(this.#state.specs) : [];
     const compiled = { state: this.#state, inputs, engine, threads, int8Weights };
-    this.#compiled = { teachers: teaches, step: await compileStep(step, compiled) };
+    this.#compiled.set(teaches, await compileStep(step, compiled));
   }
 
-  /** The step numbered `step` (the first is 0), once it is prepared. */
-  async run(step: number, columns: Readonly<Record<string, TensorData>>): Promise<StepOutputs> {
-    if (this.#compiled === undefined) throw new Error('a step ran before it was prepared');
+  /** The step numbered `step` (the first is 0), once it is prepared; without teachers when `shares` is undefined. */
+  async run(
+    step: number,
+    columns: Readonly<Record<string, TensorData>>,
+    shares: readonly number[] | undefined,
+  ): Promise<StepOutputs> {
+    const compiled = this.#compiled.get(shares !== undefined);
+    if (compiled === undefined) throw new Error('a step ran before it was prepared');
     const { schedule, objective, burnInSteps } = this.#options;
-    const taught = this.#compiled.teachers;
-    const outputs = await this.#compiled.step.run({
+    const outputs = await compiled.run({
       ...columns,
       learningRate: Float32Array.of(learningRateAt(schedule, step)),
-      ...(taught &&
+      ...(shares && this.#teachersComeAndGo && { teacherShares: Float32Array.from(shares) }),
+      ...(shares &&
         objective.rampSteps > 0 && {
           distillWeight: Float32Array.of(distillWeightAt(objective, step - burnInSteps)),
         }),
@@ -122,6 +132,20 @@ export class Student {
     for (const [name, values] of Object.entries(weights)) {
       this.#state.write(`teacher${teacher}/${name}`, values);
     }
+  }
+
+  /** Whether a step needs the classes' frequencies (`setFrequencies`), which are part of its state then. */
+  get usesFrequencies(): boolean {
+    return 'frequencies' in this.#state.specs;
+  }
+
+  get classes(): number {
+    return this.#model.classes;
+  }
+
+  /** [classes], adding up to one. */
+  setFrequencies(frequencies: Float32Array): void {
+    this.#state.write('frequencies', frequencies);
   }
 
   /** Brings the weights to host memory, where the engine keeps them on a device. */
@@ -164,8 +188,12 @@ export class Student {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#compiled?.step.dispose();
+    for (const step of this.#compiled.values()) await step.dispose();
     this.#state.dispose();
+  }
+
+  get #teachersComeAndGo(): boolean {
+    return this.#options.stalenessStepsMax !== null;
   }
 
   #ownNames(): readonly string[] {
@@ -182,6 +210,7 @@ export class Student {
       ...this.#options,
       model: this.#model,
       teachers: teaches ? teacherModels.map(createModel) : [],
+      sharedUnevenly: this.#teachersComeAndGo,
     };
   }
 }

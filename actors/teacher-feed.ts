@@ -70,6 +70,12 @@ export class TeacherFeed {
     return newest !== null && newest.version > version ? newest : undefined;
   }
 
+  /** The newest version, once it is `version` or a later one. */
+  async takeFrom(version: number): Promise<VersionedWeights> {
+    await this.#arrived(version);
+    return (await this.takeNewer(version - 1)) ?? (await this.take(version));
+  }
+
   #fetchOnce(version: number): Promise<VersionedWeights> {
     if (this.#ahead?.version !== version) {
       this.#ahead = { version, weights: this.#fetch(version) };
@@ -79,11 +85,7 @@ export class TeacherFeed {
 
   async #fetch(version: number): Promise<VersionedWeights> {
     for (;;) {
-      while (this.#newestVersion < version) {
-        this.#signal.throwIfAborted();
-        if (this.#failure !== undefined) throw this.#failure.error;
-        await this.#arrival.promise;
-      }
+      await this.#arrived(version);
       const exact = await this.#transfer(() => this.#snapshot.weightsOf(version));
       if (exact !== null) return exact;
       const newest = await this.#transfer(() => this.#snapshot.weights());
@@ -92,6 +94,14 @@ export class TeacherFeed {
       // The snapshot restarted without what it had not saved; the Trainer sends that again.
       await delay(this.#patience.clock, RESENT_MS, this.#signal);
       if (this.#failure !== undefined) throw this.#failure.error;
+    }
+  }
+
+  async #arrived(version: number): Promise<void> {
+    while (this.#newestVersion < version) {
+      this.#signal.throwIfAborted();
+      if (this.#failure !== undefined) throw this.#failure.error;
+      await this.#arrival.promise;
     }
   }
 

@@ -104,6 +104,35 @@ export function tensorDeltaBytes(delta: TensorDelta): number {
   }
 }
 
+/** Bytes of a delta of tensors with these shapes; a sparse one has now and then an entry more, to bridge a gap. */
+export function deltaBytesAbout(
+  codec: DeltaCodec,
+  shapes: Readonly<Record<string, readonly number[]>>,
+): number {
+  return Object.values(shapes).reduce((sum, shape) => {
+    const length = shape.reduce((product, size) => product * size, 1);
+    return sum + tensorBytesAbout(codec, length, shape.at(-1) ?? 1);
+  }, 0);
+}
+
+function tensorBytesAbout(codec: DeltaCodec, length: number, row: number): number {
+  const rowScales = 4 * Math.ceil(length / row);
+  switch (codec) {
+    case 'f32':
+      return 4 * length;
+    case 'bf16':
+    case 'f16':
+      return 2 * length;
+    case 'int8':
+      return length + rowScales;
+    case 'int4':
+      return Math.ceil(length / 2) + rowScales;
+    case 'sparse':
+      if (length < SPARSE_ELEMENTS_MIN) return length + rowScales;
+      return 4 * Math.floor(length * SPARSE_SHARE);
+  }
+}
+
 function changesOf(values: Float32Array, from: Float32Array): Float32Array {
   const changes = new Float32Array(values.length);
   for (let i = 0; i < changes.length; i++) changes[i] = values[i]! - from[i]!;

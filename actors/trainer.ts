@@ -6,10 +6,12 @@ import {
   defineActor,
   delay,
   type Handle,
+  withCallOptions,
 } from '../runtime/index.ts';
 import type { ModelConfig } from '../training/index.ts';
 import { BatchReader } from './batch-reader.ts';
 import type { DataShard } from './data-shard.ts';
+import { type Patience, retry } from './retry.ts';
 import { StepReports } from './step-reports.ts';
 import { Student, type StudentOptions } from './student.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
@@ -22,22 +24,34 @@ import {
   weightsBytes,
   weightsSha256,
 } from './weight-delta.ts';
-import { type ExchangeMode, type ExchangeState, WeightExchange } from './weight-exchange.ts';
+import {
+  type BeyondStaleness,
+  type ExchangeMode,
+  type ExchangeState,
+  WeightExchange,
+} from './weight-exchange.ts';
 import type { PublishedTotals } from './weight-publisher.ts';
 
 const SERVE_MS_MIN = 5;
 const SERVE_SHARE = 0.1;
+/** A pass over the data may take long. */
+const COUNT_TIMEOUT_MS = 600_000;
+/** How long an answer with weights may take to leave this process. */
+const ANSWER_MS = 1000;
 
 /** One of the other replicas, as this student meets it. */
 export interface Teacher {
   readonly replica: string;
   readonly model: ModelConfig;
   readonly snapshot: Handle<TeacherSnapshot>;
+  /** Of its whole training. */
+  readonly steps: number;
 }
 
 export interface TrainerOptions extends Omit<StudentOptions, 'teacherModels'> {
   readonly steps: number;
   readonly exchangeMode: ExchangeMode;
+  readonly beyondStaleness: BeyondStaleness;
   readonly exchangeIntervalSteps: number;
   readonly codec: DeltaCodec;
   readonly checkpointIntervalSteps: number;
@@ -89,6 +103,8 @@ export class Trainer {
   #saveFailure: { readonly error: unknown } | undefined;
   #training: Promise<void> | undefined;
   #draining = false;
+  /** Until then weights that were asked for may be on their way. */
+  #answeringUntilMs = 0;
 
   constructor(context: ActorContext, options: TrainerOptions) {
     this.#context = context;
@@ -120,6 +136,7 @@ export class Trainer {
   /** The student's weights as they are now. */
   async weights(): Promise<VersionedWeights> {
     await this.#student.weightsToHost();
+    this.#answeringUntilMs = this.#context.clock.now() + ANSWER_MS;
     return { version: this.#step, weights: copyWeights(this.#student.weights()) };
   }
 
@@ -186,6 +203,7 @@ export class Trainer {
     this.#exchange = exchange;
     try {
       if (this.#step > 0) await exchange.resume();
+      else await this.#countClasses(patience);
       while (this.#step < steps && !this.#draining) {
         await this.#timed('exchangeMs', async () => {
           if (this.#step % exchangeIntervalSteps === 0) await this.#student.weightsToHost();
@@ -195,7 +213,10 @@ export class Trainer {
         const batch = await this.#timed('dataMs', () => reader.next());
         await this.#trainStep(exchange, batch);
       }
-      if (!this.#draining) await exchange.settled();
+      if (!this.#draining) {
+        await this.#student.weightsToHost();
+        await exchange.afterTraining(steps, () => this.#student.weights());
+      }
       await this.#saving;
       if (!this.#draining) await this.#saveCheckpoint();
     } catch (error) {
@@ -205,12 +226,23 @@ export class Trainer {
     }
   }
 
+  /** A later life has the frequencies in its checkpoint. */
+  async #countClasses(patience: Patience): Promise<void> {
+    if (!this.#student.usesFrequencies) return;
+    const { signal } = this.#stop;
+    const data = withCallOptions(this.#options.data, { signal, timeoutMs: COUNT_TIMEOUT_MS });
+    const count = () => data.frequencies(this.#student.classes);
+    const frequencies = await retry(count, { ...patience, what: 'count classes', signal });
+    this.#student.setFrequencies(frequencies);
+  }
+
   async #trainStep(exchange: WeightExchange, batch: Batch): Promise<void> {
     const { rows } = this.#student;
-    const teaches = exchange.teaches(this.#step);
+    const shares = exchange.teacherShares(this.#step);
+    const teaches = shares !== undefined;
     await this.#timed('compileMs', () => this.#student.prepare(teaches));
     const startMs = this.#context.clock.now();
-    const outputs = await this.#student.run(this.#step, batch.columns);
+    const outputs = await this.#student.run(this.#step, batch.columns, shares);
     const computeMs = this.#context.clock.now() - startMs;
     const stalenessSteps = teaches ? exchange.stalenessSteps(this.#step) : null;
     this.#totals = {
@@ -245,20 +277,21 @@ export class Trainer {
   }
 
   get #transferring(): boolean {
-    return this.#saving !== undefined || this.#exchange?.transferring === true;
+    const answering = this.#context.clock.now() < this.#answeringUntilMs;
+    return answering || this.#saving !== undefined || this.#exchange?.transferring === true;
   }
 
-  #openExchange(patience: {
-    readonly clock: ActorContext['clock'];
-    readonly patienceMs: number;
-  }): WeightExchange {
+  #openExchange(patience: Patience): WeightExchange {
     const { exchangeMode, exchangeIntervalSteps, burnInSteps, snapshot, teachers } = this.#options;
+    const { stalenessStepsMax, beyondStaleness } = this.#options;
     return new WeightExchange({
       mode: exchangeMode,
       intervalSteps: exchangeIntervalSteps,
       burnInSteps,
       ...(snapshot && { snapshot }),
-      teachers: teachers.map((teacher) => teacher.snapshot),
+      teachers,
+      stalenessStepsMax,
+      beyondStaleness,
       encoder: this.#encoder,
       load: (teacher, weights) => this.#student.loadTeacher(teacher, weights),
       patience,

@@ -8,10 +8,15 @@ import { type PublishedTotals, WeightPublisher } from './weight-publisher.ts';
 /**
  * How a student chooses its teachers' version. `scheduled`: from step k·T on exactly the version of step (k−1)·T,
  * waiting for a peer that is more than one interval behind, so that runs repeat bit for bit. `freshest`: whatever
- * has arrived, without ever waiting.
+ * has arrived, as long as it isn't older than allowed. `final`: the weights that the teacher ended with, which are
+ * there before the student's first step (offline distillation, in two phases).
  */
-export type ExchangeMode = 'scheduled' | 'freshest';
-export const exchangeModes: readonly ExchangeMode[] = ['scheduled', 'freshest'];
+export type ExchangeMode = 'scheduled' | 'freshest' | 'final';
+export const exchangeModes: readonly ExchangeMode[] = ['scheduled', 'freshest', 'final'];
+
+/** What a student does without a teacher that is too old: go on without it, or wait for a newer version of it. */
+export type BeyondStaleness = 'skip' | 'wait';
+export const beyondStaleness: readonly BeyondStaleness[] = ['skip', 'wait'];
 
 export interface WeightExchangeOptions {
   readonly mode: ExchangeMode;
@@ -20,7 +25,14 @@ export interface WeightExchangeOptions {
   readonly burnInSteps: number;
   /** Where this replica publishes; nowhere when it has no students. */
   readonly snapshot?: Handle<TeacherSnapshot>;
-  readonly teachers: readonly Handle<TeacherSnapshot>[];
+  readonly teachers: readonly {
+    readonly snapshot: Handle<TeacherSnapshot>;
+    /** Of its whole training. */
+    readonly steps: number;
+  }[];
+  /** How old a teacher may be in the mode `freshest`, at least T; null: any age. */
+  readonly stalenessStepsMax: number | null;
+  readonly beyondStaleness: BeyondStaleness;
   readonly encoder: DeltaEncoder;
   /** Puts a teacher's weights where the compiled step reads them. */
   readonly load: (teacher: number, weights: Weights) => void;
@@ -60,7 +72,7 @@ export class WeightExchange {
       this.#publisher = new WeightPublisher(publisher);
     }
     this.#feeds = options.teachers.map(
-      (teacher) => new TeacherFeed({ snapshot: teacher, patience, signal }),
+      (teacher) => new TeacherFeed({ snapshot: teacher.snapshot, patience, signal }),
     );
     this.#exchangedAt = resumed.exchangedAt;
     this.#teacherVersions = [...resumed.teacherVersions];
@@ -79,18 +91,27 @@ export class WeightExchange {
     return this.#publisher?.busy === true || this.#feeds.some((feed) => feed.fetching);
   }
 
-  /** Whether all teachers are there and burn-in is over. */
-  teaches(step: number): boolean {
-    return (
-      this.#teacherVersions.length > 0 &&
-      step >= this.#options.burnInSteps &&
-      this.#teacherVersions.every((version) => version >= 0)
+  /**
+   * How much each teacher counts in this step: alike, but those that are too old not at all. Undefined when none
+   * counts: in burn-in, and without a limit of age until all teachers are there.
+   */
+  teacherShares(step: number): readonly number[] | undefined {
+    if (step < this.#options.burnInSteps) return undefined;
+    const used = this.#teacherVersions.map(
+      (version) => version >= 0 && !this.#isStale(step, version),
     );
+    const count = used.filter((each) => each).length;
+    if (count === 0) return undefined;
+    if (this.#options.stalenessStepsMax === null && count < used.length) return undefined;
+    return used.map((each) => (each ? 1 / count : 0));
   }
 
   /** How many steps the oldest teacher in use is behind this student; 0 for one that is ahead. */
   stalenessSteps(step: number): number {
-    return Math.max(0, step - Math.min(...this.#teacherVersions));
+    const used = this.#teacherVersions.filter(
+      (version) => version >= 0 && !this.#isStale(step, version),
+    );
+    return Math.max(0, step - Math.min(...used));
   }
 
   /** After a restart: brings snapshot and teachers to where the checkpoint says they were. */
@@ -98,17 +119,29 @@ export class WeightExchange {
     this.#publisher?.resume();
     for (const [teacher, version] of this.#teacherVersions.entries()) {
       if (version < 0) continue;
-      if (this.#options.mode === 'scheduled') await this.#take(teacher, version);
       // The version of the checkpoint may be gone: this mode promises no more than a fresh one.
-      else this.#teacherVersions[teacher] = -1;
+      if (this.#options.mode === 'freshest') this.#teacherVersions[teacher] = -1;
+      else await this.#take(teacher, version);
     }
   }
 
   /** What is due before the step numbered `step` (the first is 0). */
   async beforeStep(step: number, weights: () => Weights): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#options.mode === 'scheduled') await this.#beforeScheduledStep(step, weights);
-    else await this.#beforeFreshestStep(step, weights);
+    switch (this.#options.mode) {
+      case 'scheduled':
+        return await this.#beforeScheduledStep(step, weights);
+      case 'freshest':
+        return await this.#beforeFreshestStep(step, weights);
+      case 'final':
+        if (step === 0) await this.#takeFinalVersions();
+    }
+  }
+
+  /** What is due after the last step. */
+  async afterTraining(steps: number, weights: () => Weights): Promise<void> {
+    if (this.#options.mode === 'final') await this.#publisher?.publish(weights(), steps);
+    await this.settled();
   }
 
   /** Resolves when nothing is on its way. */
@@ -134,8 +167,11 @@ export class WeightExchange {
   async #beforeFreshestStep(step: number, weights: () => Weights): Promise<void> {
     const { intervalSteps } = this.#options;
     if (step % intervalSteps === 0 && this.#exchangedAt !== step) {
-      // A version still on its way is not waited for: the next one carries the difference.
-      if (this.#publisher?.busy === false) await this.#publisher.publish(weights(), step);
+      // A version still on its way is not waited for: the next one carries the difference. But where students wait
+      // for one another each needs all versions of the others, or two could wait for ever.
+      const waits = this.#options.beyondStaleness === 'wait';
+      if (this.#publisher !== undefined && (waits || !this.#publisher.busy))
+        await this.#publisher.publish(weights(), step);
       this.#exchangedAt = step;
     }
     for (const [teacher, feed] of this.#feeds.entries()) {
@@ -147,6 +183,32 @@ export class WeightExchange {
       }
       this.#stageNewer(teacher, feed);
     }
+    if (this.#options.beyondStaleness === 'wait') await this.#awaitStaleTeachers(step);
+  }
+
+  async #awaitStaleTeachers(step: number): Promise<void> {
+    const { stalenessStepsMax, burnInSteps } = this.#options;
+    if (stalenessStepsMax === null || step < burnInSteps) return;
+    for (const [teacher, feed] of this.#feeds.entries()) {
+      const version = this.#teacherVersions[teacher] as number;
+      if (version >= 0 && !this.#isStale(step, version)) continue;
+      const newer = await feed.takeFrom(Math.max(0, step - stalenessStepsMax));
+      this.#options.load(teacher, newer.weights);
+      this.#teacherVersions[teacher] = newer.version;
+      // What was fetched in the background meanwhile is no newer.
+      this.#staged[teacher] = undefined;
+    }
+  }
+
+  async #takeFinalVersions(): Promise<void> {
+    for (const [teacher, { steps }] of this.#options.teachers.entries()) {
+      if (this.#teacherVersions[teacher] !== steps) await this.#take(teacher, steps);
+    }
+  }
+
+  #isStale(step: number, version: number): boolean {
+    const { mode, stalenessStepsMax } = this.#options;
+    return mode === 'freshest' && stalenessStepsMax !== null && step - version > stalenessStepsMax;
   }
 
   /** A replica that can't publish must not wait for peers: they may wait for what it has not published. */

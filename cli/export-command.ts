@@ -35,7 +35,7 @@ export async function exportCommand(
       `${directory} is a run of ${record.job.name}; only those of lm-codistill can be exported.`,
     );
   }
-  const model = await readModel(directory, record.options);
+  const model = await readModel(directory, record.options, flags.replica);
   const { step, weights } = await readWeights(directory, flags.replica, model);
   const { fn, inputs } = createInference(model, flags);
   const bytes =
@@ -62,23 +62,35 @@ export async function exportCommand(
   return exitCodes.ok;
 }
 
-const optionsSchema = v.object({
+const sizes = {
+  kind: v.string(),
   embeddingSize: v.number(),
   hiddenSize: v.number(),
   layers: v.number(),
+};
+
+const optionsSchema = v.object({
+  model: v.object(sizes),
+  perReplica: v.record(v.string(), v.object({ model: v.optional(v.partial(v.object(sizes))) })),
 });
 
 /** The sizes that the run's options name; those of the vocabulary are its corpus's. */
 async function readModel(
   directory: string,
   options: Readonly<Record<string, unknown>>,
+  replica: string,
 ): Promise<LanguageModelConfig> {
   const parsed = v.safeParse(optionsSchema, options);
   if (!parsed.success) {
     throw new DamagedDataError(`${directory}/run.json lacks the sizes of the model.`);
   }
+  const own = parsed.output.perReplica[replica.replace(/^replica-/, '')]?.model;
+  const { kind, ...model } = { ...parsed.output.model, ...own };
+  if (kind !== 'lstm') {
+    throw new UserInputError(`${replica} is a ${kind}; only models of the kind lstm are exported.`);
+  }
   const { vocabularySize } = await openCorpus(join(directory, 'data'));
-  return { vocabularySize, ...parsed.output };
+  return { vocabularySize, ...(model as Omit<LanguageModelConfig, 'vocabularySize'>) };
 }
 
 const checkpointSchema = v.looseObject({

@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { UserInputError } from '../errors.ts';
+import type { OptionProblem } from '../runtime/index.ts';
 import {
+  findJobOption,
   type JobOption,
   listJobOptions,
   type OptionSchema,
@@ -30,28 +32,39 @@ export function parseAssignment(text: string): Assignment {
   };
 }
 
+/** What is known of a job when its options are checked. */
+export interface CheckedJob {
+  readonly name: string;
+  readonly options: OptionSchema;
+  check?(options: never): readonly OptionProblem[];
+}
+
 /**
- * Turns what was typed into the job's options, checked and with defaults filled in.
+ * Turns what was typed, and before it what a plan says, into the job's options, checked and with defaults filled in.
  * @throws UserInputError naming the key, what was given and what is allowed.
  */
 export function parseJobOptions(
-  job: { readonly name: string; readonly options: OptionSchema },
+  job: CheckedJob,
   assignments: readonly Assignment[],
+  plan: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
   const known = listJobOptions(job.options);
-  const values: Record<string, unknown> = {};
+  const values = structuredClone(plan) as Record<string, unknown>;
   const typedOf = new Map<string, string>();
   for (const assignment of assignments) {
-    const option = known.find(({ key }) => key === assignment.key);
+    const option = findJobOption(known, assignment.key);
     if (option === undefined) throw unknownOption(job.name, assignment, known);
-    const before = typedOf.get(option.key);
+    const { key } = assignment;
+    const before = typedOf.get(key);
     if (before !== undefined && unwrap(option.schema).type !== 'array') {
       throw new UserInputError(
-        `${option.key} was given twice: ${before} and ${assignment.typed}. Give it once.`,
+        `${key} was given twice: ${before} and ${assignment.typed}. Give it once.`,
       );
     }
-    typedOf.set(option.key, assignment.typed);
-    assign(values, option.key, coerceAssignment(option.schema, assignment));
+    typedOf.set(key, assignment.typed);
+    const value = coerceAssignment(option.schema, assignment);
+    // A list of the plan is replaced, one of the command line grows.
+    assign(values, key, value, before !== undefined);
   }
   return checkJobOptions(job, values);
 }
@@ -61,13 +74,15 @@ export function parseJobOptions(
  * @throws UserInputError with one line for each wrong option.
  */
 export function checkJobOptions(
-  job: { readonly name: string; readonly options: OptionSchema },
+  job: CheckedJob,
   values: Record<string, unknown>,
 ): Record<string, unknown> {
   const result = v.safeParse(job.options, values);
-  if (result.success) return result.output as Record<string, unknown>;
   const known = listJobOptions(job.options);
-  const lines = result.issues.map((issue) => describeIssue(issue, known));
+  const lines = result.success
+    ? (job.check?.(result.output as never) ?? []).map(describeProblem)
+    : result.issues.map((issue) => describeIssue(issue, known));
+  if (result.success && lines.length === 0) return result.output as Record<string, unknown>;
   const distinct = [...new Set(lines)];
   throw new UserInputError(`${job.name} can't run with these options. ${distinct.join(' ')}`);
 }
@@ -95,13 +110,30 @@ function describeIssue(issue: v.BaseIssue<unknown>, known: readonly JobOption[])
   const path = (issue.path ?? []).map(({ key }) => String(key));
   for (let length = path.length; length > 0; length--) {
     const key = path.slice(0, length).join('.');
-    const option = known.find((candidate) => candidate.key === key);
+    const option = findJobOption(known, key);
     if (option === undefined) continue;
-    const given = issue.input === undefined ? 'nothing' : JSON.stringify(issue.input);
+    const given = quote(issue.input);
     const reason = issue.type === 'check' ? ` (${issue.message})` : '';
     return `${key}: got ${given}, allowed is ${option.allowed}${reason}.`;
   }
-  return issue.message;
+  const key = path.join('.');
+  if (issue.expected === 'never') {
+    const inside = `${path.slice(0, -1).join('.')}.`.replace(/^\.$/, '');
+    const general = inside.replaceAll(/\.\d+\./g, '.N.');
+    const names = known
+      .filter((option) => option.key.startsWith(general))
+      .map((option) => option.key.slice(general.length).split('.')[0] as string);
+    return `${key}: there is no such option; there are ${[...new Set(names)].join(', ')}.`;
+  }
+  return key === '' ? issue.message : `${key}: ${issue.message}.`;
+}
+
+function describeProblem({ key, given, allowed }: OptionProblem): string {
+  return `${key}: got ${quote(given)}, allowed is ${allowed}.`;
+}
+
+function quote(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value);
 }
 
 function unknownOption(
@@ -191,15 +223,21 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Sets `a.b` in nested objects; lists that are given several times grow. */
-function assign(values: Record<string, unknown>, key: string, value: unknown): void {
+/** Sets `a.b` in nested objects. */
+function assign(
+  values: Record<string, unknown>,
+  key: string,
+  value: unknown,
+  grows: boolean,
+): void {
   const path = key.split('.');
   const name = path.pop() as string;
   let at = values;
   for (const part of path) {
-    at[part] ??= {};
+    // What a plan has there may be no object at all; then this hides it, and the check has the last word.
+    if (typeof at[part] !== 'object' || at[part] === null) at[part] = {};
     at = at[part] as Record<string, unknown>;
   }
   const before = at[name];
-  at[name] = Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value;
+  at[name] = grows && Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value;
 }

@@ -10,6 +10,8 @@ interface SchemaParts {
   readonly wrapped?: OptionSchema;
   readonly item?: OptionSchema;
   readonly entries?: Readonly<Record<string, OptionSchema>>;
+  /** Of a record. */
+  readonly value?: OptionSchema;
   readonly options?: readonly unknown[];
   readonly literal?: unknown;
   readonly pipe?: readonly SchemaAction[];
@@ -25,7 +27,7 @@ interface SchemaAction {
 const wrappers = new Set(['optional', 'exact_optional', 'undefinedable', 'nullish', 'nullable']);
 const objects = new Set(['object', 'strict_object', 'loose_object']);
 
-/** An option that `--set` can name; those of nested objects have dotted keys. */
+/** An option that `--set` can name; those of nested objects have dotted keys, those of records `N` for any key. */
 export interface JobOption {
   readonly key: string;
   readonly description: string;
@@ -40,18 +42,31 @@ export function listJobOptions(schema: OptionSchema, prefix = ''): readonly JobO
   const entries = Object.entries(parts(unwrap(schema)).entries ?? {});
   return entries.flatMap(([name, entry]) => {
     const key = prefix + name;
-    if (objects.has(parts(unwrap(entry)).type)) return listJobOptions(entry, `${key}.`);
-    return [
-      {
-        key,
-        description: describe(entry),
-        allowed: describeAllowed(entry),
-        required: isRequired(entry),
-        default: defaultOf(entry),
-        schema: entry,
-      },
-    ];
+    const { type, value } = parts(unwrap(entry));
+    if (objects.has(type)) return listJobOptions(entry, `${key}.`);
+    if (type === 'record' && value !== undefined) {
+      if (objects.has(parts(unwrap(value)).type)) return listJobOptions(value, `${key}.N.`);
+      return [optionOf(`${key}.N`, value, describe(entry))];
+    }
+    return [optionOf(key, entry, describe(entry))];
   });
+}
+
+/** The option with this key, where a number stands for `N`. */
+export function findJobOption(options: readonly JobOption[], key: string): JobOption | undefined {
+  const general = key.replaceAll(/(?<=\.)\d+(?=\.|$)/g, 'N');
+  return options.find((option) => option.key === key || option.key === general);
+}
+
+function optionOf(key: string, schema: OptionSchema, description: string): JobOption {
+  return {
+    key,
+    description,
+    allowed: describeAllowed(schema),
+    required: isRequired(schema) && !key.endsWith('.N'),
+    default: defaultOf(schema),
+    schema,
+  };
 }
 
 /** The schema without `optional`, `nullable` and the like around it. */

@@ -13,6 +13,7 @@ import type { NodeFlags } from './node-command.ts';
 import { addObservationCommands } from './observation-program.ts';
 import type { CommandEnvironment, Output } from './output.ts';
 import { nodeVersionAdvice, packageVersion } from './package-info.ts';
+import type { PlanFlags, PlanSurroundings } from './plan-command.ts';
 import type { ResumeFlags } from './resume-command.ts';
 import type { RunFlags } from './run-command.ts';
 import { addStudyCommands } from './study-program.ts';
@@ -37,6 +38,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
       if (advice !== undefined && command.name() !== 'doctor') throw new UserInputError(advice);
     });
   addRun(program, context, done);
+  addPlan(program, context, done);
   addResume(program, context, done);
   addNode(program, context, done);
   addJobCommands(program, context, done);
@@ -62,20 +64,54 @@ function addRun(program: Command, context: CommandContext, done: (code: ExitCode
     .argument('[job]', 'NAME of an example, or FILE.ts whose default export is a job')
     .helpOption(false)
     .option('-h, --help', 'show this; after a job also its options')
-    .option('--data <paths...>', 'text files or folders; short for --set data=…')
-    .option('--steps <n>', 'short for --set steps=…')
-    .option('--replicas <n>', 'short for --set replicas=…')
-    .option('--seed <n>', 'short for --set seed=…')
-    .option('--set <key=value...>', 'an option of the job\'s; lists as a,b or ["a", "b"]')
     .option('--run-dir <dir>', 'a new folder for the run (default runs/<job>-<time>)');
+  addJobOptions(command);
   addBusOptions(command)
     .option('--namespace <name>', 'only nodes of this name take part')
     .addHelpText('after', runExamples)
     .action(async (job: string | undefined, flags: RunFlags & { readonly help?: boolean }) => {
       if (flags.help) return await showRunHelp(command, job, context);
-      if (job === undefined) throw new UserInputError(await describeMissingJob());
       const { runCommand } = await import('./run-command.ts');
       done(await runCommand(job, flags, context));
+    });
+}
+
+/** What says how a job is to be run; later ones win over earlier. */
+function addJobOptions(command: Command): Command {
+  return command
+    .option('--plan <file>', 'a document of options: .json, .yaml or a module; it may name the job')
+    .option('--data <paths...>', 'files or folders; short for --set data=…')
+    .option('--steps <n>', 'short for --set steps=…')
+    .option('--replicas <n>', 'short for --set replicas=…')
+    .option('--seed <n>', 'short for --set seed=…')
+    .option('--set <key=value...>', 'an option of the job\'s; lists as a,b or ["a", "b"]');
+}
+
+function addPlan(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
+  const plan = program.command('plan').description('check or explain what a job would do');
+  const add = (name: string, description: string): Command =>
+    addJobOptions(
+      plan
+        .command(name)
+        .description(description)
+        .argument('[job]', 'NAME of an example, or FILE.ts; unless the plan names it'),
+    ).option('--json', 'one JSON object on stdout');
+  add('check', 'say whether a job can run with these options')
+    .addHelpText('after', '\nExamples:\n  actorctl plan check --plan plan.yaml')
+    .action(async (job: string | undefined, flags: PlanFlags) => {
+      const { planCheckCommand } = await import('./plan-command.ts');
+      done(await planCheckCommand(job, flags, context));
+    });
+  add('show', 'say what it would do: models, memory, work, where actors go, bytes on each link')
+    .option('--nodes <n>', 'on so many nodes', atLeastOne, 1)
+    .option('--gflops <n>', 'if each replica computed so many GFLOP/s', atLeastOne, 60)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  actorctl plan show lm-codistill --replicas 3 --set topology=ring --nodes 3',
+    )
+    .action(async (job: string | undefined, flags: PlanFlags & PlanSurroundings) => {
+      const { planShowCommand } = await import('./plan-command.ts');
+      done(await planShowCommand(job, flags, context));
     });
 }
 
@@ -241,7 +277,8 @@ function addCompletion(program: Command, { environment }: CommandContext): void 
 const runExamples = `
 Examples:
   actorctl run lm-codistill
-  actorctl run lm-codistill --data texts/ --steps 2000 --set hiddenSize=512
+  actorctl run lm-codistill --data texts/ --steps 2000 --set model.hiddenSize=512
+  actorctl run --plan plan.yaml --seed 2
   actorctl run lm-codistill --help
   actorctl run ./my-job.ts --nats nats://localhost:4222 --wait-nodes 2`;
 
@@ -267,11 +304,6 @@ async function showRunHelp(
   environment.stdout.write(
     `\n${name}: ${description}\nOptions for --set:\n${formatJobOptions(options)}\n`,
   );
-}
-
-async function describeMissingJob(): Promise<string> {
-  const { listExamples } = await import('./package-info.ts');
-  return `Which job? Give the name of an example (${listExamples().join(', ')}) or the path of a file.`;
 }
 
 function aPort(text: string): number {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { UserInputError } from '../errors.ts';
 import type { Job } from '../runtime/index.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { type LoadedJob, loadJob } from './job-module.ts';
@@ -6,16 +7,22 @@ import { type Assignment, parseAssignment, parseJobOptions } from './job-options
 import { runJob } from './job-run.ts';
 import type { MetricsFlags } from './metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
-import { packageVersion } from './package-info.ts';
+import { listExamples, packageVersion } from './package-info.ts';
+import { readPlan } from './plan-file.ts';
 import type { CommandContext } from './program.ts';
 import { createRunDirectory, type RunRecord } from './run-directory.ts';
 
-export interface RunFlags extends NatsFlags, MetricsFlags {
+/** What says how a job is to be run. */
+export interface OptionFlags {
+  readonly plan?: string;
   readonly data?: readonly string[];
   readonly steps?: string;
   readonly replicas?: string;
   readonly seed?: string;
   readonly set?: readonly string[];
+}
+
+export interface RunFlags extends OptionFlags, NatsFlags, MetricsFlags {
   readonly namespace?: string;
   readonly runDir?: string;
   readonly waitNodes: number;
@@ -26,14 +33,12 @@ export interface RunFlags extends NatsFlags, MetricsFlags {
 
 /** `actorctl run NAME|FILE.ts`. @throws UserInputError before anything is written. */
 export async function runCommand(
-  nameOrFile: string,
+  nameOrFile: string | undefined,
   flags: RunFlags,
   { output, environment }: CommandContext,
 ): Promise<ExitCode> {
   const nats = parseNatsFlags(flags);
-  const { job, source } = await loadJob(nameOrFile, environment.cwd);
-  const parsed = parseJobOptions(job, listAssignments(flags));
-  const options = withAbsolutePaths(parsed, environment.cwd);
+  const { job, source, options } = await planJob(nameOrFile, flags, environment.cwd);
   const record = createRecord({
     job,
     source,
@@ -66,8 +71,26 @@ export async function runCommand(
   });
 }
 
+/** The job that was named, on the command line or in a plan, with its options. @throws UserInputError */
+export async function planJob(
+  nameOrFile: string | undefined,
+  flags: OptionFlags,
+  cwd: string,
+): Promise<LoadedJob & { readonly options: Record<string, unknown> }> {
+  const plan = flags.plan === undefined ? undefined : await readPlan(flags.plan, cwd);
+  const name = nameOrFile ?? plan?.job;
+  if (name === undefined) {
+    throw new UserInputError(
+      `Which job? Give the name of an example (${listExamples().join(', ')}) or the path of a file.`,
+    );
+  }
+  const loaded = await loadJob(name, cwd);
+  const parsed = parseJobOptions(loaded.job, listAssignments(flags), plan?.options);
+  return { ...loaded, options: withAbsolutePaths(parsed, cwd) };
+}
+
 /** `--data`, `--steps`, `--replicas` and `--seed` are short for `--set` with the key of that name. */
-function listAssignments(flags: RunFlags): readonly Assignment[] {
+function listAssignments(flags: OptionFlags): readonly Assignment[] {
   const shorthands = (['steps', 'replicas', 'seed'] as const).flatMap((key) => {
     const value = flags[key];
     return value === undefined ? [] : [{ key, values: [value], typed: `--${key} ${value}` }];

@@ -61,6 +61,7 @@ export {
   type TableSchema,
   type TableSchemaDocument,
 } from './tables/table-schema.ts';
+export { shareText, type TextPart } from './text-parts.ts';
 export type { Tokens } from './token-list.ts';
 export { openTokenShard, type TokenShard } from './token-shard.ts';
 export { Tokenizer } from './tokenizer.ts';

@@ -1,85 +1,75 @@
-// LSTM language models that teach one another on text (Anil et al. 2018, section 3.3, at any size).
+// Language models that teach one another on text (Anil et al. 2018, section 3.3, at any size).
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   actorModules,
   CodistillationGroup,
-  deltaCodecs,
-  exchangeModes,
+  explainGroupPlan,
+  extra,
+  findPlanProblems,
   type GroupPlan,
-  teacherPrecisions,
+  groupPlanOf,
+  option,
+  overlay,
+  planSchema,
+  sharedFractionOf,
+  whole,
 } from 'codistill/actors';
-import { engineNames } from 'codistill/compiler';
-import { type Corpus, openCorpus, prepareCorpus } from 'codistill/datasets';
+import { type Corpus, openCorpus, prepareCorpus, shareText } from 'codistill/datasets';
 import { defineJob, type JobContext } from 'codistill/runtime';
-import { defaultObjective } from 'codistill/training';
+import type { ModelConfig } from 'codistill/training';
 import * as v from 'valibot';
 
-const options = v.object({
-  data: option(
-    v.array(v.string()),
-    [],
-    'text files, folders, .gz or .jsonl; none: the documentation of the installed packages',
-  ),
-  steps: option(whole(1, 1e9), 500, 'training steps of each replica'),
-  replicas: option(whole(1, 64), 2, 'models that teach one another'),
-  seed: option(whole(0, 1e9), 1, 'of the initial weights'),
-  vocabularySize: option(whole(300, 65_536), 4096, 'word pieces'),
-  embeddingSize: option(whole(1, 8192), 128, 'numbers in the vector of a word piece'),
-  hiddenSize: option(whole(2, 16_384), 256, 'units of each LSTM layer'),
-  layers: option(whole(1, 8), 2, 'LSTM layers'),
-  batch: option(whole(1, 4096), 32, 'lanes of text side by side'),
-  time: option(whole(1, 1024), 32, 'word pieces of a lane in one step'),
-  learningRate: option(positive(), 0.004, 'of Adam, after warm-up'),
-  schedule: option(v.picklist(['cosine', 'constant']), 'cosine', 'how the learning rate moves'),
-  warmupSteps: option(whole(0, 1e9), 50, 'steps in which the learning rate grows to its peak'),
-  clipNorm: option(positive(), 1, 'largest norm of the gradient'),
-  restartIntervalSteps: option(
-    whole(0, 1e9),
-    16,
-    'steps after which a lane of text starts from an empty state; 0: never',
-  ),
-  burnInSteps: option(whole(0, 1e9), 150, 'steps before the teachers come in'),
-  distillWeight: option(v.pipe(v.number(), v.minValue(0)), 1, 'weight of the distillation loss'),
-  teacherPrecision: option(v.picklist(teacherPrecisions), 'f32', 'how teachers compute'),
-  exchange: option(
-    v.picklist(['auto', ...exchangeModes]),
-    'auto',
-    'which version of a teacher a student takes; auto: freshest over NATS, else scheduled',
-  ),
-  exchangeIntervalSteps: option(whole(1, 1e9), 50, 'steps between two exchanges of weights'),
-  codec: option(v.picklist(deltaCodecs), 'f32', 'how exchanged weights are coded'),
-  checkpointIntervalSteps: option(whole(1, 1e9), 100, 'steps between two checkpoints'),
-  evaluationIntervalSteps: option(whole(1, 1e9), 100, 'steps between two evaluations'),
-  evaluationWindows: option(whole(1, 1e6), 32, 'held-out windows of batch × time tokens scored'),
-  heldOutFraction: option(
-    v.pipe(v.number(), v.gtValue(0), v.ltValue(0.5)),
-    0.05,
-    'share of the text that nobody trains on',
-  ),
-  engine: option(
-    v.picklist(['auto', ...engineNames]),
-    'auto',
-    'what computes the steps (see actorctl doctor)',
-  ),
-  threads: option(whole(1, 256), 1, 'threads of each replica'),
-  patienceMs: option(
-    whole(1000, 86_400_000),
-    60_000,
-    'how long a restarting actor or a bus that is away is waited for',
-  ),
-  restartsMax: option(whole(0, 1000), 10, 'restarts of one actor before the run gives up'),
-});
+const options = planSchema(
+  {
+    steps: 500,
+    batch: 32,
+    learningRate: 0.004,
+    warmupSteps: 50,
+    clipNorm: 1,
+    weightDecay: 0,
+    burnInSteps: 150,
+  },
+  {
+    model: {
+      kind: option(v.picklist(['lstm', 'transformer']), 'lstm', 'which kind of language model'),
+      embeddingSize: option(whole(1, 8192), 128, 'of lstm: numbers in the vector of a word piece'),
+      hiddenSize: option(whole(2, 16_384), 256, 'of lstm: units of each layer'),
+      layers: option(whole(1, 64), 2, 'of either kind'),
+      restartIntervalSteps: option(
+        whole(0, 1e9),
+        16,
+        'of lstm: steps after which a lane of text starts from an empty state; 0: never',
+      ),
+      width: extra(whole(1, 16_384), 'of transformer: numbers in the stream; 256'),
+      heads: extra(whole(1, 256), 'of transformer: each an equal part of the width; 4'),
+    },
+    own: {
+      data: option(
+        v.array(v.string()),
+        [],
+        'text files, folders, .gz or .jsonl; none: the documentation of the installed packages',
+      ),
+      vocabularySize: option(whole(300, 65_536), 4096, 'word pieces'),
+      time: option(whole(1, 1024), 32, 'word pieces of a lane in one step'),
+    },
+  },
+);
 type Options = v.InferOutput<typeof options>;
 
 export default defineJob({
   name: 'lm-codistill',
-  description: 'Train LSTM language models that teach one another on text.',
+  description: 'Train language models that teach one another on text.',
   options,
   modules: actorModules,
+  check: findPlanProblems,
+  explain: (options, surroundings) =>
+    explainGroupPlan(planOf(options, placeholder(options)), surroundings),
   async run(context) {
     const corpus = await corpusOf(context);
-    const group = await CodistillationGroup.spawn(context, planOf(context, corpus));
+    const overNats = context.system.busKind === 'nats';
+    const plan = planOf(context.options, corpus, overNats);
+    const group = await CodistillationGroup.spawn(context, plan);
     await group.train();
     await group.emitResult({ unigramLoss: corpus.unigramLoss });
   },
@@ -95,7 +85,7 @@ async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
     ...(options.data.length > 0 && { paths: options.data }),
     vocabularySize: options.vocabularySize,
     replicas: options.replicas,
-    heldOutFraction: options.heldOutFraction,
+    heldOutFraction: options.partition.heldOutFraction,
     // Each lane of a shard holds at least one window and the token after it.
     tokensMin: options.batch * (options.time + 1),
     directory,
@@ -104,48 +94,39 @@ async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
   });
 }
 
-function planOf({ options, system }: JobContext<Options>, corpus: Corpus): GroupPlan {
-  const { batch, time, steps, exchange, evaluationWindows } = options;
-  const { embeddingSize, hiddenSize, layers, restartIntervalSteps } = options;
-  const { learningRate: peak, warmupSteps, clipNorm } = options;
+type Texts = Pick<Corpus, 'vocabularySize' | 'shards' | 'heldOut'>;
+
+function planOf(options: Options, corpus: Texts, overNats = false): GroupPlan {
+  const { batch, time } = options;
+  const paths = corpus.shards.map(({ path }) => path);
+  const data = {
+    replicas: paths.map((_, index) => ({
+      kind: 'text' as const,
+      parts: shareText(paths, index, sharedFractionOf(options)),
+      batch,
+      time,
+    })),
+    heldOut: {
+      kind: 'text' as const,
+      parts: [{ path: corpus.heldOut.path, from: 0, to: 1 }],
+      batch,
+      time,
+    },
+  };
   // A small text may have fewer pieces than were asked for.
   const { vocabularySize } = corpus;
-  const sizes = { vocabularySize, embeddingSize, hiddenSize, layers };
-  const indices = corpus.shards.map((_, index) => index);
-  return {
-    ...options,
-    replicas: corpus.shards.map(({ path }, index) => ({
-      name: `replica-${index + 1}`,
-      // Far apart, so that the replicas of one run and those of the next seed differ.
-      seed: options.seed * 1000 + index,
-      model: { kind: 'lstm', ...sizes, time, restartIntervalSteps },
-      optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-      schedule: { kind: options.schedule, peak, warmupSteps, steps },
-      weightDecay: 0,
-      clipNorm,
-      data: { kind: 'text', path, batch, time },
-      teachers: indices.filter((teacher) => teacher !== index),
-    })),
-    heldOut: { kind: 'text', path: corpus.heldOut.path, batch, time },
-    evaluationBatches: evaluationWindows,
-    objective: { ...defaultObjective, weight: options.distillWeight },
-    exchangeMode:
-      exchange !== 'auto' ? exchange : system.busKind === 'nats' ? 'freshest' : 'scheduled',
+  const modelOf = (replica: number): ModelConfig => {
+    const own = options.perReplica[`${replica + 1}`]?.model;
+    const { kind, layers, width = 256, heads = 4, ...lstm } = overlay(options.model, own);
+    return kind === 'lstm'
+      ? { kind, vocabularySize, time, layers, ...lstm }
+      : { kind, vocabularySize, time, layers, width, heads };
   };
+  return groupPlanOf(options, data, { modelOf, overNats });
 }
 
-function option<Schema extends v.GenericSchema>(
-  schema: Schema,
-  fallback: v.InferInput<Schema>,
-  description: string,
-) {
-  return v.pipe(v.optional(schema, fallback as never), v.description(description));
-}
-
-function whole(least: number, most: number) {
-  return v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
-}
-
-function positive() {
-  return v.pipe(v.number(), v.gtValue(0));
+/** As long as nothing is prepared. */
+function placeholder({ vocabularySize, replicas }: Options): Texts {
+  const file = { path: '', tokenCount: 0 };
+  return { vocabularySize, shards: Array.from({ length: replicas }, () => file), heldOut: file };
 }

@@ -50,7 +50,9 @@ export {
   type Job,
   type JobContext,
   type JobEvent,
+  type JobExplanation,
   type JobOptionsSchema,
+  type OptionProblem,
 } from './job.ts';
 export { type JobClient, openJobClient } from './jobs/job-client.ts';
 export { jobController, jobLabel } from './jobs/job-controller.ts';

@@ -22,10 +22,28 @@ export interface JobContext<Options> {
   now(): number;
 }
 
-export type JobOptionsSchema = v.ObjectSchema<
-  v.ObjectEntries,
-  v.ErrorMessage<v.ObjectIssue> | undefined
->;
+export type JobOptionsSchema =
+  | v.ObjectSchema<v.ObjectEntries, v.ErrorMessage<v.ObjectIssue> | undefined>
+  | v.StrictObjectSchema<v.ObjectEntries, v.ErrorMessage<v.StrictObjectIssue> | undefined>;
+
+/** An option that can't be as it is beside the others. */
+export interface OptionProblem {
+  /** Such as `model.layers`. */
+  readonly key: string;
+  readonly given: unknown;
+  /** In words. */
+  readonly allowed: string;
+}
+
+/** What a job would do with its options, for people and programs. */
+export interface JobExplanation {
+  readonly tables: readonly {
+    readonly title: string;
+    readonly columns: readonly string[];
+    readonly rows: readonly (readonly (string | number)[])[];
+  }[];
+  readonly notes: readonly string[];
+}
 
 export interface Job<Schema extends JobOptionsSchema = JobOptionsSchema> {
   readonly [jobMark]: true;
@@ -33,6 +51,13 @@ export interface Job<Schema extends JobOptionsSchema = JobOptionsSchema> {
   readonly description: string;
   /** An object schema; the command line is checked against it. */
   readonly options: Schema;
+  /** Options that don't go together; asked before anything begins. */
+  check?(options: v.InferOutput<Schema>): readonly OptionProblem[];
+  /** What it would do on so many nodes, if each replica computed so fast. */
+  explain?(
+    options: v.InferOutput<Schema>,
+    surroundings: { readonly nodes: number; readonly gflops: number },
+  ): JobExplanation;
   /** URLs of the modules whose actors the job spawns. */
   readonly modules: readonly string[];
   run(context: JobContext<v.InferOutput<Schema>>): Promise<void>;

@@ -8,6 +8,7 @@ export {
 export { checkComparable } from './comparable-models.ts';
 export { criteoNetwork, type DenseNetworkConfig, denseNetwork } from './dense-network.ts';
 export { createEvaluationStep, type EvaluationStepConfig } from './evaluation-step.ts';
+export { forwardFlop } from './flop.ts';
 export { importedWeights } from './imported-weights.ts';
 export { initialiseParameters } from './initialisation.ts';
 export { forward, type LanguageModelOutput } from './language-model.ts';

@@ -5,31 +5,31 @@ const smallLanguageModel: StudyOptions = {
   steps: 1500,
   replicas: 2,
   vocabularySize: 512,
-  embeddingSize: 32,
-  hiddenSize: 64,
-  layers: 1,
+  'model.embeddingSize': 32,
+  'model.hiddenSize': 64,
+  'model.layers': 1,
   batch: 16,
   time: 16,
   learningRate: 0.01,
   schedule: 'constant',
   burnInSteps: 150,
-  exchange: 'scheduled',
-  evaluationIntervalSteps: 100,
-  evaluationWindows: 128,
+  'exchange.mode': 'scheduled',
+  'evaluation.intervalSteps': 100,
+  'evaluation.batches': 128,
   checkpointIntervalSteps: 500,
 };
 
 const fullLanguageModel: StudyOptions = {
   steps: 10_000,
   vocabularySize: 4096,
-  embeddingSize: 128,
-  hiddenSize: 512,
-  layers: 2,
+  'model.embeddingSize': 128,
+  'model.hiddenSize': 512,
+  'model.layers': 2,
   batch: 64,
   time: 32,
   learningRate: 0.004,
   burnInSteps: 1000,
-  evaluationIntervalSteps: 250,
+  'evaluation.intervalSteps': 250,
 };
 
 const languageModel: Pick<Study, 'job' | 'options' | 'full'> = {
@@ -38,7 +38,7 @@ const languageModel: Pick<Study, 'job' | 'options' | 'full'> = {
   full: fullLanguageModel,
 };
 
-const alone: Arm = { name: 'alone', options: { distillWeight: 0 } };
+const alone: Arm = { name: 'alone', options: { topology: 'none' } };
 
 /** The studies that come with codistill, by the question that each asks. */
 export const studies: readonly Study[] = [
@@ -51,7 +51,7 @@ export const studies: readonly Study[] = [
     arms: [
       ...[1, 10, 50, 100, 250, 1000].map((steps) => ({
         name: `every-${steps}`,
-        options: { exchangeIntervalSteps: steps },
+        options: { 'exchange.intervalSteps': steps },
       })),
       alone,
     ],
@@ -69,7 +69,7 @@ export const studies: readonly Study[] = [
     question: 'How exactly must a teacher compute?',
     arms: ['f32', 'int8'].map((precision) => ({
       name: precision,
-      options: { teacherPrecision: precision },
+      options: { 'exchange.teacherPrecision': precision },
     })),
     baseline: 'f32',
     seeds: 5,
@@ -82,7 +82,7 @@ export const studies: readonly Study[] = [
     question: 'How few bytes may an exchange of weights take?',
     arms: ['f32', 'bf16', 'f16', 'int8', 'int4', 'sparse'].map((codec) => ({
       name: codec,
-      options: { codec },
+      options: { 'exchange.codec': codec },
     })),
     baseline: 'f32',
     seeds: 5,

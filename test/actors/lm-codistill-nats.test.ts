@@ -20,7 +20,7 @@ test.serial('replicas on two nodes over NATS give the bits of a local run', asyn
   await using node = startActorctl(nodeArgs, folder.path);
   await node.waitForLine((line) => line.includes('"joined"'));
   const flags = ['--nats', server.url, '--wait-nodes', '2', '--run-dir', 'spread'];
-  await using run = startSmallRun(folder.path, text, { exchange: 'scheduled' }, flags);
+  await using run = startSmallRun(folder.path, text, { 'exchange.mode': 'scheduled' }, flags);
   t.deepEqual(hashesOf(await resultOf(run)), hashesOf(local));
   const events = parseEvents((await run.ended).stdout);
   t.not(nodeOf(events, 'replica-1'), nodeOf(events, 'replica-2'));

@@ -81,7 +81,7 @@ test.serial(
   async (t) => {
     await using folder = await makeFolder();
     const text = await writeSmallText(folder.path);
-    const options = { codec: 'int8' };
+    const options = { 'exchange.codec': 'int8' };
     const calm = await resultOf(startSmallRun(folder.path, text, options));
     t.true(calm.exchange.bytes < 0.4 * calm.exchange.fullBytes);
 

@@ -9,15 +9,15 @@ export const smallOptions = {
   batch: 16,
   time: 16,
   vocabularySize: 320,
-  embeddingSize: 16,
-  hiddenSize: 48,
+  'model.embeddingSize': 16,
+  'model.hiddenSize': 48,
   learningRate: 0.04,
   warmupSteps: 5,
   burnInSteps: 40,
-  exchangeIntervalSteps: 5,
+  'exchange.intervalSteps': 5,
   checkpointIntervalSteps: 5,
-  evaluationIntervalSteps: 20,
-  evaluationWindows: 8,
+  'evaluation.intervalSteps': 20,
+  'evaluation.batches': 8,
 };
 
 export interface ReplicaResult {

@@ -1,0 +1,33 @@
+import type { GroupPlan } from './group-plan.ts';
+
+/** The node of a replica's Trainer among so many: they go round, the job's own first. */
+export function trainerNode(replica: number, nodes: number): number {
+  return replica % nodes;
+}
+
+/**
+ * The node of each replica's snapshot, none where it has no students: that of the first student after it, in a
+ * circle, so that between hosts only deltas travel.
+ */
+export function snapshotNodes(
+  { replicas }: Pick<GroupPlan, 'replicas'>,
+  nodes: number,
+): readonly (number | undefined)[] {
+  return replicas.map((_, teacher) => {
+    const after = replicas.map((_, index) => (teacher + 1 + index) % replicas.length);
+    const student = after.find((index) => replicas[index]?.teachers.includes(teacher));
+    return student === undefined ? undefined : trainerNode(student, nodes);
+  });
+}
+
+/**
+ * Versions that a snapshot keeps. A Trainer that restarts does so from a checkpoint that is up to two checkpoint
+ * intervals old (the newest may not have become durable) and needs the teachers' version of the exchange interval
+ * before; its peers may be two intervals ahead of where it was.
+ */
+export function versionsKept({
+  checkpointIntervalSteps,
+  exchangeIntervalSteps,
+}: Pick<GroupPlan, 'checkpointIntervalSteps' | 'exchangeIntervalSteps'>): number {
+  return Math.ceil((2 * checkpointIntervalSteps) / exchangeIntervalSteps) + 4;
+}

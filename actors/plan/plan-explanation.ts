@@ -1,0 +1,178 @@
+import type { JobExplanation } from '../../runtime/index.ts';
+import {
+  createModel,
+  createTrainingStep,
+  forwardFlop,
+  weightShapes,
+} from '../../training/index.ts';
+import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
+import { snapshotNodes, trainerNode, versionsKept } from '../placement.ts';
+import { deltaBytesAbout } from '../tensor-delta.ts';
+import type { WeightShapes } from '../weight-delta.ts';
+
+const BYTES_PER_VALUE = 4;
+
+export interface Surroundings {
+  /** Hosts that take actors; the job's own is the first. */
+  readonly nodes: number;
+  /** Of one replica: billions of floating-point operations a second. */
+  readonly gflops: number;
+}
+
+/** What a group would do: its models, where its actors go, their memory, their work and what travels between them. */
+export function explainGroupPlan(plan: GroupPlan, surroundings: Surroundings): JobExplanation {
+  return {
+    tables: [
+      replicaTable(plan, surroundings),
+      actorTable(plan, surroundings),
+      linkTable(plan, surroundings),
+    ],
+    notes: [
+      `FLOP are those of products. Minutes assume ${surroundings.gflops} GFLOP/s for each replica (--gflops).`,
+      'Memory is that of weights and what belongs to them; a process needs about 120 MB and its activations besides.',
+      ...(plan.exchangeMode === 'final'
+        ? ['Students begin when their teachers have ended; weights travel once.']
+        : []),
+    ],
+  };
+}
+
+function replicaTable(plan: GroupPlan, { gflops }: Surroundings): JobExplanation['tables'][number] {
+  return {
+    title: 'Replicas',
+    columns: ['name', 'model', 'parameters', 'teachers', 'FLOP a step', 'steps', 'minutes'],
+    rows: plan.replicas.map((replica) => {
+      const flop = stepFlop(plan, replica);
+      return [
+        replica.name,
+        describeModel(replica),
+        valuesOf(createModel(replica.model).parameters),
+        replica.teachers.map((teacher) => plan.replicas[teacher]?.name).join(' ') || 'none',
+        flop,
+        replica.steps,
+        (replica.steps * flop) / (gflops * 1e9 * 60),
+      ];
+    }),
+  };
+}
+
+function actorTable(plan: GroupPlan, { nodes }: Surroundings): JobExplanation['tables'][number] {
+  const places = snapshotNodes(plan, nodes);
+  const node = (index: number): string => (index === 0 ? 'the job’s own' : `node ${index + 1}`);
+  return {
+    title: 'Actors',
+    columns: ['actor', 'node', 'bytes'],
+    rows: [
+      ...plan.replicas.flatMap((replica, index) => {
+        const weights = BYTES_PER_VALUE * valuesOf(shapesOf(replica));
+        const place = places[index];
+        // The versions that it keeps, after the first exchanges.
+        const snapshot = [
+          `${replica.name}-snapshot`,
+          node(place ?? 0),
+          versionsKept(plan) * weights,
+        ];
+        return [
+          [replica.name, node(trainerNode(index, nodes)), trainerBytes(plan, replica)],
+          ...(place === undefined ? [] : [snapshot]),
+          [`${replica.name}-data`, node(0), 0],
+        ];
+      }),
+      [
+        'evaluator',
+        node(0),
+        plan.replicas.reduce((sum, one) => sum + BYTES_PER_VALUE * valuesOf(shapesOf(one)), 0),
+      ],
+    ],
+  };
+}
+
+/** In an exchange a replica's delta goes to its snapshot, and from there all weights to each student. */
+function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
+  const places = snapshotNodes(plan, nodes);
+  const rows = plan.replicas.flatMap((teacher, index) => {
+    const snapshot = places[index];
+    if (snapshot === undefined) return [];
+    const minutes = exchangeMinutes(plan, teacher, gflops);
+    const link = (name: string, from: number, to: number, bytes: number) => [
+      name,
+      from === to ? 'within a host' : 'between hosts',
+      bytes,
+      bytes / minutes,
+    ];
+    const students = plan.replicas.flatMap((student, at) =>
+      student.teachers.includes(index)
+        ? [{ name: student.name, node: trainerNode(at, nodes) }]
+        : [],
+    );
+    const name = `${teacher.name}-snapshot`;
+    return [
+      link(
+        `${teacher.name} → ${name}`,
+        trainerNode(index, nodes),
+        snapshot,
+        deltaBytesAbout(plan.codec, shapesOf(teacher)),
+      ),
+      ...students.map((student) =>
+        link(
+          `${name} → ${student.name}`,
+          snapshot,
+          student.node,
+          BYTES_PER_VALUE * valuesOf(shapesOf(teacher)),
+        ),
+      ),
+    ];
+  });
+  return {
+    title: 'Links',
+    columns: ['link', 'way', 'bytes an exchange', 'bytes a minute'],
+    rows,
+  };
+}
+
+function exchangeMinutes(plan: GroupPlan, replica: ReplicaPlan, gflops: number): number {
+  const steps = plan.exchangeMode === 'final' ? replica.steps : plan.exchangeIntervalSteps;
+  return (steps * stepFlop(plan, replica)) / (gflops * 1e9 * 60);
+}
+
+/** Forward and backward pass of the student, forward passes of its teachers. */
+function stepFlop(plan: GroupPlan, replica: ReplicaPlan): number {
+  return replica.teachers.reduce(
+    (sum, teacher) => sum + forwardFlop((plan.replicas[teacher] as ReplicaPlan).model, plan.batch),
+    3 * forwardFlop(replica.model, plan.batch),
+  );
+}
+
+/** Of the compiled step's state: weights, the optimizer's, recurrent states and the teachers'. */
+function trainerBytes(plan: GroupPlan, replica: ReplicaPlan): number {
+  const { state } = createTrainingStep({
+    ...plan,
+    ...replica,
+    model: createModel(replica.model),
+    teachers: replica.teachers.map((index) =>
+      createModel((plan.replicas[index] as ReplicaPlan).model),
+    ),
+  });
+  const shapes = Object.fromEntries(
+    Object.entries(state).map(([name, { shape }]) => [name, shape]),
+  );
+  return BYTES_PER_VALUE * valuesOf(shapes);
+}
+
+function describeModel({ model, optimizer }: ReplicaPlan): string {
+  const sizes = Object.entries(model)
+    .filter(([name]) => name !== 'kind' && name !== 'restartIntervalSteps')
+    .map(([name, value]) => `${name} ${value}`);
+  return `${model.kind}: ${sizes.join(', ')}; ${optimizer.kind}`;
+}
+
+function shapesOf({ model }: ReplicaPlan): WeightShapes {
+  return weightShapes(createModel(model));
+}
+
+function valuesOf(shapes: WeightShapes): number {
+  return Object.values(shapes).reduce(
+    (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
+}

@@ -1,0 +1,144 @@
+import type { OptionProblem } from '../../runtime/index.ts';
+import { replicaEntries } from './plan.ts';
+import type { Plan } from './plan-schema.ts';
+import { teachersOf } from './topology.ts';
+
+/** Which settings belong to which kind of optimizer. */
+const optimizerSettings = {
+  adam: ['beta1', 'beta2', 'epsilon'],
+  sgd: [],
+  momentum: ['momentum'],
+  adagrad: ['initialSum'],
+} as const;
+
+/** All fields of a plan that don't go together, each with what is allowed. */
+export function findPlanProblems(plan: Plan): readonly OptionProblem[] {
+  return [
+    ...perReplicaProblems(plan),
+    ...optimizerProblems(plan),
+    ...teacherProblems(plan),
+    ...partitionProblems(plan),
+    ...exchangeProblems(plan),
+    ...objectiveProblems(plan),
+    ...workerProblems(plan),
+  ];
+}
+
+function perReplicaProblems({ perReplica, replicas }: Plan): readonly OptionProblem[] {
+  return Object.keys(perReplica)
+    .filter((number) => Number(number) > replicas)
+    .map((number) => ({
+      key: `perReplica.${number}`,
+      given: Number(number),
+      allowed: `the number of a replica, 1 to ${replicas}`,
+    }));
+}
+
+function optimizerProblems(plan: Plan): readonly OptionProblem[] {
+  const entries: readonly (readonly [string, Plan['optimizer'], object])[] = [
+    ['optimizer', plan.optimizer, plan.optimizer],
+    ...Object.entries(plan.perReplica).flatMap(([number, { optimizer }]) =>
+      optimizer === undefined
+        ? []
+        : [
+            [
+              `perReplica.${number}.optimizer`,
+              replicaEntries(plan, Number(number) - 1).optimizer,
+              optimizer,
+            ] as const,
+          ],
+    ),
+  ];
+  return entries.flatMap(([key, { kind }, given]) => {
+    const known: readonly string[] = ['kind', ...optimizerSettings[kind]];
+    return Object.entries(given)
+      .filter(([name]) => !known.includes(name))
+      .map(([name, value]) => ({
+        key: `${key}.${name}`,
+        given: value,
+        allowed: `nothing: ${kind} takes ${optimizerSettings[kind].join(', ') || 'no settings'}`,
+      }));
+  });
+}
+
+function teacherProblems({ topology, teachers, replicas }: Plan): readonly OptionProblem[] {
+  if (topology !== 'custom') {
+    if (Object.keys(teachers).length === 0) return [];
+    const allowed = `nothing with the topology ${topology}: they are for custom`;
+    return [{ key: 'teachers', given: teachers, allowed }];
+  }
+  return Object.entries(teachers).flatMap(([student, numbers]) => {
+    const wrong = numbers.filter(
+      (number, at) =>
+        number > replicas || number === Number(student) || numbers.indexOf(number) !== at,
+    );
+    if (wrong.length === 0 && Number(student) <= replicas) return [];
+    const allowed = `different replicas of 1 to ${replicas}, for a student of 1 to ${replicas} that is none of them`;
+    return [{ key: `teachers.${student}`, given: numbers, allowed }];
+  });
+}
+
+function partitionProblems({ partition }: Plan): readonly OptionProblem[] {
+  const { kind, sharedFraction } = partition;
+  if ((kind === 'shared') === (sharedFraction !== undefined)) return [];
+  const allowed =
+    kind === 'shared'
+      ? 'a number from 0 to 1, as partition.kind is shared'
+      : `nothing, as partition.kind is ${kind}`;
+  return [{ key: 'partition.sharedFraction', given: sharedFraction, allowed }];
+}
+
+function exchangeProblems(plan: Plan): readonly OptionProblem[] {
+  const { mode, stalenessStepsMax, intervalSteps, beyond } = plan.exchange;
+  const problems: OptionProblem[] = [];
+  if (mode === 'final' && teachesItself(plan)) {
+    const allowed =
+      'a mode other than final: with it no replica may learn from one that learns from it, as the teacher ends first';
+    problems.push({ key: 'exchange.mode', given: mode, allowed });
+  }
+  const key = 'exchange.stalenessStepsMax';
+  if (stalenessStepsMax !== null && mode !== 'freshest' && mode !== 'auto') {
+    const allowed = `null with the mode ${mode}, which has its own staleness`;
+    problems.push({ key, given: stalenessStepsMax, allowed });
+  }
+  if (stalenessStepsMax !== null && stalenessStepsMax < intervalSteps) {
+    const allowed = `null or at least exchange.intervalSteps (${intervalSteps}): a teacher is that old before its next version`;
+    problems.push({ key, given: stalenessStepsMax, allowed });
+  }
+  const steps = new Set(indicesOf(plan).map((replica) => replicaEntries(plan, replica).steps));
+  if (stalenessStepsMax !== null && beyond === 'wait' && steps.size > 1) {
+    const allowed = 'skip where replicas have different steps: nobody waits for one that has ended';
+    problems.push({ key: 'exchange.beyond', given: beyond, allowed });
+  }
+  return problems;
+}
+
+/** Whether some replica is, over others, a teacher of its own. */
+function teachesItself(plan: Plan): boolean {
+  const teachers = teachersOf(plan.topology, plan.replicas, plan.teachers);
+  const reaches = (from: number, to: number, seen: Set<number>): boolean =>
+    (teachers[from] ?? []).some((teacher) => {
+      if (teacher === to) return true;
+      if (seen.has(teacher)) return false;
+      seen.add(teacher);
+      return reaches(teacher, to, seen);
+    });
+  return indicesOf(plan).some((replica) => reaches(replica, replica, new Set()));
+}
+
+function indicesOf({ replicas }: Plan): readonly number[] {
+  return Array.from({ length: replicas }, (_, index) => index);
+}
+
+function workerProblems(plan: Plan): readonly OptionProblem[] {
+  const wanted = indicesOf(plan).map((replica) => replicaEntries(plan, replica).workers.count);
+  const most = Math.max(...wanted);
+  if (most === 1) return [];
+  return [{ key: 'workers.count', given: most, allowed: '1: groups of workers are not there yet' }];
+}
+
+function objectiveProblems({ objective }: Plan): readonly OptionProblem[] {
+  if (objective.distillation !== 'logit-mse' || objective.temperature === 1) return [];
+  const allowed = '1 with the distillation logit-mse, which has no temperature';
+  return [{ key: 'objective.temperature', given: objective.temperature, allowed }];
+}

@@ -1,0 +1,119 @@
+import type { DataSource } from '../../datasets/index.ts';
+import type { ModelConfig, ObjectiveConfig, OptimizerConfig } from '../../training/index.ts';
+import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
+import type { Plan } from './plan-schema.ts';
+import { teachersOf } from './topology.ts';
+
+/** Where the batches of each replica and of the evaluation come from. */
+export interface PlanData {
+  readonly replicas: readonly DataSource[];
+  readonly heldOut: DataSource;
+}
+
+/** What a plan's replicas need that only the example knows. */
+export interface PlanModels {
+  /** The model of the replica with this index. */
+  readonly modelOf: (replica: number) => ModelConfig;
+  /** Whether the run's bus is a nats-server: the default there is the exchange mode `freshest`. */
+  readonly overNats: boolean;
+}
+
+/** The plan in the terms of a group's actors. The plan has no problems (`findPlanProblems`). */
+export function groupPlanOf(plan: Plan, data: PlanData, models: PlanModels): GroupPlan {
+  const { exchange, evaluation, ...rest } = plan;
+  const teachers = teachersOf(plan.topology, plan.replicas, plan.teachers);
+  return {
+    ...rest,
+    replicas: Array.from({ length: plan.replicas }, (_, index) =>
+      replicaPlanOf(plan, index, {
+        model: models.modelOf(index),
+        data: data.replicas[index] as DataSource,
+        teachers: teachers[index] as readonly number[],
+      }),
+    ),
+    heldOut: data.heldOut,
+    evaluationBatches: evaluation.batches,
+    evaluationIntervalSteps: evaluation.intervalSteps,
+    objective: objectiveOf(plan),
+    teacherPrecision: exchange.teacherPrecision,
+    exchangeMode:
+      exchange.mode !== 'auto' ? exchange.mode : models.overNats ? 'freshest' : 'scheduled',
+    exchangeIntervalSteps: exchange.intervalSteps,
+    codec: exchange.codec,
+    stalenessStepsMax: exchange.stalenessStepsMax,
+    beyondStaleness: exchange.beyond,
+  };
+}
+
+/** What one replica's entry in `perReplica` says, with the plan's own where it says nothing. */
+export function replicaEntries(plan: Plan, replica: number) {
+  const own = plan.perReplica[`${replica + 1}`] ?? {};
+  return {
+    // Far apart, so that the replicas of one run and those of the next seed differ.
+    seed: own.seed ?? plan.seed * 1000 + replica,
+    steps: own.steps ?? plan.steps,
+    learningRate: own.learningRate ?? plan.learningRate,
+    weightDecay: own.weightDecay ?? plan.weightDecay,
+    // Another kind of optimizer takes none of the plan's settings along.
+    optimizer: overlay<Plan['optimizer']>(
+      (own.optimizer?.kind ?? plan.optimizer.kind) === plan.optimizer.kind
+        ? plan.optimizer
+        : { kind: plan.optimizer.kind },
+      own.optimizer,
+    ),
+    workers: overlay(plan.workers, own.workers),
+  };
+}
+
+/** Share of the training data that all replicas have. */
+export function sharedFractionOf({ partition }: Plan): number {
+  const { kind, sharedFraction = 0 } = partition;
+  return kind === 'same' ? 1 : kind === 'shared' ? sharedFraction : 0;
+}
+
+/** `base` with what `own` says otherwise. */
+export function overlay<T extends object>(
+  base: T,
+  own: { readonly [Name in keyof T]?: T[Name] | undefined } = {},
+): T {
+  const said = Object.entries(own).filter(([, value]) => value !== undefined);
+  return { ...base, ...(Object.fromEntries(said) as Partial<T>) };
+}
+
+function replicaPlanOf(
+  plan: Plan,
+  replica: number,
+  rest: Pick<ReplicaPlan, 'model' | 'data' | 'teachers'>,
+): ReplicaPlan {
+  const { seed, steps, learningRate, weightDecay, optimizer } = replicaEntries(plan, replica);
+  const { schedule, warmupSteps, clipNorm } = plan;
+  return {
+    name: `replica-${replica + 1}`,
+    seed,
+    steps,
+    optimizer: optimizerOf(optimizer),
+    schedule: { kind: schedule, peak: learningRate, warmupSteps, steps },
+    weightDecay,
+    ...(clipNorm !== null && { clipNorm }),
+    ...rest,
+  };
+}
+
+function optimizerOf(entry: Plan['optimizer']): OptimizerConfig {
+  const { kind, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = entry;
+  switch (kind) {
+    case 'adam':
+      return { kind, beta1, beta2, epsilon };
+    case 'sgd':
+      return { kind };
+    case 'momentum':
+      return { kind, momentum: entry.momentum ?? 0.9 };
+    case 'adagrad':
+      return { kind, initialSum: entry.initialSum ?? 0.1 };
+  }
+}
+
+function objectiveOf({ objective }: Plan): ObjectiveConfig {
+  const { kind, share } = objective.smoothing;
+  return { ...objective, smoothing: kind === 'none' ? { kind } : { kind, share } };
+}

@@ -1,0 +1,132 @@
+import test from 'ava';
+import {
+  findPlanProblems,
+  groupPlanOf,
+  type Plan,
+  sharedFractionOf,
+} from '../../../actors/index.ts';
+import { smallPlan } from './small-plan.ts';
+
+const model = {
+  kind: 'dense',
+  numericColumns: 2,
+  categoricalColumns: 0,
+  buckets: 1,
+  embeddingSize: 1,
+  hiddenSizes: [3],
+  classes: 2,
+} as const;
+const source = { kind: 'records', directory: 'data', part: 0, batch: 4 } as const;
+
+function groupPlan(plan: Plan, overNats = false) {
+  const data = { replicas: Array.from({ length: plan.replicas }, () => source), heldOut: source };
+  return groupPlanOf(plan, data, { modelOf: () => model, overNats });
+}
+
+const problemsOf = (document: Parameters<typeof smallPlan>[0]) =>
+  findPlanProblems(smallPlan(document));
+
+test('a plan without a word is one of two replicas that teach each other', (t) => {
+  const { replicas, exchangeMode } = groupPlan(smallPlan());
+  t.deepEqual(
+    replicas.map(({ name, seed, teachers }) => ({ name, seed, teachers })),
+    [
+      { name: 'replica-1', seed: 1000, teachers: [1] },
+      { name: 'replica-2', seed: 1001, teachers: [0] },
+    ],
+  );
+  t.is(exchangeMode, 'scheduled');
+  t.is(groupPlan(smallPlan(), true).exchangeMode, 'freshest');
+  t.deepEqual(problemsOf({}), []);
+});
+
+test('a replica may have its own optimizer, rates, steps and seed', (t) => {
+  const { replicas } = groupPlan(
+    smallPlan({
+      optimizer: { beta1: 0.8 },
+      perReplica: {
+        '2': {
+          optimizer: { kind: 'adagrad' },
+          learningRate: 0.5,
+          steps: 20,
+          seed: 7,
+          weightDecay: 1,
+        },
+        '3': { optimizer: { beta2: 0.99 } },
+      },
+      replicas: 3,
+    }),
+  );
+  t.deepEqual(
+    replicas.map(({ optimizer }) => optimizer),
+    [
+      { kind: 'adam', beta1: 0.8, beta2: 0.999, epsilon: 1e-8 },
+      { kind: 'adagrad', initialSum: 0.1 },
+      { kind: 'adam', beta1: 0.8, beta2: 0.99, epsilon: 1e-8 },
+    ],
+  );
+  t.like(replicas[1], { seed: 7, steps: 20, weightDecay: 1 });
+  t.like(replicas[1]?.schedule, { peak: 0.5, steps: 20 });
+  t.like(replicas[0]?.schedule, { peak: 0.1, steps: 10 });
+});
+
+test('the share of the data that all have follows from the partition', (t) => {
+  const share = (partition: Parameters<typeof smallPlan>[0] & object) =>
+    sharedFractionOf(smallPlan(partition));
+  t.is(share({}), 0);
+  t.is(share({ partition: { kind: 'same' } }), 1);
+  t.is(share({ partition: { kind: 'shared', sharedFraction: 0.25 } }), 0.25);
+});
+
+test('each field that does not go with the others is named with what is allowed', (t) => {
+  const problems = problemsOf({
+    replicas: 2,
+    optimizer: { kind: 'sgd', beta1: 0.5 },
+    perReplica: { '2': { optimizer: { kind: 'adagrad', momentum: 0.5 } }, '3': {} },
+    teachers: { '1': [2] },
+    partition: { kind: 'same', sharedFraction: 0.5 },
+    objective: { distillation: 'logit-mse', temperature: 2 },
+    exchange: { mode: 'scheduled', stalenessStepsMax: 10, intervalSteps: 20 },
+  });
+  t.deepEqual(
+    problems.map(({ key }) => key),
+    [
+      'perReplica.3',
+      'optimizer.beta1',
+      'perReplica.2.optimizer.momentum',
+      'teachers',
+      'partition.sharedFraction',
+      'exchange.stalenessStepsMax',
+      'exchange.stalenessStepsMax',
+      'objective.temperature',
+    ],
+  );
+  for (const { allowed } of problems) t.true(allowed.length > 0);
+});
+
+test('a custom graph has teachers that exist, each once, and nobody teaches itself', (t) => {
+  const keys = (teachers: Record<string, number[]>) =>
+    problemsOf({ replicas: 3, topology: 'custom', teachers }).map(({ key }) => key);
+  t.deepEqual(keys({ '1': [2, 3], '2': [1] }), []);
+  t.deepEqual(keys({ '1': [4], '2': [2], '3': [1, 1], '4': [1] }), [
+    'teachers.1',
+    'teachers.2',
+    'teachers.3',
+    'teachers.4',
+  ]);
+});
+
+test('with the mode final no replica learns, over others, from itself', (t) => {
+  const final = { exchange: { mode: 'final' }, replicas: 3 } as const;
+  const keys = (plan: Parameters<typeof smallPlan>[0]) => problemsOf(plan).map(({ key }) => key);
+  t.deepEqual(keys(final), ['exchange.mode']);
+  t.deepEqual(keys({ ...final, topology: 'ring' }), ['exchange.mode']);
+  t.deepEqual(keys({ ...final, topology: 'custom', teachers: { '3': [1, 2], '2': [1] } }), []);
+});
+
+test('replicas wait for one another only where all have as many steps', (t) => {
+  const exchange = { mode: 'freshest', stalenessStepsMax: 50, beyond: 'wait' } as const;
+  t.deepEqual(problemsOf({ exchange }), []);
+  const [problem] = problemsOf({ exchange, perReplica: { '1': { steps: 5 } } });
+  t.is(problem?.key, 'exchange.beyond');
+});
