@@ -5,6 +5,11 @@ import type { ProcessBoot } from './process-boot.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 const SAMPLE_MS = 1_000;
+/**
+ * After one was taken. Making a process holds up this one for some milliseconds and takes a core for a
+ * tenth of a second: not while an actor starts and gets its first calls.
+ */
+const REFILL_DELAY_MS = 100;
 
 export interface ProcessPoolOptions {
   readonly boot: Pick<ProcessBoot, 'namespace' | 'nodeId'>;
@@ -25,6 +30,7 @@ export class ProcessPool {
   readonly #children = new Map<string, ActorProcess>();
   readonly #idle: ActorProcess[] = [];
   #sampling: ClockTimer | undefined;
+  #refilling: ClockTimer | undefined;
   #closed = false;
 
   constructor(options: ProcessPoolOptions) {
@@ -52,7 +58,7 @@ export class ProcessPool {
     const warm = environment === undefined ? this.#takeIdle(module) : undefined;
     const child = warm ?? this.#start(environment ?? {});
     await this.#untilReady(child);
-    this.#refill();
+    this.#refillSoon();
     return child;
   }
 
@@ -64,6 +70,7 @@ export class ProcessPool {
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
     this.#sampling?.cancel();
+    this.#refilling?.cancel();
     const children = [...this.#children.values()];
     for (const child of children) child.dismiss();
     const gone = Promise.all(children.map((child) => child.exited));
@@ -85,6 +92,14 @@ export class ProcessPool {
     // Started before this module was allowed: of no use to anybody any more.
     child.dismiss();
     return this.#takeIdle(module);
+  }
+
+  #refillSoon(): void {
+    if (this.#closed) return;
+    this.#refilling ??= this.#options.clock.setTimeout(() => {
+      this.#refilling = undefined;
+      this.#refill();
+    }, REFILL_DELAY_MS);
   }
 
   #refill(): void {
