@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UserInputError } from '../../errors.ts';
 import { createRandomGenerator } from '../../random.ts';
 import { orUnreadable } from '../file-chunks.ts';
-import { type DecodedImage, decodeImage } from './image-decoder.ts';
+import type { DecodedImage } from './image-decoder.ts';
 import type { BadImage, ImageSource, LabelledImage } from './image-source.ts';
 
 const IMAGE_NAME = /\.(png|jpe?g)$/i;
@@ -80,6 +80,8 @@ async function decodeFile(path: string): Promise<DecodedImage | string> {
   const { size } = await orUnreadable(path, stat(path));
   if (size > FILE_BYTES_MAX) return `it has ${size} bytes, over ${FILE_BYTES_MAX}`;
   const bytes = await orUnreadable(path, readFile(path));
+  // Its libraries are loaded only where they are needed: every actor of a run imports this folder.
+  const { decodeImage } = await import('./image-decoder.ts');
   try {
     return decodeImage(bytes);
   } catch (cause) {

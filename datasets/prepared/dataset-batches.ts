@@ -19,8 +19,8 @@ export interface RecordsSource {
  * Columns as networks read them: `targets` int32 [batch]; of tables `numeric` float32 [batch, n] and
  * `categories` int32 [batch, m]; of images `images` float32 [batch, height, width, channels], each
  * channel with mean 0 and deviation 1 over the training part.
- * @throws UserInputError when there is no such data set or part, or it has fewer rows than a batch;
- *   DamagedDataError.
+ * @throws UserInputError when there is no such data set, or the part has fewer rows than a batch;
+ *   RangeError when there is no such part; DamagedDataError.
  */
 export async function openRecordBatches(source: RecordsSource): Promise<Batches> {
   const { directory, part, batch, seed } = source;

@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UserInputError } from '../../errors.ts';
 import {
   type Dataset,
@@ -97,7 +98,7 @@ export class DatasetWriter implements AsyncDisposable {
     for (const shard of this.#shards) files.push(await shard.finish());
     const shards = Array.from({ length: replicas }, (_, index) => files[index] ?? files[0]!);
     const heldOut = await this.#heldOut.finish();
-    return await writeDatasetManifest(this.#directory, {
+    const dataset = await writeDatasetManifest(this.#directory, {
       format: 'codistill-dataset',
       version: 1,
       columns: this.#columns.map((column) => ({ ...column, shape: [...column.shape] })),
@@ -106,9 +107,19 @@ export class DatasetWriter implements AsyncDisposable {
       shards: shards as DatasetManifest['shards'],
       heldOut: heldOut as DatasetManifest['heldOut'],
     });
+    await removeOthers(this.#directory, new Set([...files, heldOut].map(({ file }) => file)));
+    return dataset;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const writer of [...this.#shards, this.#heldOut]) await writer.discard();
+  }
+}
+
+/** Shards that an earlier data set had more of. */
+async function removeOthers(directory: string, kept: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const isShard = /^(shard-\d+|shared)\.arrow$/.test(name);
+    if (isShard && !kept.has(name)) await rm(join(directory, name), { force: true });
   }
 }

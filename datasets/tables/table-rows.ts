@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { UserInputError } from '../../errors.ts';
 import { orUnreadable } from '../file-chunks.ts';
-import { parquetRows } from './parquet-rows.ts';
 import { textRows } from './text-rows.ts';
 
 /** A row of a table as it was read. */
@@ -52,7 +51,14 @@ export function isParquet(path: string): boolean {
  * row of a text, as of a parquet file the names of its columns.
  * @throws UserInputError when the file can't be read.
  */
-export function readTableRows(file: TableFile, format: TextFormat): AsyncGenerator<TableRows> {
-  if (isParquet(file.path)) return parquetRows(file);
-  return textRows(file, format);
+export async function* readTableRows(
+  file: TableFile,
+  format: TextFormat,
+): AsyncGenerator<TableRows> {
+  if (!isParquet(file.path)) yield* textRows(file, format);
+  else {
+    // Its library is loaded only where it is needed: every actor of a run imports this folder.
+    const { parquetRows } = await import('./parquet-rows.ts');
+    yield* parquetRows(file);
+  }
 }

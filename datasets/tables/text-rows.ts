@@ -60,7 +60,7 @@ class RowReader {
       let problem: string | undefined;
       let linesUsed = 1;
       if (quotes && text.includes('"')) {
-        const parsed = parseQuotedRow(lines, index, { delimiter, atEnd });
+        const parsed = parseQuotedRow(lines, index, this.#format, atEnd);
         if (parsed === 'incomplete') {
           this.#waiting = lines.slice(index);
           return rows;
@@ -92,11 +92,12 @@ interface ParsedRow {
 function parseQuotedRow(
   lines: readonly string[],
   first: number,
-  { delimiter, atEnd }: { readonly delimiter: string; readonly atEnd: boolean },
+  format: TextFormat,
+  atEnd: boolean,
 ): ParsedRow | 'incomplete' {
   let text = lines[first]!;
   for (let linesUsed = 1; ; linesUsed++) {
-    const parsed = splitQuoted(withoutReturn(text), delimiter);
+    const parsed = splitQuoted(withoutReturn(text), format);
     if (typeof parsed !== 'string') return { fields: parsed, linesUsed };
     if (parsed !== 'open') return { problem: parsed, linesUsed: 1 };
     const next = lines[first + linesUsed];
@@ -110,35 +111,48 @@ function parseQuotedRow(
 }
 
 /** The fields, or `open` when the text ends within quotes, or what is wrong. */
-function splitQuoted(text: string, delimiter: string): readonly string[] | string {
+function splitQuoted(text: string, { delimiter, trim }: TextFormat): readonly string[] | string {
+  const skipBlanks = (from: number): number => {
+    let at = from;
+    // A delimiter may be a tab.
+    while (trim && (text[at] === ' ' || text[at] === '\t') && text[at] !== delimiter) at++;
+    return at;
+  };
   const fields: string[] = [];
-  let at = 0;
-  while (true) {
-    if (text[at] !== '"') {
+  for (let at = 0; ; at++) {
+    const start = skipBlanks(at);
+    if (text[start] === '"') {
+      const quoted = readQuotes(text, start);
+      if (quoted === undefined) return 'open';
+      fields.push(quoted.field);
+      at = skipBlanks(quoted.end);
+      if (at < text.length && text[at] !== delimiter) return 'something follows a closing quote';
+    } else {
       const found = text.indexOf(delimiter, at);
       const end = found === -1 ? text.length : found;
       const field = text.slice(at, end);
       if (field.includes('"')) return 'a quote stands inside a field that has none around it';
       fields.push(field);
       at = end;
-    } else {
-      let field = '';
-      let start = at + 1;
-      while (true) {
-        const end = text.indexOf('"', start);
-        if (end === -1) return 'open';
-        field += text.slice(start, end);
-        at = end + 1;
-        if (text[at] !== '"') break;
-        // Two quotes stand for one.
-        field += '"';
-        start = at + 1;
-      }
-      if (at < text.length && text[at] !== delimiter) return 'something follows a closing quote';
-      fields.push(field);
     }
     if (at >= text.length) return fields;
-    at++;
+  }
+}
+
+/** What the quotes that open at `start` hold, and the place behind them; undefined when they stay open. */
+function readQuotes(
+  text: string,
+  start: number,
+): { readonly field: string; readonly end: number } | undefined {
+  let field = '';
+  for (let from = start + 1; ; ) {
+    const end = text.indexOf('"', from);
+    if (end === -1) return undefined;
+    field += text.slice(from, end);
+    if (text[end + 1] !== '"') return { field, end: end + 1 };
+    // Two quotes stand for one.
+    field += '"';
+    from = end + 2;
   }
 }
 

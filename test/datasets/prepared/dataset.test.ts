@@ -69,6 +69,19 @@ test('replicas that share rows have them all, those that share everything one fi
   );
 });
 
+test('a data set takes the place of an earlier one with more shards', async (t) => {
+  const directory = await temporaryFolder(t, { 'notes.txt': 'kept' });
+  await write(directory, 100, { replicas: 3 });
+  await write(directory, 100, { replicas: 1 });
+  t.deepEqual((await readdir(directory)).sort(), [
+    'dataset.json',
+    'held-out.arrow',
+    'notes.txt',
+    'shard-1.arrow',
+  ]);
+  t.is((await openDataset(directory)).shards.length, 1);
+});
+
 test('a part without rows is refused, and nothing is left', async (t) => {
   const directory = await temporaryFolder(t);
   await t.throwsAsync(write(directory, 2, { replicas: 4 }), {

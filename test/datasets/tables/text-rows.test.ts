@@ -34,6 +34,15 @@ test('quoted fields hold delimiters, quotes and line breaks', async (t) => {
   ]);
 });
 
+test('blanks around quotes count only where fields are trimmed', async (t) => {
+  const text = '"a" , " b, c "\t,d\n';
+  t.deepEqual(fieldsOf(await rowsOf(t, text, { ...csv, trim: true })), [['a', 'b, c', 'd']]);
+  t.is((await rowsOf(t, text))[0]!.problem, 'something follows a closing quote');
+  const tabs = '"a"\t\t "b"\n';
+  const tsv = { delimiter: '\t', quotes: true, trim: true };
+  t.deepEqual(fieldsOf(await rowsOf(t, tabs, tsv)), [['a', '', 'b']]);
+});
+
 test('byte order marks, both line ends, blank lines and a missing last line end are taken', async (t) => {
   t.deepEqual(fieldsOf(await rowsOf(t, '\ufeffa,b\r\n\r\n\n1,2\n3,4')), [
     ['a', 'b'],
