@@ -115,7 +115,8 @@ export interface System {
   get<Value>(ref: ObjectRef<Value>, options?: ObjectOptions): Promise<Value>;
   /**
    * Keeps a value in this node's object store until the last reference to it is released. The value
-   * is copied: what is done to it afterwards changes nothing. It may hold handles, not references.
+   * is copied: what is done to it afterwards changes nothing. References inside keep their objects as
+   * long as it is kept.
    * @throws ObjectStoreFullError when neither memory nor disk has room; TypeError or RangeError for
    * what can't be sent; DeadlineError, the signal's reason.
    */

@@ -19,7 +19,7 @@ import type { Register } from '../registry/register.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import type { StartMessage } from '../wire/life-messages.ts';
-import type { ObjectAddress } from '../wire/object-messages.ts';
+import type { ObjectAddress, TravellingAddress } from '../wire/object-messages.ts';
 import type { Resources } from '../wire/resources.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import type { StartProcess } from './actor-child.ts';
@@ -350,7 +350,8 @@ export class HostNode {
     const { bus, namespace } = this.endpoint;
     const { hub } = this.#options.objects;
     const copyOnce = (address: ObjectAddress) => objects.reader.copyOnce(store, address);
-    const common = { namespace, store, copyOnce };
+    const hold = (inner: readonly TravellingAddress[]) => objects.hold(inner);
+    const common = { namespace, store, copyOnce, hold };
     return (hub ? [bus, hub] : [bus]).map((each) => new ObjectServer({ ...common, bus: each }));
   }
 

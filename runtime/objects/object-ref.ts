@@ -1,6 +1,10 @@
 import * as v from 'valibot';
 import { DamagedDataError } from '../../errors.ts';
-import { type ObjectAddress, objectAddressSchema } from '../wire/object-messages.ts';
+import {
+  type ObjectAddress,
+  type TravellingAddress,
+  travellingEntries,
+} from '../wire/object-messages.ts';
 
 /** A value of up to so many bytes goes along with its reference, whose messages cost as much. */
 export const INLINE_BYTES_MAX: number = 4 << 10;
@@ -123,7 +127,7 @@ export interface Departure {
   /** How long the message may take to be read, at most. */
   readonly forMs: number;
   /** Gets what the references that were found refer to. */
-  readonly addresses?: ObjectAddress[];
+  readonly addresses?: { push(address: TravellingAddress): unknown };
 }
 
 /**
@@ -135,13 +139,13 @@ export function packRef(object: object, departure: Departure | undefined): objec
   if (parts === undefined) return undefined;
   if (departure === undefined) {
     throw new TypeError(
-      `the reference to object ${parts.address.id} can't be kept in an object or a checkpoint: ` +
-        'pass it beside them',
+      `the reference to object ${parts.address.id} can't be kept in a checkpoint, which outlives ` +
+        'whoever holds the object: save the value, or put it again after a restart',
     );
   }
   const address = livingAddress(parts);
-  departure.addresses?.push(address);
   const ticket = parts.keeper.depart(address, departure.forMs);
+  departure.addresses?.push({ ...address, ticket });
   if (parts.moving) (object as ObjectRef<unknown>).release();
   const { frame } = parts;
   return { [REF_KEY]: { ...address, ticket, ...(frame && { frame }) } };
@@ -157,15 +161,12 @@ export function unpackRef(object: object, keeper: ReferenceKeeper): object | und
   return keeper.arrive(address, ticket, frame && new Uint8Array(frame));
 }
 
-const packedSchema = v.intersect([
-  objectAddressSchema,
-  v.object({
-    ticket: v.string(),
-    frame: v.exactOptional(
-      v.pipe(
-        v.instance(Uint8Array),
-        v.check(({ length }) => length <= INLINE_BYTES_MAX),
-      ),
+const packedSchema = v.object({
+  ...travellingEntries,
+  frame: v.exactOptional(
+    v.pipe(
+      v.instance(Uint8Array),
+      v.check(({ length }) => length <= INLINE_BYTES_MAX),
     ),
-  }),
-]);
+  ),
+});

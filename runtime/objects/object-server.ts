@@ -4,7 +4,11 @@ import { serveControl } from '../calls/control.ts';
 import { subjects } from '../wire/address.ts';
 import { decodeChunkRequest } from '../wire/chunk-request.ts';
 import { chunkBytesOn, fetchChunks } from '../wire/chunks.ts';
-import type { ObjectAddress, ObjectPutMessage } from '../wire/object-messages.ts';
+import type {
+  ObjectAddress,
+  ObjectPutMessage,
+  TravellingAddress,
+} from '../wire/object-messages.ts';
 import type { WireMessage } from '../wire/wire.ts';
 import type { ObjectStore } from './object-store.ts';
 import { LEASE_MS } from './object-table.ts';
@@ -18,6 +22,8 @@ export interface ObjectServerOptions {
   readonly namespace: string;
   readonly store: ObjectStore;
   copyOnce(address: ObjectAddress): Promise<void>;
+  /** Holds what an object refers to; returns what ends that. */
+  hold(inner: readonly TravellingAddress[]): () => void;
 }
 
 /** Lets the processes on one bus use a node's store: those of its host, or those of all others. */
@@ -43,12 +49,13 @@ export class ObjectServer {
   }
 
   async #answer(message: WireMessage): Promise<WireMessage | undefined> {
-    const { store, copyOnce } = this.#options;
+    const { store, copyOnce, hold } = this.#options;
     switch (message.kind) {
       case 'object-put': {
-        const { holder, byteLength } = message;
+        const { holder, byteLength, inner } = message;
         const receive = (): Promise<Uint8Array> => this.#receive(message);
-        const address = await store.put(holder, LEASE_MS, byteLength, receive);
+        const onFree = inner && hold(inner);
+        const address = await store.put(holder, LEASE_MS, byteLength, receive, onFree);
         return { kind: 'object-stored', address };
       }
       case 'object-fetch':

@@ -47,6 +47,7 @@ interface StoredObject {
   /** Its file was damaged. */
   damage: string | undefined;
   loading: Promise<Uint8Array> | undefined;
+  onFree: (() => void) | undefined;
 }
 
 /**
@@ -90,6 +91,7 @@ export class ObjectStore {
 
   /**
    * Keeps the bytes that `receive` brings, which must be its own, with `holder` as first holder.
+   * @param onFree runs once: when the object is freed, or can't be kept
    * @throws ObjectStoreFullError when neither memory nor disk has room, or what `receive` throws.
    */
   async put(
@@ -97,18 +99,27 @@ export class ObjectStore {
     leaseMs: number,
     byteLength: number,
     receive: () => Uint8Array | Promise<Uint8Array>,
+    onFree?: () => void,
   ): Promise<ObjectAddress> {
     const { word, nodeId, chunkBytes } = this.#options;
-    return await this.#room.receive({ byteLength, exchange: false }, receive, (bytes) => {
+    const keep = (bytes: Uint8Array): ObjectAddress => {
       this.#lastNumber += 1;
       const id = `${word}-${this.#lastNumber}`;
       const source = new ChunkSource(bytes, chunkBytes);
       const address = { node: nodeId, id, byteLength, chunkBytes, crc32: source.crc32 };
-      this.#add(address, bytes).sources.set(chunkBytes, source);
+      const object = this.#add(address, bytes);
+      object.sources.set(chunkBytes, source);
+      object.onFree = onFree;
       this.#leases.open(id);
       this.#leases.hold(holder, id, leaseMs);
       return address;
-    });
+    };
+    try {
+      return await this.#room.receive({ byteLength, exchange: false }, receive, keep);
+    } catch (error) {
+      onFree?.();
+      throw error;
+    }
   }
 
   /**
@@ -207,6 +218,7 @@ export class ObjectStore {
       usedAt: this.#options.clock.now(),
       damage: undefined,
       loading: undefined,
+      onFree: undefined,
     };
     this.#objects.set(address.id, object);
     return object;
@@ -329,6 +341,8 @@ export class ObjectStore {
     this.#objects.delete(id);
     this.#dropBytes(object);
     this.#removeFile(object);
+    // In a turn of its own: an object may be the last holder of the next one, and so on.
+    if (object.onFree !== undefined) queueMicrotask(object.onFree);
   }
 
   #dropBytes(object: StoredObject): void {

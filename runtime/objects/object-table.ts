@@ -4,7 +4,11 @@ import { type ClockTimer, repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { offerChunks } from '../wire/chunks.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
-import type { ObjectAddress, ObjectLeasesMessage } from '../wire/object-messages.ts';
+import type {
+  ObjectAddress,
+  ObjectLeasesMessage,
+  TravellingAddress,
+} from '../wire/object-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import { ObjectReader, type ObjectReaderOptions, within } from './object-reader.ts';
 import {
@@ -24,6 +28,10 @@ const RENEWED_MAX = 4_096;
 /** Larger values are fetched by the store, piece by piece. */
 const SENT_WHOLE_BYTES_MAX = 64 << 10;
 export const OBJECT_TIMEOUT_MS = 60_000;
+/** What was told on one way may be behind what was told on another by so much. */
+const ARRIVAL_GRACE_MS = 10_000;
+/** References in one value. */
+const INNER_MAX = 4_096;
 
 export interface ObjectOptions {
   /** From now to the value. Default a minute. */
@@ -47,6 +55,8 @@ export class ObjectTable implements ReferenceKeeper {
   readonly #options: ObjectTableOptions;
   readonly #reader: ObjectReader;
   readonly #counted = new Map<string, Counted>();
+  /** What objects that are gone referred to, on other nodes. */
+  #dropping: { readonly counted: Counted; readonly droppedAt: number }[] = [];
   /** Only while there are references. */
   #renewing: ClockTimer | undefined;
   #lastTicket = 0;
@@ -67,14 +77,22 @@ export class ObjectTable implements ReferenceKeeper {
     options: ObjectOptions = {},
     scope?: Set<() => void>,
   ): Promise<ObjectRef<Value>> {
-    options.signal?.throwIfAborted();
-    const encoded = encodeFrame(packHandles(value));
+    const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options;
+    signal?.throwIfAborted();
+    const addresses: TravellingAddress[] = [];
+    const departure = { forMs: timeoutMs + ARRIVAL_GRACE_MS, addresses };
+    const encoded = encodeFrame(packHandles(value, departure));
+    if (addresses.length > INNER_MAX) {
+      throw new RangeError(
+        `a value with ${addresses.length} object references; ${INNER_MAX} are the most`,
+      );
+    }
     // A small one lies in a buffer that is shared with others.
     const frame = encoded.length <= INLINE_BYTES_MAX ? new Uint8Array(encoded) : encoded;
     const { store } = this.#options;
     const address = await (store
-      ? this.#keepHere(store, frame, options)
-      : this.#send(frame, options));
+      ? this.#keepHere(store, frame, addresses, options)
+      : this.#send(frame, addresses, options));
     const small = frame.length <= INLINE_BYTES_MAX;
     return this.#refer(address, small ? frame : undefined, scope) as ObjectRef<Value>;
   }
@@ -124,12 +142,30 @@ export class ObjectTable implements ReferenceKeeper {
     frame?: Uint8Array,
     scope?: Set<() => void>,
   ): ObjectRef<unknown> {
-    const { node, id } = address;
     const ref = this.#refer(address, frame, scope);
-    this.#tell(node, this.#lease([id], []));
-    // In this order: without a holder the object would be freed.
-    this.#tell(node, { holder: ticket, leaseMs: 0, hold: [], release: [id] });
+    this.#takeOver(address, ticket);
     return ref;
+  }
+
+  /**
+   * Holds what an object of this node refers to, until the result is called. Objects of other nodes stay
+   * a little longer: whoever got the outer one last may hold them from then on, and have told so on
+   * another way.
+   */
+  hold(inner: readonly TravellingAddress[]): () => void {
+    const held = inner.map(({ ticket, ...address }) => {
+      const counted = this.#keep(address);
+      this.#takeOver(address, ticket);
+      return counted;
+    });
+    return () => {
+      const { endpoint, store } = this.#options;
+      const droppedAt = endpoint.clock.now() + ARRIVAL_GRACE_MS;
+      for (const counted of held) {
+        if (counted.address.node === store?.nodeId) this.#drop(counted);
+        else this.#dropping.push({ counted, droppedAt });
+      }
+    };
   }
 
   retain(addresses: readonly ObjectAddress[]): () => void {
@@ -145,7 +181,14 @@ export class ObjectTable implements ReferenceKeeper {
 
   close(): void {
     this.#counted.clear();
+    this.#dropping = [];
     this.#stopRenewing();
+  }
+
+  /** In this order: without a holder the object would be freed. */
+  #takeOver({ node, id }: ObjectAddress, ticket: string): void {
+    this.#tell(node, this.#lease([id], []));
+    this.#tell(node, { holder: ticket, leaseMs: 0, hold: [], release: [id] });
   }
 
   #refer(
@@ -177,10 +220,12 @@ export class ObjectTable implements ReferenceKeeper {
   async #keepHere(
     store: ObjectStore,
     frame: Uint8Array,
+    inner: readonly TravellingAddress[],
     { timeoutMs = OBJECT_TIMEOUT_MS, signal }: ObjectOptions,
   ): Promise<ObjectAddress> {
     const { holder, endpoint } = this.#options;
-    const stored = store.put(holder, LEASE_MS_LOCAL, frame.length, () => frame);
+    const onFree = inner.length > 0 ? this.hold(inner) : undefined;
+    const stored = store.put(holder, LEASE_MS_LOCAL, frame.length, () => frame, onFree);
     const limits = { timeoutMs, ...(signal && { signal }) };
     try {
       return await within(stored, endpoint.clock, limits, 'finding room for an object');
@@ -194,11 +239,16 @@ export class ObjectTable implements ReferenceKeeper {
     }
   }
 
-  async #send(frame: Uint8Array, options: ObjectOptions): Promise<ObjectAddress> {
+  async #send(
+    frame: Uint8Array,
+    addresses: readonly TravellingAddress[],
+    options: ObjectOptions,
+  ): Promise<ObjectAddress> {
     const { holder, hub, endpoint } = this.#options;
     const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options;
     const home = hub ?? endpoint;
-    const order = { kind: 'object-put', holder, byteLength: frame.length } as const;
+    const inner = addresses.length > 0 ? { inner: addresses } : {};
+    const order = { kind: 'object-put', holder, byteLength: frame.length, ...inner } as const;
     const small = frame.length <= SENT_WHOLE_BYTES_MAX;
     const checked = home.bus.kind !== 'local';
     const offer = small ? undefined : offerChunks(home.bus, frame, { timeoutMs, checked });
@@ -237,6 +287,10 @@ export class ObjectTable implements ReferenceKeeper {
   }
 
   #renew(): void {
+    const now = this.#options.endpoint.clock.now();
+    const due = this.#dropping.filter(({ droppedAt }) => droppedAt <= now);
+    this.#dropping = this.#dropping.filter(({ droppedAt }) => droppedAt > now);
+    for (const { counted } of due) this.#drop(counted);
     if (this.#counted.size === 0) this.#stopRenewing();
     const byNode = Map.groupBy(this.#counted.values(), ({ address }) => address.node);
     for (const [node, counted] of byNode) {

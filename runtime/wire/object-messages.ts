@@ -13,11 +13,19 @@ export interface ObjectAddress {
   readonly chunkBytes: number;
   readonly crc32: number;
 }
-/** A process to its own node: keep this (`value`, a frame's bytes), and `holder` as its first holder. */
+/** A reference on its way: the ticket holds the object until whoever receives it does. */
+export interface TravellingAddress extends ObjectAddress {
+  readonly ticket: string;
+}
+/**
+ * A process to its own node: keep this (`value`, a frame's bytes), and `holder` as its first holder;
+ * hold what the references inside refer to, as long as it is kept.
+ */
 export interface ObjectPutMessage extends Carried {
   readonly kind: 'object-put';
   readonly holder: string;
   readonly byteLength: number;
+  readonly inner?: readonly TravellingAddress[];
 }
 export interface ObjectStoredMessage {
   readonly kind: 'object-stored';
@@ -43,19 +51,23 @@ export interface ObjectLeasesMessage {
 }
 
 /** Of foreign origin too: it sizes buffers. */
-export const objectAddressSchema: v.GenericSchema<unknown, ObjectAddress> = v.object({
+const addressEntries = {
   node: v.string(),
   id: v.pipe(v.string(), v.regex(/^\w{1,32}-\d{1,15}$/)),
   byteLength: count,
   chunkBytes: v.pipe(count, v.minValue(1)),
   crc32: count,
-});
+};
+export const objectAddressSchema: v.GenericSchema<unknown, ObjectAddress> =
+  v.object(addressEntries);
+export const travellingEntries = { ...addressEntries, ticket: v.string() };
 
 export const objectMessageSchemas = [
   v.object({
     kind: v.literal('object-put'),
     holder: v.string(),
     byteLength: count,
+    inner: v.exactOptional(v.array(v.object(travellingEntries))),
     ...carried,
   }),
   v.object({ kind: v.literal('object-stored'), address: objectAddressSchema }),

@@ -52,6 +52,20 @@ export class Keeper {
     return { put, get };
   }
 
+  /** An object whose value holds the reference. */
+  async wrap<Value>(ref: ObjectRef<Value>): Promise<ObjectRef<readonly [ObjectRef<Value>]>> {
+    return (await this.#context.put([ref.move()] as const)).move();
+  }
+
+  async saveWith(ref: ObjectRef<unknown>): Promise<void> {
+    this.#kept = [ref];
+    await this.#context.saveCheckpoint().finally(() => this.forget());
+  }
+
+  checkpoint(): unknown {
+    return this.#kept;
+  }
+
   keep(ref: ObjectRef<unknown>): void {
     this.#kept.push(ref);
   }
@@ -84,6 +98,8 @@ export const keeper: ActorDefinition<KeeperOptions, Keeper> = defineActor({
     sum: 'idempotent',
     get: 'call',
     measure: 'call',
+    wrap: 'call',
+    saveWith: 'call',
     keep: 'call',
     forward: 'call',
     forget: 'call',

@@ -74,9 +74,42 @@ export function registerObjectContract(
     await waitUntil(() => s.objects().length === 0, 'the object to be freed');
   });
 
-  objectTest('references can be kept in no object and no checkpoint', async (t, s) => {
-    using ref = await s.put('inner');
-    await t.throwsAsync(s.put({ ref }), { instanceOf: TypeError, message: /pass it beside/ });
+  objectTest(
+    'an object holds what it refers to, as long as it is held itself',
+    async (t, s, actor) => {
+      const inner = await s.put(new Float64Array([1, 2, 3, 4]));
+      const far = await actor.put(100_000);
+      const middle = await s.put({ inner, far });
+      const outer = (await actor.wrap(middle)) as ObjectRef<[typeof middle]>;
+      for (const ref of [inner, far, middle]) ref.release();
+      t.is(s.objects().length, 4);
+      const [gotMiddle] = await s.get(outer);
+      const got = await s.get(gotMiddle);
+      outer.release();
+      gotMiddle.release();
+      t.deepEqual(await s.get(got.inner), new Float64Array([1, 2, 3, 4]));
+      t.is(await actor.sum(got.far), 4_999_950_000);
+      await waitUntil(() => s.objects().length === 2, 'outer and middle to be freed');
+      for (const ref of [got.inner, got.far]) ref.release();
+    },
+  );
+
+  objectTest('a chain of objects is freed from its head on', async (t, s) => {
+    let head: ObjectRef<unknown> = await s.put('end');
+    for (let length = 0; length < 2_000; length += 1) {
+      head = await s.put({
+        next: head.move(),
+        filling: new Uint8Array(length % 2 === 0 ? 9 : 9_000),
+      });
+    }
+    t.is(s.objects().length, 2_001);
+    head.release();
+    await waitUntil(() => s.objects().length === 0, 'the chain to be freed');
+  });
+
+  objectTest('a checkpoint keeps no reference', async (t, s, actor) => {
+    using ref = await s.put('kept by nobody');
+    await t.throwsAsync(actor.saveWith(ref), { message: /in a checkpoint.* save the value/ });
   });
 
   objectTest('a message on its way keeps what its sender releases', async (t, s, actor) => {

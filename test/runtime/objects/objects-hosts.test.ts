@@ -81,6 +81,17 @@ test('many readers of one host fetch an object of another one once', async (t) =
   });
 });
 
+test('an object holds those of another node that it refers to', async (t) => {
+  await withNodes('inner', {}, async ({ system, actor }) => {
+    const inner = await actor.put(LENGTH);
+    const outer = await system.put({ inner });
+    inner.release();
+    const got = await system.get(outer);
+    outer.release();
+    t.is((await system.get(got.inner))[LENGTH - 1], LENGTH - 1);
+  });
+});
+
 test('an object whose node is killed is lost, and a get says so', async (t) => {
   await withNodes('lost-owner', {}, async ({ system, far, actor }) => {
     const made = await actor.put(LENGTH);
