@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ChurnFlags } from './churn-command.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { addNatsOptions } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
@@ -10,6 +11,11 @@ export function addStudyCommands(
   context: CommandContext,
   done: (code: ExitCode) => void,
 ): void {
+  addStudy(program, context, done);
+  addChurn(program, context, done);
+}
+
+function addStudy(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
   const command = program
     .command('study')
     .description('compare ways to train: several arms, each with several seeds')
@@ -51,6 +57,44 @@ Examples:
       const { listStudies, studyCommand } = await import('./study-command.ts');
       done(study === undefined ? listStudies(context) : await studyCommand(study, flags, context));
     });
+}
+
+function addChurn(program: Command, context: CommandContext, done: (code: ExitCode) => void): void {
+  program
+    .command('churn')
+    .description('tell how much the predictions of retrained models differ on the same rows')
+    .argument(
+      '<sets...>',
+      'runs that saved predictions, or Arrow or CSV files of them; two or more',
+    )
+    .addOption(
+      new Option('--served <which>', 'of a set with several models: the first, or their average')
+        .choices(['first', 'average'])
+        .default('first'),
+    )
+    .option(
+      '--threshold <p>',
+      'of two classes: a row flips where its probability crosses p',
+      aShare,
+    )
+    .option('--json', 'one JSON object per line and event on stdout')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  actorctl churn runs/monday runs/tuesday
+  actorctl churn monday.csv tuesday.csv wednesday.csv --threshold 0.3`,
+    )
+    .action(async (sets: readonly string[], flags: ChurnFlags) => {
+      const { churnCommand } = await import('./churn-command.ts');
+      done(await churnCommand(sets, flags, context));
+    });
+}
+
+function aShare(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && value < 1) return value;
+  throw new InvalidArgumentError('It is a number between 0 and 1.');
 }
 
 function atLeastOne(text: string): number {

@@ -21,6 +21,7 @@ export {
 } from './images/image-preparation.ts';
 export type { BadImage, ImageSource, LabelledImage } from './images/image-source.ts';
 export { type ShapeOptions, shapeClasses, shapeImages } from './images/shape-images.ts';
+export { type Predictions, readPredictions, writePredictions } from './predictions.ts';
 export {
   type CategoricalFeature,
   type Dataset,
