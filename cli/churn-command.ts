@@ -1,28 +1,29 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Predictions, readPredictions } from '../datasets/index.ts';
+import { type Predictions, predictionsFile, readPredictions } from '../datasets/index.ts';
 import { UserInputError } from '../errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { CommandContext } from './program.ts';
 import { findRun } from './run-directory.ts';
-import { type Churn, churnBetween, logLoss, servedProbabilities } from './study/churn.ts';
+import {
+  type Churn,
+  churnBetween,
+  logLoss,
+  type Served,
+  type ServedPredictions,
+  servedPredictions,
+} from './study/churn.ts';
 import { formatEstimate } from './study/reading.ts';
 import { jackknife, meanOf } from './study/statistics.ts';
 import { formatTable } from './table.ts';
 
 export interface ChurnFlags {
-  readonly served: 'first' | 'average';
+  readonly served: Served;
   readonly threshold?: number;
 }
 
-/** Where a run keeps its predictions. */
-export const predictionsFile = 'predictions.arrow';
-
-interface PredictionSet {
+interface PredictionSet extends ServedPredictions {
   readonly name: string;
-  readonly classes: number;
-  readonly probabilities: Float32Array;
-  readonly targets: Int32Array | undefined;
 }
 
 /** `actorctl churn A B …`: all pairs of sets of predictions, and how good each set is. */
@@ -36,8 +37,7 @@ export async function churnCommand(
   const sets = await Promise.all(
     names.map(async (name): Promise<PredictionSet> => {
       const predictions = await readSet(name, environment.cwd);
-      const { classes, targets } = predictions;
-      return { name, classes, targets, probabilities: servedProbabilities(predictions, served) };
+      return { name, ...servedPredictions(predictions, served) };
     }),
   );
   checkComparable(sets, threshold);

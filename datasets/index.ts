@@ -21,7 +21,12 @@ export {
 } from './images/image-preparation.ts';
 export type { BadImage, ImageSource, LabelledImage } from './images/image-source.ts';
 export { type ShapeOptions, shapeClasses, shapeImages } from './images/shape-images.ts';
-export { type Predictions, readPredictions, writePredictions } from './predictions.ts';
+export {
+  type Predictions,
+  predictionsFile,
+  readPredictions,
+  writePredictions,
+} from './predictions.ts';
 export {
   type CategoricalFeature,
   type Dataset,

@@ -17,6 +17,9 @@ import { writeAtomically } from './atomic-file.ts';
 import { orUnreadable } from './file-chunks.ts';
 import { findTableFile, readTableRows } from './tables/table-rows.ts';
 
+/** Where a run keeps its predictions, in its directory. */
+export const predictionsFile = 'predictions.arrow';
+
 /** What models say of the same held-out rows. */
 export interface Predictions {
   /** The right class of each row; undefined when nobody knows. */

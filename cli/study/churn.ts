@@ -52,16 +52,26 @@ export function logLoss(probabilities: Float32Array, targets: Int32Array, classe
 
 const PROBABILITY_MIN = 1e-7;
 
-/** What is served: the first model, or the average of all. */
-export function servedProbabilities(
-  { models }: Predictions,
-  served: 'first' | 'average',
-): Float32Array {
+/** What is served of a run with several models: the first, or the average of all. */
+export const servedChoices = ['first', 'average'] as const;
+export type Served = (typeof servedChoices)[number];
+
+export interface ServedPredictions {
+  readonly classes: number;
+  /** [rows, classes] */
+  readonly probabilities: Float32Array;
+  readonly targets: Int32Array | undefined;
+}
+
+export function servedPredictions(
+  { models, classes, targets }: Predictions,
+  which: Served,
+): ServedPredictions {
   const all = [...models.values()];
   const [first] = all;
   if (first === undefined) throw new RangeError('no model has predictions');
-  if (served === 'first') return first;
-  return first.map((_, index) => meanOf(all.map((values) => values[index]!)));
+  const average = () => first.map((_, index) => meanOf(all.map((values) => values[index]!)));
+  return { classes, targets, probabilities: which === 'first' ? first : average() };
 }
 
 function likeliest(values: Float32Array, from: number, classes: number): number {

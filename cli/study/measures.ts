@@ -1,7 +1,11 @@
+import { type Churn, churnBetween, logLoss } from './churn.ts';
 import type { RunFigures } from './run-figures.ts';
 import { meanOf, stepsToTarget } from './statistics.ts';
 
 export const measureNames = [
+  'churn',
+  'flips',
+  'servedLoss',
   'loss',
   'ensembleLoss',
   'disagreement',
@@ -11,16 +15,26 @@ export const measureNames = [
 ] as const;
 export type MeasureName = (typeof measureNames)[number];
 
-/** A figure of each run. */
-export interface Measure {
+/** A figure of each run, or of each pair of runs of one arm. */
+export type Measure = RunMeasure | PairMeasure;
+
+export interface MeasureText {
   readonly title: string;
   readonly unit: string;
   /** Arms are compared by what is subtracted, or by how many times as much there is. */
   readonly comparison: 'difference' | 'ratio';
   /** Decimals worth showing. */
   readonly digits: number;
+}
+
+export interface RunMeasure extends MeasureText {
   /** `null` when the run has no such figure: a loss that was never reached, an exchange that never was. */
   of(run: RunFigures, context: MeasureContext): number | null;
+}
+
+export interface PairMeasure extends MeasureText {
+  /** `null` when one of them has no predictions. */
+  ofPair(one: RunFigures, other: RunFigures): number | null;
 }
 
 export interface MeasureContext {
@@ -29,6 +43,30 @@ export interface MeasureContext {
 }
 
 export const measures: Readonly<Record<MeasureName, Measure>> = {
+  churn: {
+    title: 'Churn',
+    unit: 'mean difference of the predictions of two retrainings',
+    comparison: 'ratio',
+    digits: 4,
+    ofPair: (one, other) => churnOf(one, other)?.difference ?? null,
+  },
+  flips: {
+    title: 'Flips',
+    unit: 'share of rows with another likeliest class after retraining',
+    comparison: 'ratio',
+    digits: 4,
+    ofPair: (one, other) => churnOf(one, other)?.flips ?? null,
+  },
+  servedLoss: {
+    title: 'Held-out loss of what is served',
+    unit: 'nats',
+    comparison: 'difference',
+    digits: 4,
+    of: ({ served }) =>
+      served?.targets === undefined
+        ? null
+        : logLoss(served.probabilities, served.targets, served.classes),
+  },
   loss: {
     title: 'Held-out loss',
     unit: 'nats, mean of the replicas',
@@ -77,3 +115,8 @@ export const measures: Readonly<Record<MeasureName, Measure>> = {
       exchangedBytes === null || !fullBytes ? null : exchangedBytes / fullBytes,
   },
 };
+
+function churnOf({ served: one }: RunFigures, { served: other }: RunFigures): Churn | null {
+  if (one === null || other === null) return null;
+  return churnBetween(one.probabilities, other.probabilities, { classes: one.classes });
+}

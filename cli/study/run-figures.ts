@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { predictionsFile, readPredictions } from '../../datasets/index.ts';
 import { readEventLog } from '../event-log.ts';
 import { recogniseEvent } from '../event-shapes.ts';
 import type { RunRecord } from '../run-directory.ts';
+import { type Served, type ServedPredictions, servedPredictions } from './churn.ts';
 import { type CurvePoint, meanOf } from './statistics.ts';
 
 /** What a finished run says of itself, as far as studies measure it; `null`: it doesn't say. */
@@ -14,12 +17,22 @@ export interface RunFigures {
   readonly exchangedBytes: number | null;
   /** Of the exchanged weights without any coding. */
   readonly fullBytes: number | null;
+  /** What is served of its saved predictions; `null` when it saved none. */
+  readonly served: ServedPredictions | null;
   /** Held-out loss of each replica by its own step, rising. */
   readonly curves: readonly (readonly CurvePoint[])[];
 }
 
 /** Reads the figures of the run in `directory`, whose result `record` holds. */
-export async function readRunFigures(directory: string, record: RunRecord): Promise<RunFigures> {
+export async function readRunFigures(
+  directory: string,
+  record: RunRecord,
+  which: Served,
+): Promise<RunFigures> {
+  const predictions = join(directory, predictionsFile);
+  const served = existsSync(predictions)
+    ? servedPredictions(await readPredictions(predictions), which)
+    : null;
   const curves: CurvePoint[][] = [];
   for await (const event of readEventLog(join(directory, 'events.jsonl'))) {
     const known = recogniseEvent(event);
@@ -39,6 +52,7 @@ export async function readRunFigures(directory: string, record: RunRecord): Prom
     disagreement: numberOrNull(record.result?.disagreement),
     exchangedBytes: ended?.exchange?.bytes ?? null,
     fullBytes: ended?.exchange?.fullBytes ?? null,
+    served,
     curves,
   };
 }

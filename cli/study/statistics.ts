@@ -109,7 +109,8 @@ function studentDistribution(t: number, degrees: number): number {
   return (1 + within) / 2;
 }
 
-function exponential({ mean, interval, count }: Estimate): Estimate {
+/** The estimate of a quantity from that of its logarithm. */
+export function exponential({ mean, interval, count }: Estimate): Estimate {
   return {
     mean: Math.exp(mean),
     interval: interval && [Math.exp(interval[0]), Math.exp(interval[1])],

@@ -1,7 +1,20 @@
-import { type MeasureName, measures } from './measures.ts';
+import {
+  type MeasureName,
+  type MeasureText,
+  measures,
+  type PairMeasure,
+  type RunMeasure,
+} from './measures.ts';
 import type { PlannedRun } from './planned-runs.ts';
 import { type RunFigures, readRunFigures } from './run-figures.ts';
-import { type Estimate, estimateMean, estimateRatio, meanOf } from './statistics.ts';
+import {
+  type Estimate,
+  estimateMean,
+  estimateRatio,
+  exponential,
+  jackknife,
+  meanOf,
+} from './statistics.ts';
 import type { Study } from './study.ts';
 import { readRunState } from './study-directory.ts';
 
@@ -43,13 +56,17 @@ export interface StudyAnalysis {
   readonly targetLoss: number | null;
 }
 
-export async function readStudyRuns(runs: readonly PlannedRun[]): Promise<readonly StudyRun[]> {
+export async function readStudyRuns(
+  study: Study,
+  runs: readonly PlannedRun[],
+): Promise<readonly StudyRun[]> {
   return await Promise.all(
     runs.map(async (run) => {
       const state = await readRunState(run);
       const { arm, seed } = run;
+      const which = study.arms.find(({ name }) => name === arm)?.served ?? 'first';
       const figures =
-        state.kind === 'finished' ? await readRunFigures(run.path, state.record) : undefined;
+        state.kind === 'finished' ? await readRunFigures(run.path, state.record, which) : undefined;
       return { arm, seed, figures, failure: state.kind === 'failed' ? state.cause : undefined };
     }),
   );
@@ -58,55 +75,166 @@ export async function readStudyRuns(runs: readonly PlannedRun[]): Promise<readon
 /** Arms in the study's order, its measures within each; seeds are paired by their number. */
 export function analyseStudy(study: Study, runs: readonly StudyRun[]): StudyAnalysis {
   const targetLoss = targetOf(study, runs);
+  const tables = study.measures.map((name) => {
+    const measure = measures[name];
+    return 'of' in measure
+      ? { name, measure, values: valuesOfRuns(measure, runs, targetLoss) }
+      : { name, measure, pairs: pairsOfRuns(measure, study, runs) };
+  });
   const rows = runs.flatMap(({ arm, seed, figures }) =>
     figures === undefined
       ? []
-      : study.measures.map((measure) => ({
+      : tables.map((table) => ({
           arm,
           seed,
-          measure,
-          value: measures[measure].of(figures, { targetLoss }),
+          measure: table.name,
+          value:
+            table.values === undefined
+              ? meanWithOthers(table.pairs.get(arm), seed)
+              : (table.values.get(arm)?.get(seed) ?? null),
         })),
   );
-  const summaries = study.arms.flatMap(({ name }) =>
-    study.measures.map((measure) => summarise(study, rows, name, measure)),
+  const summaries = study.arms.flatMap(({ name: arm }) =>
+    tables.map((table) => {
+      const known = rows.filter((row) => row.arm === arm && row.measure === table.name);
+      return {
+        arm,
+        measure: table.name,
+        without: known.filter(({ value }) => value === null).length,
+        ...(table.values === undefined
+          ? summarisePairs(table.pairs, arm, study.baseline)
+          : summariseRuns(table.values, arm, study.baseline, table.measure.comparison)),
+      };
+    }),
   );
   return { runs, rows, summaries, targetLoss };
 }
 
-function summarise(
-  { baseline }: Study,
-  rows: readonly FigureRow[],
+/** By arm and seed. */
+type RunValues = ReadonlyMap<string, ReadonlyMap<number, number | null>>;
+
+function valuesOfRuns(
+  measure: RunMeasure,
+  runs: readonly StudyRun[],
+  targetLoss: number | null,
+): RunValues {
+  const values = new Map<string, Map<number, number | null>>();
+  for (const { arm, seed, figures } of runs) {
+    if (figures === undefined) continue;
+    const own = values.get(arm) ?? new Map<number, number | null>();
+    values.set(arm, own.set(seed, measure.of(figures, { targetLoss })));
+  }
+  return values;
+}
+
+function summariseRuns(
+  values: RunValues,
   arm: string,
-  measure: MeasureName,
-): ArmSummary {
-  const valuesOf = (wanted: string): ReadonlyMap<number, number | null> =>
-    new Map(
-      rows
-        .filter((row) => row.arm === wanted && row.measure === measure)
-        .map(({ seed, value }) => [seed, value]),
-    );
-  const own = valuesOf(arm);
+  baseline: string,
+  comparison: MeasureText['comparison'],
+): Pick<ArmSummary, 'estimate' | 'against'> {
+  const own = values.get(arm) ?? new Map<number, number | null>();
   const known = [...own.values()].filter((value) => value !== null);
-  const base = valuesOf(baseline);
   const pairs = [...own].flatMap(([seed, value]) => {
-    const other = base.get(seed);
+    const other = values.get(baseline)?.get(seed);
     return value === null || other == null ? [] : [{ value, other }];
   });
   return {
-    arm,
-    measure,
     estimate: known.length > 0 ? estimateMean(known) : undefined,
-    against: arm === baseline ? undefined : compare(pairs, measure),
-    without: own.size - known.length,
+    against: arm === baseline ? undefined : compare(pairs, comparison),
   };
+}
+
+/** By arm; within one `between` is symmetric. */
+type PairValues = ReadonlyMap<string, ArmPairs>;
+interface ArmPairs {
+  readonly seeds: readonly number[];
+  between(one: number, other: number): number;
+}
+
+function pairsOfRuns(measure: PairMeasure, study: Study, runs: readonly StudyRun[]): PairValues {
+  const values = new Map<string, ArmPairs>();
+  for (const { name } of study.arms) {
+    const own = runs.flatMap(({ arm, seed, figures }) =>
+      arm === name && figures !== undefined && measure.ofPair(figures, figures) !== null
+        ? [{ seed, figures }]
+        : [],
+    );
+    const table = new Map<string, number>();
+    for (const [index, one] of own.entries()) {
+      for (const other of own.slice(index + 1)) {
+        table.set(
+          `${one.seed} ${other.seed}`,
+          measure.ofPair(one.figures, other.figures) ?? Number.NaN,
+        );
+      }
+    }
+    values.set(name, {
+      seeds: own.map(({ seed }) => seed),
+      between: (one, other) =>
+        table.get(`${one} ${other}`) ?? table.get(`${other} ${one}`) ?? Number.NaN,
+    });
+  }
+  return values;
+}
+
+/** Over all pairs; a retraining is in several of them, hence the jackknife. */
+function summarisePairs(
+  values: PairValues,
+  arm: string,
+  baseline: string,
+): Pick<ArmSummary, 'estimate' | 'against'> {
+  const own = values.get(arm);
+  const base = values.get(baseline);
+  const seeds = own?.seeds ?? [];
+  const common = seeds.filter((seed) => base?.seeds.includes(seed));
+  const logRatio = (kept: readonly number[]): number => {
+    const chosen = kept.map((index) => common[index] as number);
+    return Math.log(meanOfPairs(own, chosen) / meanOfPairs(base, chosen));
+  };
+  return {
+    estimate:
+      seeds.length < 2
+        ? undefined
+        : jackknife(seeds.length, (kept) =>
+            meanOfPairs(
+              own,
+              kept.map((index) => seeds[index]!),
+            ),
+          ),
+    against:
+      arm === baseline || common.length < 2
+        ? undefined
+        : knownRatio(jackknife(common.length, logRatio)),
+  };
+}
+
+/** Undefined where nothing was compared with nothing: its logarithm is infinite, or none. */
+function knownRatio(logarithm: Estimate): Estimate | undefined {
+  const ends = [logarithm.mean, ...(logarithm.interval ?? [])];
+  return ends.every(Number.isFinite) ? exponential(logarithm) : undefined;
+}
+
+function meanOfPairs(pairs: ArmPairs | undefined, seeds: readonly number[]): number {
+  return meanOf(
+    seeds.flatMap((one, index) =>
+      seeds.slice(index + 1).map((other) => pairs?.between(one, other) ?? Number.NaN),
+    ),
+  );
+}
+
+/** The mean over the pairs that a run is in; `null` when it is in none. */
+function meanWithOthers(pairs: ArmPairs | undefined, seed: number): number | null {
+  const others = pairs?.seeds.filter((other) => other !== seed) ?? [];
+  if (pairs === undefined || !pairs.seeds.includes(seed) || others.length === 0) return null;
+  return meanOf(others.map((other) => pairs.between(seed, other)));
 }
 
 function compare(
   pairs: readonly { readonly value: number; readonly other: number }[],
-  measure: MeasureName,
+  comparison: MeasureText['comparison'],
 ): Estimate | undefined {
-  if (measures[measure].comparison === 'difference') {
+  if (comparison === 'difference') {
     return pairs.length > 0
       ? estimateMean(pairs.map(({ value, other }) => value - other))
       : undefined;

@@ -22,7 +22,7 @@ export async function writeStudyReport(study: {
   readonly runs: readonly PlannedRun[];
 }): Promise<StudyAnalysis> {
   const { directory, record } = study;
-  const analysis = analyseStudy(record.study, await readStudyRuns(study.runs));
+  const analysis = analyseStudy(record.study, await readStudyRuns(record.study, study.runs));
   const report = { record, analysis };
   const page = formatStudyPage(report, await readPageAssets());
   writeAtomically(join(directory, 'report.html'), page);

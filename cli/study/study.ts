@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { type Served, servedChoices } from './churn.ts';
 import { measureNames } from './measures.ts';
 
 /** The options of a job that a study sets, as `--set` would name them. */
@@ -13,6 +14,8 @@ export interface Arm {
   readonly options: StudyOptions;
   /** Runs this job in place of the study's. */
   readonly job?: string | undefined;
+  /** Of its saved predictions; the first replica's unless said. */
+  readonly served?: Served | undefined;
 }
 
 /** A question, and the runs that answer it: each arm with each seed. Plain data, so a file of yours can hold one. */
@@ -66,7 +69,12 @@ export const studySchema: v.GenericSchema<unknown, Study> = v.pipe(
     full: v.optional(optionsSchema, {}),
     arms: v.pipe(
       v.array(
-        v.strictObject({ name: nameSchema, options: optionsSchema, job: v.optional(v.string()) }),
+        v.strictObject({
+          name: nameSchema,
+          options: optionsSchema,
+          job: v.optional(v.string()),
+          served: v.optional(v.picklist(servedChoices)),
+        }),
       ),
       v.minLength(1),
       v.maxLength(100),

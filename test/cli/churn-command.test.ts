@@ -54,7 +54,7 @@ test('several retrainings give all pairs and an interval; a set serves its first
   }
   const files = ['0.arrow', '1.arrow', '2.arrow'];
   const first = await actorctl(['churn', ...files, '--json'], folder.path);
-  const [result] = parseEvents(first.stdout) as [any];
+  const [result] = parseEvents(first.stdout) as unknown as [ChurnEvent];
   t.deepEqual(
     result.pairs.map(({ difference }: { readonly difference: number }) => difference.toFixed(3)),
     ['0.100', '0.300', '0.200'],

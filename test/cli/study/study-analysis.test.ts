@@ -70,6 +70,37 @@ test('steps to the target are those to the mean final loss of the target arm; ne
   t.regex(describeComparison(other!, 'base'), /1 of its 2 runs have no such figure/);
 });
 
+test('churn is over all pairs of retrainings, and compared as a ratio', (t) => {
+  const predictions = (...ones: number[]): Partial<RunFigures> => ({
+    served: {
+      classes: 2,
+      targets: undefined,
+      probabilities: Float32Array.from(ones.flatMap((p) => [1 - p, p])),
+    },
+  });
+  const analysis = analyseStudy({ ...study, targetArm: undefined, measures: ['churn', 'flips'] }, [
+    run('base', 1, predictions(0.1, 0.2)),
+    run('base', 2, predictions(0.3, 0.2)),
+    run('base', 3, predictions(0.3, 0.6)),
+    run('other', 1, predictions(0.4, 0.4)),
+    run('other', 2, predictions(0.45, 0.4)),
+    run('other', 3, predictions(0.45, 0.5)),
+  ]);
+  const [base, , other] = analysis.summaries;
+  // 0.1, 0.3 and 0.2; 0.025, 0.075 and 0.05.
+  t.is(base?.estimate?.mean.toFixed(6), '0.200000');
+  t.is(other?.estimate?.mean.toFixed(6), '0.050000');
+  t.is(other?.against?.mean.toFixed(6), '0.250000');
+  // Each pair has that ratio, so leaving out a retraining changes nothing.
+  t.deepEqual(
+    other?.against?.interval?.map((end) => end.toFixed(4)),
+    ['0.2500', '0.2500'],
+  );
+  const churnOf = (seed: number) =>
+    analysis.rows.find((row) => row.arm === 'base' && row.seed === seed && row.measure === 'churn');
+  t.is(churnOf(2)?.value?.toFixed(6), '0.150000');
+});
+
 test('every study that comes along is one that a file could hold', (t) => {
   for (const known of studies) t.deepEqual(v.parse(studySchema, known), known);
 });
@@ -85,6 +116,7 @@ function run(arm: string, seed: number, figures: Partial<RunFigures>): StudyRun 
       disagreement: null,
       exchangedBytes: null,
       fullBytes: null,
+      served: null,
       curves: [],
       ...figures,
     },
