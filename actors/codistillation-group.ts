@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { predictionsFile } from '../datasets/index.ts';
+import { UserInputError } from '../errors.ts';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
 import { createModel, type Model } from '../training/index.ts';
 import { type Evaluation, type Evaluator, evaluator, type WeightSource } from './evaluator.ts';
@@ -31,6 +33,13 @@ export class CodistillationGroup {
 
   /** Spawns the actors; on `context.resumed` they go on from their checkpoints. */
   static async spawn(context: JobContext<unknown>, plan: GroupPlan): Promise<CodistillationGroup> {
+    const [first] = plan.replicas as readonly [ReplicaPlan];
+    if (plan.savesPredictions && createModel(first.model).unit === 'tokens') {
+      throw new UserInputError(
+        'evaluation.savePredictions: those of text are too many to be saved, a probability for each word piece of ' +
+          'the vocabulary at each place. Leave it false.',
+      );
+    }
     return new CodistillationGroup(context, plan, await spawnReplicas(context, plan));
   }
 
@@ -62,7 +71,8 @@ export class CodistillationGroup {
   async emitResult(baselines: Readonly<Record<string, number>> = {}): Promise<void> {
     const { emit, runDirectory, now } = this.#context;
     const trainers = this.#replicas.map((replica) => replica.trainer);
-    const final = await this.#evaluate(trainers);
+    const path = join(runDirectory, predictionsFile);
+    const final = await this.#evaluate(trainers, this.#plan.savesPredictions ? path : undefined);
     if (final === null) throw new Error('a trainer has no weights at the end of training');
     const summaries = await Promise.all(trainers.map((handle) => handle.summary()));
     const steps = this.#stepsMax;
@@ -203,13 +213,19 @@ export class CodistillationGroup {
     return published ?? (await this.#evaluate(this.#replicas.map(({ trainer }) => trainer)));
   }
 
-  async #evaluate(sources: readonly Handle<WeightSource>[]): Promise<Evaluation | null> {
+  async #evaluate(
+    sources: readonly Handle<WeightSource>[],
+    predictionsPath?: string,
+  ): Promise<Evaluation | null> {
     this.#evaluator ??= this.#spawnEvaluator().catch((error: unknown) => {
       this.#evaluator = undefined;
       throw error;
     });
     const handle = await this.#evaluator;
-    return await withCallOptions(handle, { timeoutMs: EVALUATION_TIMEOUT_MS }).evaluate(sources);
+    return await withCallOptions(handle, { timeoutMs: EVALUATION_TIMEOUT_MS }).evaluate(
+      sources,
+      predictionsPath,
+    );
   }
 
   #replicaResult(

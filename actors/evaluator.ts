@@ -5,7 +5,7 @@ import {
   type EngineName,
   type StateStore,
 } from '../compiler/index.ts';
-import { type Batches, type DataSource, openBatches } from '../datasets/index.ts';
+import { type Batches, type DataSource, openBatches, writePredictions } from '../datasets/index.ts';
 import { type ActorDefinition, defineActor, type Handle } from '../runtime/index.ts';
 import {
   createEvaluationStep,
@@ -62,8 +62,14 @@ export class Evaluator {
     this.#state = createState(this.#evaluationStep().state);
   }
 
-  /** Null while a replica has no weights yet. */
-  async evaluate(sources: readonly Handle<WeightSource>[]): Promise<Evaluation | null> {
+  /**
+   * Null while a replica has no weights yet. With `predictionsPath`, of examples only, what each replica says of each
+   * row is written there, on this actor's host.
+   */
+  async evaluate(
+    sources: readonly Handle<WeightSource>[],
+    predictionsPath?: string,
+  ): Promise<Evaluation | null> {
     const versions: number[] = [];
     for (const [replica, source] of sources.entries()) {
       const current = await source.weights();
@@ -73,7 +79,7 @@ export class Evaluator {
         this.#state.write(`replica${replica}/${name}`, values);
       }
     }
-    return { versions, ...(await this.#score()) };
+    return { versions, ...(await this.#score(predictionsPath)) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -81,7 +87,7 @@ export class Evaluator {
     this.#state.dispose();
   }
 
-  async #score(): Promise<Omit<Evaluation, 'versions'>> {
+  async #score(predictionsPath: string | undefined): Promise<Omit<Evaluation, 'versions'>> {
     const { batch, batchesMax, engine, threads } = this.#options;
     if (this.#step === undefined) {
       const { step, inputs } = this.#evaluationStep();
@@ -97,6 +103,8 @@ export class Evaluator {
     let ensembleLoss = 0;
     let disagreement = 0;
     let topAgreement = 0;
+    const predictions =
+      predictionsPath === undefined ? undefined : this.#collectPredictions(batches);
     for (let cursor = 0; cursor < batches; cursor++) {
       const { columns } = await this.#batches.read(cursor);
       const outputs = await this.#step.run(columns);
@@ -107,14 +115,62 @@ export class Evaluator {
       ensembleLoss += outputOf(outputs, 'ensembleLoss') / batches;
       disagreement += outputOf(outputs, 'disagreement') / batches;
       topAgreement += outputOf(outputs, 'topAgreement') / batches;
+      predictions?.add(
+        cursor,
+        columns.targets as Int32Array,
+        outputs.probabilities as Float32Array,
+      );
     }
+    await predictions?.write(predictionsPath as string);
     const targetShape = (this.#models[0] as Model).targetShape(batch);
     const rows = targetShape.reduce((product, size) => product * size, batches);
     return { losses, ensembleLoss, disagreement, topAgreement, rows };
   }
 
+  #collectPredictions(batches: number): CollectedPredictions {
+    const { classes } = this.#models[0] as Model;
+    return new CollectedPredictions(this.#models.length, {
+      rows: batches * this.#options.batch,
+      classes,
+    });
+  }
+
   #evaluationStep(): Step {
     return createEvaluationStep({ models: this.#models, batch: this.#options.batch });
+  }
+}
+
+/** Of all batches, one after the other. */
+class CollectedPredictions {
+  readonly #targets: Int32Array;
+  readonly #models: readonly Float32Array[];
+  readonly #classes: number;
+
+  constructor(
+    replicas: number,
+    { rows, classes }: { readonly rows: number; readonly classes: number },
+  ) {
+    this.#targets = new Int32Array(rows);
+    this.#models = Array.from({ length: replicas }, () => new Float32Array(rows * classes));
+    this.#classes = classes;
+  }
+
+  /** @param probabilities [replicas, batch, classes] */
+  add(batch: number, targets: Int32Array, probabilities: Float32Array): void {
+    this.#targets.set(targets, batch * targets.length);
+    const length = targets.length * this.#classes;
+    for (const [replica, values] of this.#models.entries()) {
+      values.set(probabilities.subarray(replica * length, (replica + 1) * length), batch * length);
+    }
+  }
+
+  async write(path: string): Promise<void> {
+    const models = this.#models.map((values, index) => [`replica-${index + 1}`, values] as const);
+    await writePredictions(path, {
+      targets: this.#targets,
+      classes: this.#classes,
+      models: new Map(models),
+    });
   }
 }
 

@@ -32,6 +32,8 @@ export interface GroupPlan {
   readonly heldOut: DataSource;
   readonly evaluationBatches: number;
   readonly evaluationIntervalSteps: number;
+  /** Whether the last evaluation keeps what each replica says of each held-out row. */
+  readonly savesPredictions: boolean;
   readonly objective: ObjectiveConfig;
   readonly teacherPrecision: TeacherPrecision;
   readonly burnInSteps: number;

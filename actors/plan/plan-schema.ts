@@ -74,6 +74,11 @@ const exchange = v.strictObject({
 const evaluation = v.strictObject({
   intervalSteps: option(whole(1, 1e9), 100, 'steps between two evaluations'),
   batches: option(whole(1, 1e6), 32, 'held-out batches that are scored'),
+  savePredictions: option(
+    v.boolean(),
+    false,
+    'whether the last evaluation keeps all predictions, for actorctl churn (not of text)',
+  ),
 });
 
 const partition = v.strictObject({

@@ -34,6 +34,7 @@ export function groupPlanOf(plan: Plan, data: PlanData, models: PlanModels): Gro
     heldOut: data.heldOut,
     evaluationBatches: evaluation.batches,
     evaluationIntervalSteps: evaluation.intervalSteps,
+    savesPredictions: evaluation.savePredictions,
     objective: objectiveOf(plan),
     teacherPrecision: exchange.teacherPrecision,
     exchangeMode:
