@@ -4,12 +4,13 @@ import { predictionsFile, readPredictions } from '../../datasets/index.ts';
 import { readEventLog } from '../event-log.ts';
 import { recogniseEvent } from '../event-shapes.ts';
 import type { RunRecord } from '../run-directory.ts';
-import { type Served, type ServedPredictions, servedPredictions } from './churn.ts';
+import { type ServedPredictions, servedPredictions } from './churn.ts';
 import { type CurvePoint, meanOf } from './statistics.ts';
+import type { Arm } from './study.ts';
 
 /** What a finished run says of itself, as far as studies measure it; `null`: it doesn't say. */
 export interface RunFigures {
-  /** Mean of the replicas' held-out losses, nats per token or example. */
+  /** Mean of the held-out losses of the replicas that count, nats per token or example. */
   readonly loss: number | null;
   readonly ensembleLoss: number | null;
   /** Mean total variation distance between two replicas' predictions. */
@@ -27,7 +28,7 @@ export interface RunFigures {
 export async function readRunFigures(
   directory: string,
   record: RunRecord,
-  which: Served,
+  { served: which = 'first', replica }: Pick<Arm, 'served' | 'replica'>,
 ): Promise<RunFigures> {
   const predictions = join(directory, predictionsFile);
   const served = existsSync(predictions)
@@ -45,7 +46,9 @@ export async function readRunFigures(
   }
   const result = record.result && recogniseEvent(record.result);
   const ended = result?.type === 'result' ? result : undefined;
-  const losses = ended?.replicas.map(({ valLoss }) => valLoss).filter((loss) => loss != null) ?? [];
+  const counted = <T>(all: readonly T[]) =>
+    replica === undefined ? all : all.slice(replica - 1, replica);
+  const losses = counted(ended?.replicas ?? []).flatMap(({ valLoss }) => valLoss ?? []);
   return {
     loss: losses.length > 0 ? meanOf(losses) : null,
     ensembleLoss: ended?.ensembleLoss ?? null,
@@ -53,7 +56,7 @@ export async function readRunFigures(
     exchangedBytes: ended?.exchange?.bytes ?? null,
     fullBytes: ended?.exchange?.fullBytes ?? null,
     served,
-    curves,
+    curves: counted(curves),
   };
 }
 

@@ -93,37 +93,138 @@ export const studies: readonly Study[] = [
   },
   {
     ...languageModel,
+    name: 'partition',
+    question: 'Must each model have data of its own?',
+    arms: [
+      ...['disjoint', 'same'].map((kind) => ({ name: kind, options: { 'partition.kind': kind } })),
+      alone,
+    ],
+    baseline: 'disjoint',
+    seeds: 5,
+    measures: ['loss', 'ensembleLoss', 'disagreement'],
+    notes: ['Less than one pass: no replica sees a text twice in any arm.'],
+  },
+  {
+    ...languageModel,
     name: 'topology',
     question: 'How many models should teach one another, and who whom?',
     arms: [
       { name: 'one', options: { replicas: 1 } },
-      { name: 'two', options: {} },
-      { name: 'three', options: { replicas: 3 } },
-      { name: 'four', options: { replicas: 4 } },
+      { name: 'two', options: { replicas: 2 } },
+      ...[3, 4].flatMap((replicas) =>
+        ['all', 'ring'].map((topology) => ({
+          name: `${replicas}-${topology}`,
+          options: { replicas, topology },
+        })),
+      ),
     ],
     baseline: 'two',
     seeds: 3,
     measures: ['loss', 'ensembleLoss', 'disagreement', 'exchangedBytes'],
     notes: [
-      'Each replica trains for as many steps in every arm, so more replicas see more text in all.',
+      'Each replica takes as many steps in every arm, so more replicas see more text in all.',
     ],
+  },
+  {
+    ...languageModel,
+    name: 'architectures',
+    question: 'What does a model gain from a teacher of another architecture?',
+    arms: [
+      { name: 'lstm-alone', options: { topology: 'none' }, replica: 1 },
+      { name: 'lstm-with-lstm', options: {}, replica: 1 },
+      {
+        name: 'lstm-with-wide-lstm',
+        options: { 'perReplica.2.model.hiddenSize': 128 },
+        replica: 1,
+      },
+      {
+        name: 'lstm-with-transformer',
+        options: {
+          'perReplica.2.model.kind': 'transformer',
+          'perReplica.2.model.width': 64,
+          'perReplica.2.model.heads': 4,
+          'perReplica.2.learningRate': 0.003,
+        },
+        replica: 1,
+      },
+    ],
+    baseline: 'lstm-with-lstm',
+    seeds: 3,
+    measures: ['loss', 'disagreement'],
+    notes: ['The loss is that of the first replica, the LSTM that all arms have.'],
+  },
+  {
+    ...languageModel,
+    name: 'offline',
+    question: 'Is it as well to train a teacher first, and then a student, in as many steps?',
+    arms: [
+      { name: 'codistilled', options: {}, replica: 2 },
+      {
+        name: 'two-phase',
+        options: {
+          topology: 'custom',
+          'teachers.2': '[1]',
+          'exchange.mode': 'final',
+          burnInSteps: 0,
+          'perReplica.1.steps': 1000,
+          'perReplica.2.steps': 500,
+        },
+        replica: 2,
+      },
+      { name: 'alone', options: { topology: 'none' }, replica: 2 },
+    ],
+    baseline: 'codistilled',
+    seeds: 3,
+    measures: ['loss'],
+    notes: [
+      'The loss is that of the second replica. In two-phase it learns in the last third of the steps, from a teacher ' +
+        'that learned in the first two thirds.',
+    ],
+  },
+  {
+    ...languageModel,
+    name: 'smoothing',
+    question: 'Is codistillation no more than smoother targets?',
+    arms: [
+      { name: 'codistilled', options: {} },
+      alone,
+      ...['uniform', 'unigram'].map((kind) => ({
+        name: kind,
+        options: { topology: 'none', 'objective.smoothing.kind': kind },
+      })),
+    ],
+    baseline: 'codistilled',
+    seeds: 3,
+    measures: ['loss', 'ensembleLoss'],
+    notes: [],
   },
   {
     ...languageModel,
     name: 'speedup',
     question:
-      'Where a larger batch no longer helps: in how many steps do two groups reach its best loss?',
+      'Where a larger batch no longer helps, in how many steps do two groups reach its loss?',
+    // Early in training a batch of this size already has little noise.
+    options: {
+      ...smallLanguageModel,
+      steps: 400,
+      burnInSteps: 50,
+      'exchange.intervalSteps': 10,
+      'evaluation.intervalSteps': 20,
+      'evaluation.batches': 4,
+    },
     arms: [
-      { name: 'batch-16', options: { replicas: 1, batch: 16 } },
-      { name: 'batch-32', options: { replicas: 1, batch: 32 } },
-      { name: 'batch-64', options: { replicas: 1, batch: 64 } },
-      { name: 'batch-128', options: { replicas: 1, batch: 128 } },
-      { name: 'two-groups-of-64', options: { replicas: 2, batch: 64 } },
+      ...[32, 64, 128, 256, 512].map((batch) => ({
+        name: `batch-${batch}`,
+        options: { replicas: 1, batch },
+      })),
+      { name: 'two-groups-of-256', options: { replicas: 2, batch: 256 } },
     ],
-    baseline: 'batch-64',
-    targetArm: 'batch-64',
+    baseline: 'batch-256',
+    targetArm: 'batch-256',
     seeds: 5,
     measures: ['stepsToTarget', 'loss', 'ensembleLoss'],
-    notes: [],
+    notes: [
+      'A worker with W times the batch computes what W synchronous workers do, so batches stand for groups of workers.',
+    ],
   },
 ];

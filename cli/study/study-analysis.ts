@@ -64,9 +64,11 @@ export async function readStudyRuns(
     runs.map(async (run) => {
       const state = await readRunState(run);
       const { arm, seed } = run;
-      const which = study.arms.find(({ name }) => name === arm)?.served ?? 'first';
+      const counting = study.arms.find(({ name }) => name === arm) ?? {};
       const figures =
-        state.kind === 'finished' ? await readRunFigures(run.path, state.record, which) : undefined;
+        state.kind === 'finished'
+          ? await readRunFigures(run.path, state.record, counting)
+          : undefined;
       return { arm, seed, figures, failure: state.kind === 'failed' ? state.cause : undefined };
     }),
   );

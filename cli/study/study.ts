@@ -14,6 +14,8 @@ export interface Arm {
   readonly options: StudyOptions;
   /** Runs this job in place of the study's. */
   readonly job?: string | undefined;
+  /** Its loss is that of this replica, counted from 1, not the mean of all. */
+  readonly replica?: number | undefined;
   /** Of its saved predictions; the first replica's unless said. */
   readonly served?: Served | undefined;
 }
@@ -73,6 +75,7 @@ export const studySchema: v.GenericSchema<unknown, Study> = v.pipe(
           name: nameSchema,
           options: optionsSchema,
           job: v.optional(v.string()),
+          replica: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
           served: v.optional(v.picklist(servedChoices)),
         }),
       ),

@@ -1,9 +1,10 @@
 import test from 'ava';
 import * as v from 'valibot';
+import { planRuns } from '../../../cli/study/planned-runs.ts';
 import { describeComparison } from '../../../cli/study/reading.ts';
 import type { RunFigures } from '../../../cli/study/run-figures.ts';
 import { studies } from '../../../cli/study/studies.ts';
-import { type Study, studySchema } from '../../../cli/study/study.ts';
+import { type Study, scales, studySchema } from '../../../cli/study/study.ts';
 import { analyseStudy, type StudyRun } from '../../../cli/study/study-analysis.ts';
 
 const study: Study = {
@@ -104,6 +105,16 @@ test('churn is over all pairs of retrainings, and compared as a ratio', (t) => {
 test('every study that comes along is one that a file could hold', (t) => {
   for (const known of studies) t.deepEqual(v.parse(studySchema, known), known);
 });
+
+for (const scale of scales) {
+  test(`the jobs of all studies take their options at the scale ${scale}`, async (t) => {
+    for (const known of studies) {
+      const settings = { scale, seeds: 2, set: [], data: [] };
+      const runs = await planRuns(known, settings, { directory: '/nowhere', cwd: '/' });
+      t.is(runs.length, 2 * known.arms.length, known.name);
+    }
+  });
+}
 
 function run(arm: string, seed: number, figures: Partial<RunFigures>): StudyRun {
   return {
