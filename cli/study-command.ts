@@ -28,6 +28,7 @@ export interface StudyFlags extends NatsFlags {
   readonly data?: readonly string[];
   readonly set?: readonly string[];
   readonly scale?: Scale;
+  readonly arms?: readonly string[];
   readonly seeds?: number;
   readonly runDir?: string;
   readonly cores?: number;
@@ -187,19 +188,21 @@ function recordOf(
   }
   const before: StudySettings = earlier?.settings ?? {
     scale: 'small',
+    arms: [],
     seeds: asked.seeds,
     set: [],
     data: [],
   };
   const settings: StudySettings = {
     scale: flags.scale ?? before.scale,
+    arms: flags.arms ?? before.arms,
     seeds: flags.seeds ?? before.seeds,
     set: flags.set ?? before.set,
     data: flags.data ?? before.data,
   };
   return {
     format: 1,
-    study: asked,
+    study: withArms(asked, settings.arms),
     settings,
     command: describeCommand(nameOrFile, asked, settings),
     machine: describeThisMachine(),
@@ -207,11 +210,27 @@ function recordOf(
   };
 }
 
+/** @throws UserInputError for an arm that the study doesn't have. */
+function withArms(study: Study, names: readonly string[]): Study {
+  const unknown = names.find((name) => study.arms.every((arm) => arm.name !== name));
+  if (unknown !== undefined) {
+    throw new UserInputError(
+      `--arms ${unknown}: ${study.name} has the arms ${study.arms.map(({ name }) => name).join(', ')}.`,
+    );
+  }
+  const { baseline, targetArm } = study;
+  const wanted = new Set([...names, baseline, ...(targetArm === undefined ? [] : [targetArm])]);
+  return names.length === 0
+    ? study
+    : { ...study, arms: study.arms.filter(({ name }) => wanted.has(name)) };
+}
+
 function describeCommand(nameOrFile: string, study: Study, settings: StudySettings): string {
-  const { scale, seeds, set, data } = settings;
+  const { scale, arms, seeds, set, data } = settings;
   return [
     `actorctl study ${nameOrFile}`,
     ...(scale === 'small' ? [] : [`--scale ${scale}`]),
+    ...(arms.length === 0 ? [] : [`--arms ${arms.join(' ')}`]),
     ...(seeds === study.seeds ? [] : [`--seeds ${seeds}`]),
     ...(data.length === 0 ? [] : [`--data ${data.join(' ')}`]),
     ...(set.length === 0 ? [] : [`--set ${set.join(' ')}`]),

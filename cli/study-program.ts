@@ -28,6 +28,7 @@ function addStudy(program: Command, context: CommandContext, done: (code: ExitCo
         'full',
       ]),
     )
+    .option('--arms <names...>', 'only these, and the baseline')
     .option('--seeds <n>', 'runs of each arm', atLeastOne)
     .option(
       '--run-dir <dir>',

@@ -7,6 +7,8 @@ import type { Arm, OptionValue, Scale, Study } from './study.ts';
 /** What the user chose of a study. */
 export interface StudySettings {
   readonly scale: Scale;
+  /** Those that are run; empty: all. */
+  readonly arms: readonly string[];
   /** Runs of each arm. */
   readonly seeds: number;
   /** `key=value` for all arms, as typed; they go before what the study itself says. */

@@ -28,8 +28,9 @@ export function formatComparison(measure: MeasureName, value: number): string {
 }
 
 /** What an arm's figures show beside the baseline's, and what they don't, in a sentence. */
-export function describeComparison(summary: ArmSummary, baseline: string): string {
+export function describeComparison(summary: ArmSummary, base: ArmSummary): string {
   const { arm, measure, against, without, estimate } = summary;
+  const baseline = base.arm;
   const { title, comparison } = measures[measure];
   const missing =
     without === 0
@@ -38,9 +39,10 @@ export function describeComparison(summary: ArmSummary, baseline: string): strin
   if (against === undefined) return `${arm}: nothing to compare with ${baseline}.${missing}`;
   const { interval, count } = against;
   const text = formatEstimate(against, (value) => formatComparison(measure, value));
+  const share = comparison === 'difference' ? describeShare(against, base) : '';
   const than = comparison === 'ratio' ? `of ${baseline}'s` : `against ${baseline}`;
   const pairs = `${count} ${count === 1 ? 'pair' : 'pairs'}`;
-  const said = `${arm}: ${title.toLowerCase()} ${text} ${than}, ${pairs}.`;
+  const said = `${arm}: ${title.toLowerCase()} ${text} ${than}${share}, ${pairs}.`;
   if (interval === null) return `${said} One pair shows no more than itself.${missing}`;
   const neutral = comparison === 'ratio' ? 1 : 0;
   const [lower, upper] = interval;
@@ -48,4 +50,14 @@ export function describeComparison(summary: ArmSummary, baseline: string): strin
   if (lower > neutral) return `${said} More: the interval excludes ${neutral}.${missing}`;
   if (upper < neutral) return `${said} Less: the interval excludes ${neutral}.${missing}`;
   return `${said} No difference is shown: the interval covers ${neutral}, and all in it remains possible.${missing}`;
+}
+
+/** The difference in percent of the baseline's mean. */
+function describeShare(against: Estimate, { estimate: base }: ArmSummary): string {
+  if (base === undefined || base.mean === 0) return '';
+  const percent = (value: number) => {
+    const share = (100 * value) / base.mean;
+    return `${share >= 0 ? '+' : '−'}${Math.abs(share).toFixed(2)} %`;
+  };
+  return `, that is ${formatEstimate(against, percent)}`;
 }

@@ -203,17 +203,22 @@ export const studies: readonly Study[] = [
     name: 'speedup',
     question:
       'Where a larger batch no longer helps, in how many steps do two groups reach its loss?',
-    // Early in training a batch of this size already has little noise.
+    // A model so small that its gradients have little noise at these batches.
     options: {
       ...smallLanguageModel,
-      steps: 400,
-      burnInSteps: 50,
+      vocabularySize: 320,
+      'model.embeddingSize': 16,
+      'model.hiddenSize': 32,
+      learningRate: 0.02,
+      warmupSteps: 20,
+      steps: 800,
+      burnInSteps: 100,
       'exchange.intervalSteps': 10,
-      'evaluation.intervalSteps': 20,
+      'evaluation.intervalSteps': 50,
       'evaluation.batches': 4,
     },
     arms: [
-      ...[32, 64, 128, 256, 512].map((batch) => ({
+      ...[64, 128, 256, 512].map((batch) => ({
         name: `batch-${batch}`,
         options: { replicas: 1, batch },
       })),

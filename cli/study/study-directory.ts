@@ -43,6 +43,7 @@ const recordSchema: v.GenericSchema<unknown, StudyRecord> = v.object({
   study: studySchema,
   settings: v.object({
     scale: v.picklist(scales),
+    arms: v.optional(v.array(v.string()), []),
     seeds: v.number(),
     set: v.array(v.string()),
     data: v.array(v.string()),

@@ -11,7 +11,8 @@ import { formatIntervalPlot, type PlotPanel } from './interval-plot.ts';
 import { type MeasureName, measures } from './measures.ts';
 import { describeComparison, formatComparison, formatEstimate, formatValue } from './reading.ts';
 import { type CurvePoint, meanOf } from './statistics.ts';
-import type { StudyAnalysis } from './study-analysis.ts';
+import type { StudyOptions } from './study.ts';
+import type { ArmSummary, StudyAnalysis } from './study-analysis.ts';
 import type { StudyRecord } from './study-directory.ts';
 
 export interface StudyReport {
@@ -55,7 +56,7 @@ ${sections.join('\n')}`,
 }
 
 export function formatStudyMarkdown(report: StudyReport): string {
-  const { study } = report.record;
+  const { study, settings } = report.record;
   const tables = study.measures.map((measure) => {
     const { columns, rows } = tableOf(report, measure);
     const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
@@ -82,13 +83,26 @@ ${readingsOf(report)
   .join('\n')}
 
 ${tables.join('\n\n')}
+
+## What was run
+
+- all arms (${study.job}): ${describeOptions({ ...study.options, ...(settings.scale === 'full' && study.full) })}
+${study.arms.map(({ name, options }) => `- ${name}: ${describeOptions(options) || 'no more'}`).join('\n')}
 `;
 }
 
-/** The picture of the first measure. */
+function describeOptions(options: StudyOptions): string {
+  return Object.entries(options)
+    .map(([key, value]) => `\`${key}=${String(value)}\``)
+    .join(' ');
+}
+
+/** The picture of the first measure, and the values of the second beside it. */
 export function formatStudyPlot(report: StudyReport): string {
-  const [measure] = report.record.study.measures;
-  return measure === undefined ? '' : formatIntervalPlot(panelsOf(report, measure));
+  const [first, second] = report.record.study.measures;
+  if (first === undefined) return '';
+  const beside = second === undefined ? [] : panelsOf(report, second).slice(0, 1);
+  return formatIntervalPlot([...panelsOf(report, first), ...beside]);
 }
 
 /** The main measure's table for a terminal. */
@@ -100,9 +114,11 @@ export function listMainFigures(report: StudyReport): ReturnType<typeof tableOf>
 export function readingsOf({ record, analysis }: StudyReport): readonly string[] {
   const { study } = record;
   const [main] = study.measures;
-  const comparisons = analysis.summaries
-    .filter(({ arm, measure }) => measure === main && arm !== study.baseline)
-    .map((summary) => describeComparison(summary, study.baseline));
+  const own = analysis.summaries.filter(({ measure }) => measure === main);
+  const base = own.find(({ arm }) => arm === study.baseline) as ArmSummary;
+  const comparisons = own
+    .filter((summary) => summary !== base)
+    .map((summary) => describeComparison(summary, base));
   const failures = analysis.runs.flatMap(({ arm, seed, failure }) =>
     failure === undefined ? [] : [`${arm}, seed ${seed}, failed: ${failure}`],
   );

@@ -124,6 +124,7 @@ test('a study refuses what does not fit it, before anything runs', async (t) => 
   };
   await refused(['nonsense'], /There is no study nonsense. Studies: staleness/);
   await refused([file, '--set', 'steps=3'], /steps is set by the arms a of trial/);
+  await refused([file, '--arms', 'b'], /--arms b: trial has the arms a\./);
   await refused([file, '--set', 'colour=red'], /counting has no option colour/);
   await refused([countingJob], /has no study as its default export/);
   await mkdir(join(folder.path, 'full'));
