@@ -218,14 +218,18 @@ export const studies: readonly Study[] = [
       'evaluation.batches': 4,
     },
     arms: [
-      ...[64, 128, 256, 512].map((batch) => ({
+      ...[32, 64, 128, 256].map((batch) => ({
         name: `batch-${batch}`,
         options: { replicas: 1, batch },
       })),
-      { name: 'two-groups-of-256', options: { replicas: 2, batch: 256 } },
+      { name: 'two-groups-of-128', options: { replicas: 2, batch: 128 } },
+      {
+        name: 'two-groups-half-weight',
+        options: { replicas: 2, batch: 128, 'objective.weight': 0.5 },
+      },
     ],
-    baseline: 'batch-256',
-    targetArm: 'batch-256',
+    baseline: 'batch-128',
+    targetArm: 'batch-128',
     seeds: 5,
     measures: ['stepsToTarget', 'loss', 'ensembleLoss'],
     notes: [
