@@ -1,4 +1,4 @@
-import { type Batch, type ColumnSpecs, decodeBatches } from '../datasets/index.ts';
+import { type Batch, type BatchPart, type ColumnSpecs, decodeBatches } from '../datasets/index.ts';
 import { type Handle, withCallOptions } from '../runtime/index.ts';
 import type { DataShard } from './data-shard.ts';
 import { type Patience, retry } from './retry.ts';
@@ -7,6 +7,8 @@ export interface BatchReaderOptions {
   readonly shard: Handle<DataShard>;
   /** What a batch must have. */
   readonly columns: ColumnSpecs;
+  /** Which part of the shard's batches; all of them without it. */
+  readonly part?: BatchPart;
   readonly fromCursor: number;
   /** Decoded batches that wait for the training step at most. */
   readonly batchesMax: number;
@@ -21,6 +23,8 @@ export interface BatchReaderOptions {
  */
 export class BatchReader {
   readonly #options: BatchReaderOptions;
+  readonly #end = new AbortController();
+  readonly #signal: AbortSignal;
   readonly #batches: Batch[] = [];
   #cursor: number;
   /** Resolved whenever a batch is added or taken, or the pump ends. */
@@ -30,11 +34,17 @@ export class BatchReader {
   constructor(options: BatchReaderOptions) {
     this.#options = options;
     this.#cursor = options.fromCursor;
-    options.signal.addEventListener('abort', () => this.#changed(), { once: true });
+    this.#signal = AbortSignal.any([options.signal, this.#end.signal]);
+    this.#signal.addEventListener('abort', () => this.#changed(), { once: true });
     this.#pump().catch((error: unknown) => {
       this.#failure = { error };
       this.#changed();
     });
+  }
+
+  /** Of the batch that comes next. */
+  get cursor(): number {
+    return this.#batches[0]?.cursor ?? this.#cursor;
   }
 
   /** The batch at the next cursor; waits only when reading ahead has not kept up. */
@@ -46,13 +56,19 @@ export class BatchReader {
         return batch;
       }
       if (this.#failure !== undefined) throw this.#failure.error;
-      this.#options.signal.throwIfAborted();
+      this.#signal.throwIfAborted();
       await this.#change.promise;
     }
   }
 
+  /** Reads no further. */
+  close(): void {
+    this.#end.abort();
+  }
+
   async #pump(): Promise<void> {
-    const { patience, signal } = this.#options;
+    const { patience } = this.#options;
+    const signal = this.#signal;
     while (!signal.aborted) {
       await retry(() => this.#readStream(), { ...patience, what: 'read training data', signal });
     }
@@ -60,11 +76,12 @@ export class BatchReader {
 
   /** Returns when the stream ends or breaks after it gave something; throws when it gave nothing. */
   async #readStream(): Promise<void> {
-    const { columns, batchesMax, signal } = this.#options;
+    const { columns, part, batchesMax } = this.#options;
+    const signal = this.#signal;
     const shard = withCallOptions(this.#options.shard, { signal });
     const openedAt = this.#cursor;
     try {
-      for await (const bytes of shard.batches(openedAt)) {
+      for await (const bytes of shard.batches(openedAt, part)) {
         for (const batch of decodeBatches(bytes, columns)) {
           while (this.#batches.length >= batchesMax && !signal.aborted) {
             await this.#change.promise;

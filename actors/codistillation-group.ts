@@ -7,7 +7,7 @@ import { type Evaluation, type Evaluator, evaluator, type WeightSource } from '.
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
 import { isPassing, messageOf, retry } from './retry.ts';
-import type { TrainingSummary } from './trainer.ts';
+import type { Trainer, TrainingSummary } from './trainer.ts';
 import type { StepReport } from './training-totals.ts';
 
 /**
@@ -75,13 +75,17 @@ export class CodistillationGroup {
     const final = await this.#evaluate(trainers, this.#plan.savesPredictions ? path : undefined);
     if (final === null) throw new Error('a trainer has no weights at the end of training');
     const summaries = await Promise.all(trainers.map((handle) => handle.summary()));
+    const others = await Promise.all(
+      this.#replicas.flatMap((replica) => replica.others.map((other) => other.summary())),
+    );
+    const all = [...summaries, ...others];
     const steps = this.#stepsMax;
     emit({ type: 'evaluation', step: steps, ...final });
     emit({
       type: 'result',
       run: runDirectory,
       steps,
-      [this.#unit]: sum(summaries, ({ totals }) => totals.rows),
+      [this.#unit]: sum(all, ({ totals }) => totals.rows),
       wallMs: now(),
       firstStepMs: this.#firstStepMs ?? null,
       ...baselines,
@@ -97,6 +101,7 @@ export class CodistillationGroup {
       exchange: {
         count: sum(summaries, ({ published }) => published.count),
         bytes: sum(summaries, ({ published }) => published.bytes),
+        workersBytes: sum(all, ({ totals }) => totals.workersBytes),
         fullBytes: sum(summaries, ({ published, weightsBytes }) => published.count * weightsBytes),
       },
       waits: {
@@ -117,7 +122,11 @@ export class CodistillationGroup {
         const teachers = (replicas[index] as ReplicaPlan).teachers;
         await Promise.all(teachers.map((teacher) => started(teacher)));
       }
-      await this.#follow(index);
+      const { name, trainer, others } = this.#replicas[index] as Replica;
+      await Promise.all([
+        this.#follow(name, trainer, (report) => this.#emitStep(index, name, report)),
+        ...others.map((other) => this.#follow(name, other)),
+      ]);
     };
     const started = (index: number): Promise<void> => {
       ends[index] ??= follow(index);
@@ -126,9 +135,12 @@ export class CodistillationGroup {
     await Promise.all(replicas.map((_, index) => started(index)));
   }
 
-  /** Emits each step of one replica, through restarts of its Trainer. */
-  async #follow(index: number): Promise<void> {
-    const { name, trainer } = this.#replicas[index] as Replica;
+  /** Keeps one Trainer going, through its restarts. */
+  async #follow(
+    name: string,
+    trainer: Handle<Trainer>,
+    onReport?: (report: StepReport) => void,
+  ): Promise<void> {
     const handle = withCallOptions(trainer, { timeoutMs: STEP_TIMEOUT_MS });
     const { signal } = this.#context;
     let seen = 0;
@@ -139,7 +151,7 @@ export class CodistillationGroup {
         try {
           for await (const report of handle.train(seen)) {
             seen = report.step;
-            this.#emitStep(index, name, report);
+            onReport?.(report);
           }
           finished = true;
         } catch (error) {

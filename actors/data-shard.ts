@@ -1,4 +1,11 @@
-import { type Batches, type DataSource, encodeBatches, openBatches } from '../datasets/index.ts';
+import {
+  type Batches,
+  type BatchPart,
+  type DataSource,
+  encodeBatches,
+  openBatches,
+  partOfBatches,
+} from '../datasets/index.ts';
 import { type ActorDefinition, defineActor } from '../runtime/index.ts';
 
 export interface DataShardOptions {
@@ -25,11 +32,12 @@ export class DataShard {
 
   /**
    * Record batches from the batch `fromCursor` on, without end: after a pass the shard begins again. The stream's
-   * credit bounds how far it runs ahead of its reader.
+   * credit bounds how far it runs ahead of its reader. With `part` only that part of each batch.
    */
-  async *batches(fromCursor: number): AsyncGenerator<Uint8Array> {
+  async *batches(fromCursor: number, part?: BatchPart): AsyncGenerator<Uint8Array> {
+    const batches = part === undefined ? this.#batches : partOfBatches(this.#batches, part);
     for (let cursor = fromCursor; ; cursor += this.#batchesPerMessage) {
-      yield await encodeBatches(this.#batches, cursor, this.#batchesPerMessage);
+      yield await encodeBatches(batches, cursor, this.#batchesPerMessage);
     }
   }
 

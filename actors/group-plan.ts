@@ -9,6 +9,7 @@ import type {
 import type { TeacherPrecision } from './student.ts';
 import type { DeltaCodec } from './tensor-delta.ts';
 import type { BeyondStaleness, ExchangeMode } from './weight-exchange.ts';
+import type { WorkersPlan } from './workers-plan.ts';
 
 /** One of the models of a group, and what it trains on. */
 export interface ReplicaPlan extends UpdateConfig {
@@ -17,16 +18,18 @@ export interface ReplicaPlan extends UpdateConfig {
   readonly steps: number;
   readonly model: ModelConfig;
   readonly schedule: LearningRateSchedule;
-  /** On the job's own host. */
+  /** On the job's own host. With several workers a batch of it holds those of all their Trainers. */
   readonly data: DataSource;
   /** Indices of the replicas that teach it. */
   readonly teachers: readonly number[];
+  /** Without it one Trainer does all. */
+  readonly workers?: WorkersPlan;
 }
 
 /** All that says what a codistillation group does, in the terms of its actors. */
 export interface GroupPlan {
   readonly replicas: readonly ReplicaPlan[];
-  /** Examples, or lanes of text, in one step of a replica. */
+  /** Examples, or lanes of text, in one step of a Trainer. */
   readonly batch: number;
   /** Nobody trains on it. */
   readonly heldOut: DataSource;

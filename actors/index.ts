@@ -1,5 +1,6 @@
 import { dataShard } from './data-shard.ts';
 import { evaluator } from './evaluator.ts';
+import { parameterServer } from './parameter-server.ts';
 import { teacherSnapshot } from './teacher-snapshot.ts';
 import { trainer } from './trainer.ts';
 
@@ -7,9 +8,15 @@ export { CodistillationGroup } from './codistillation-group.ts';
 export { type DataShard, type DataShardOptions, dataShard } from './data-shard.ts';
 export { type Evaluation, type Evaluator, type EvaluatorOptions, evaluator } from './evaluator.ts';
 export type { GroupPlan, ReplicaPlan } from './group-plan.ts';
+export {
+  type ParameterServer,
+  type ParameterServerOptions,
+  parameterServer,
+} from './parameter-server.ts';
 export { extra, notNegative, option, positive, share, whole } from './plan/option.ts';
 export {
   groupPlanOf,
+  largestBatch,
   overlay,
   type PlanData,
   type PlanModels,
@@ -27,11 +34,13 @@ export {
 export { deltaCodecs } from './tensor-delta.ts';
 export { type Trainer, type TrainerOptions, trainer } from './trainer.ts';
 export { exchangeModes } from './weight-exchange.ts';
+export { trainersOf, type WorkersMode, type WorkersPlan, workersModes } from './workers-plan.ts';
 
-/** The modules of the four actors: what a node must be started with to run codistillation jobs. */
+/** The modules of the actors: what a node must be started with to run codistillation jobs. */
 export const actorModules: readonly string[] = [
   dataShard.module,
   teacherSnapshot.module,
+  parameterServer.module,
   trainer.module,
   evaluator.module,
 ];

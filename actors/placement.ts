@@ -1,5 +1,10 @@
 import type { GroupPlan } from './group-plan.ts';
 
+/** A Trainer's name among those of its replica; the first speaks for all. */
+export function workerName(replica: string, worker: number): string {
+  return worker === 0 ? replica : `${replica}-worker-${worker + 1}`;
+}
+
 /** The node of a replica's Trainer among so many: they go round, the job's own first. */
 export function trainerNode(replica: number, nodes: number): number {
   return replica % nodes;

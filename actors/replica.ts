@@ -1,15 +1,20 @@
 import type { Handle, JobContext } from '../runtime/index.ts';
-import { createModel, weightShapes } from '../training/index.ts';
+import { createModel, type LearningRateSchedule, weightShapes } from '../training/index.ts';
 import { dataShard } from './data-shard.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
-import { snapshotNodes, trainerNode, versionsKept } from './placement.ts';
+import { type ParameterServerOptions, parameterServer } from './parameter-server.ts';
+import { snapshotNodes, trainerNode, versionsKept, workerName } from './placement.ts';
 import { type TeacherSnapshot, teacherSnapshot } from './teacher-snapshot.ts';
 import { type Trainer, trainer } from './trainer.ts';
+import { trainersOf, type WorkersPlan } from './workers-plan.ts';
 
 /** One model of a codistillation group, as its actors. */
 export interface Replica {
   readonly name: string;
+  /** The Trainer that publishes the weights, and speaks for the others. */
   readonly trainer: Handle<Trainer>;
+  /** Trainers of the same weights beside it. */
+  readonly others: readonly Handle<Trainer>[];
   /** Where it publishes its weights for its students, if it has any. */
   readonly snapshot: Handle<TeacherSnapshot> | undefined;
 }
@@ -57,40 +62,92 @@ export async function spawnReplicas(
       ),
     ),
   );
-  const [snapshots, shards] = await Promise.all([startingSnapshots, startingShards]);
-  const trainers = await Promise.all(
-    replicas.map(({ name, teachers, data: _, ...replica }, index) => {
-      const snapshot = snapshots[index];
-      return system.spawn(
-        trainer,
-        {
-          ...plan,
-          ...replica,
-          replica: name,
-          prefetchBatches: 2 * BATCHES_PER_MESSAGE,
-          data: shards[index] as (typeof shards)[number],
-          ...(snapshot && { snapshot }),
-          teachers: teachers.map((teacher) => ({
-            replica: (replicas[teacher] as ReplicaPlan).name,
-            model: (replicas[teacher] as ReplicaPlan).model,
-            snapshot: snapshots[teacher] as Handle<TeacherSnapshot>,
-            steps: (replicas[teacher] as ReplicaPlan).steps,
-          })),
-        },
-        {
-          name,
-          placement: { nodeId: nodes[trainerNode(index, nodes.length)] as string },
-          maxRestarts,
-          resume: resumed,
-        },
-      );
+  const startingServers = Promise.all(
+    replicas.map((replica, index) => {
+      if (replica.workers === undefined) return undefined;
+      const nodeId = nodes[trainerNode(index, nodes.length)] as string;
+      return system.spawn(parameterServer, serverOptions(plan, replica, replica.workers), {
+        name: `${replica.name}-server`,
+        placement: { nodeId },
+        maxRestarts,
+        resume: resumed,
+      });
     }),
   );
-  return replicas.map(({ name }, index) => ({
-    name,
-    trainer: trainers[index] as Handle<Trainer>,
-    snapshot: snapshots[index],
-  }));
+  const [snapshots, shards, servers] = await Promise.all([
+    startingSnapshots,
+    startingShards,
+    startingServers,
+  ]);
+  const trainers = await Promise.all(
+    replicas.map(({ name, teachers, data: _, workers, ...replica }, index) => {
+      const snapshot = snapshots[index];
+      const server = servers[index];
+      const count = workers === undefined ? 1 : trainersOf(workers);
+      const spawned = Array.from({ length: count }, (_, worker) =>
+        system.spawn(
+          trainer,
+          {
+            ...plan,
+            ...replica,
+            replica: name,
+            prefetchBatches: 2 * BATCHES_PER_MESSAGE,
+            data: shards[index] as (typeof shards)[number],
+            ...(snapshot && worker === 0 && { snapshot }),
+            ...(workers && server && { membership: { workers, worker, server } }),
+            teachers: teachers.map((teacher) => ({
+              replica: (replicas[teacher] as ReplicaPlan).name,
+              model: (replicas[teacher] as ReplicaPlan).model,
+              snapshot: snapshots[teacher] as Handle<TeacherSnapshot>,
+              steps: (replicas[teacher] as ReplicaPlan).steps,
+            })),
+          },
+          {
+            name: workerName(name, worker),
+            placement: { nodeId: nodes[trainerNode(index + worker, nodes.length)] as string },
+            maxRestarts,
+            resume: resumed,
+          },
+        ),
+      );
+      return Promise.all(spawned);
+    }),
+  );
+  return replicas.map(({ name }, index) => {
+    const [first, ...others] = trainers[index] as readonly Handle<Trainer>[];
+    return { name, trainer: first as Handle<Trainer>, others, snapshot: snapshots[index] };
+  });
+}
+
+/** Of local workers the server takes the outer step, of others the only one. */
+function serverOptions(
+  { checkpointIntervalSteps, engine, threads }: GroupPlan,
+  { name: replica, model, seed, optimizer, weightDecay, clipNorm, schedule }: ReplicaPlan,
+  workers: WorkersPlan,
+): ParameterServerOptions {
+  const common = {
+    replica,
+    model,
+    seed,
+    workers: trainersOf(workers),
+    quorum: workers.mode === 'asynchronous' ? 1 : workers.count,
+    asynchronous: workers.mode === 'asynchronous',
+    checkpointIntervalSteps,
+    engine,
+    threads,
+  };
+  if (workers.mode !== 'local') {
+    return { ...common, optimizer, weightDecay, schedule, ...(clipNorm && { clipNorm }) };
+  }
+  const { outerLearningRate, outerMomentum: momentum } = workers;
+  const outer: LearningRateSchedule = {
+    kind: 'constant',
+    peak: outerLearningRate,
+    warmupSteps: 0,
+    steps: 1,
+  };
+  const nesterov = { kind: 'momentum' as const, momentum, nesterov: true };
+  return { ...common, optimizer: nesterov, weightDecay: 0, schedule: outer };
 }
 
 /** The job's own node first, then the others by id, so that a placement repeats. */

@@ -11,7 +11,9 @@ export class StepReports {
   #end: { readonly error?: unknown } | undefined;
   #change: PromiseWithResolvers<void> = Promise.withResolvers();
 
+  /** Of training that went back, the steps taken again count. */
   push(report: StepReport): void {
+    while ((this.#reports.at(-1)?.step ?? 0) >= report.step) this.#reports.pop();
     this.#reports.push(report);
     if (this.#reports.length > REPORTS_MAX) this.#reports.shift();
     this.#changed();
@@ -45,10 +47,11 @@ export class StepReports {
     }
   }
 
-  /** Reports are of consecutive steps, so the one wanted has a known place. */
+  /** The first after `seen`; a reader is mostly near the end. */
   #next(seen: number): StepReport | undefined {
-    const first = this.#reports[0];
-    return first === undefined ? undefined : this.#reports[Math.max(0, seen + 1 - first.step)];
+    let index = this.#reports.length;
+    while (index > 0 && this.#reports[index - 1]!.step > seen) index--;
+    return this.#reports[index];
   }
 
   #changed(): void {

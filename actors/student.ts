@@ -7,8 +7,8 @@ import {
   type TensorData,
 } from '../compiler/index.ts';
 import type { ColumnSpecs } from '../datasets/index.ts';
-import { DamagedDataError } from '../errors.ts';
 import {
+  createGradientStep,
   createModel,
   createTrainingStep,
   distillWeightAt,
@@ -25,6 +25,7 @@ import {
   type UpdateConfig,
   weightShapes,
 } from '../training/index.ts';
+import { readState, type StateCopy, writeState } from './state-copy.ts';
 import type { WeightShapes, Weights } from './weight-delta.ts';
 
 /** How teachers compute: `int8` takes about half the time where the engine has such products. */
@@ -47,6 +48,8 @@ export interface StudentOptions extends UpdateConfig {
   readonly stalenessStepsMax: number | null;
   readonly engine: EngineName | 'auto';
   readonly threads: number;
+  /** Whether a step ends with gradients, for an update that several workers share. */
+  readonly givesGradients: boolean;
 }
 
 /** What one step showed; losses are in nats per row. */
@@ -58,9 +61,29 @@ export interface StepOutputs {
   readonly accuracy: number | undefined;
 }
 
+/** What a step is taken with. */
+export interface StepInput {
+  /** Its number: the first is 0. */
+  readonly step: number;
+  readonly columns: Readonly<Record<string, TensorData>>;
+  /** How much each teacher counts; undefined for a step without teachers. */
+  readonly teacherShares: readonly number[] | undefined;
+}
+
+/** A step's gradients, not yet applied. */
+export interface Gradients {
+  /** Of each parameter. */
+  readonly gradients: Weights;
+  /** The model's averages after the batch. */
+  readonly statistics: Weights;
+  readonly measures: Readonly<Record<string, number>>;
+}
+
 /** A replica's model as it learns: its state, its compiled step and its teachers' weights. */
 export class Student {
   readonly shapes: WeightShapes;
+  /** Of the weights that gradients change. */
+  readonly parameterShapes: WeightShapes;
   /** Rows of one step: tokens or examples. */
   readonly rows: number;
   readonly columns: ColumnSpecs;
@@ -75,6 +98,7 @@ export class Student {
     this.#options = options;
     this.#model = createModel(options.model);
     this.shapes = weightShapes(this.#model);
+    this.parameterShapes = this.#model.parameters;
     const targetShape = this.#model.targetShape(options.batch);
     this.rows = targetShape.reduce((product, size) => product * size, 1);
     this.columns = {
@@ -83,7 +107,10 @@ export class Student {
     };
     this.#state = createState(this.#step(true).state);
     const first = initialTrainingState(this.#stepConfig(true), options.seed);
-    for (const [name, values] of Object.entries(first)) this.#state.read(name).set(values);
+    for (const [name, values] of Object.entries(first)) {
+      // A worker that only gives gradients has no optimizer.
+      if (name in this.#state.specs) this.#state.read(name).set(values);
+    }
   }
 
   /** Compiles what the next step needs, unless it is there. */
@@ -101,30 +128,70 @@ export class Student {
     this.#compiled.set(teaches, await compileStep(step, compiled));
   }
 
-  /** The step numbered `step` (the first is 0), once it is prepared; without teachers when `shares` is undefined. */
-  async run(
-    step: number,
-    columns: Readonly<Record<string, TensorData>>,
-    shares: readonly number[] | undefined,
-  ): Promise<StepOutputs> {
-    const compiled = this.#compiled.get(shares !== undefined);
-    if (compiled === undefined) throw new Error('a step ran before it was prepared');
-    const { schedule, objective, burnInSteps } = this.#options;
-    const outputs = await compiled.run({
-      ...columns,
-      learningRate: Float32Array.of(learningRateAt(schedule, step)),
-      ...(shares && this.#teachersComeAndGo && { teacherShares: Float32Array.from(shares) }),
-      ...(shares &&
-        objective.rampSteps > 0 && {
-          distillWeight: Float32Array.of(distillWeightAt(objective, step - burnInSteps)),
-        }),
-    });
+  /** Takes a step that was prepared. */
+  async run(input: StepInput): Promise<StepOutputs> {
+    const rate = learningRateAt(this.#options.schedule, input.step);
+    const outputs = await this.#run(input, { learningRate: Float32Array.of(rate) });
     return {
       loss: scalar(outputs, 'loss'),
       distillLoss: scalar(outputs, 'distillLoss'),
       gradientNorm: scalar(outputs, 'gradientNorm'),
       accuracy: outputs.accuracy?.[0],
     };
+  }
+
+  /** The same step without its update, where `givesGradients`. */
+  async gradients(input: StepInput): Promise<Gradients> {
+    const outputs = await this.#run(input, {});
+    const under = (prefix: string): Weights =>
+      Object.fromEntries(
+        Object.entries(outputs)
+          .filter(([name]) => name.startsWith(prefix))
+          .map(([name, values]) => [name.slice(prefix.length), values as Float32Array]),
+      );
+    const measures = ['loss', 'distillLoss', 'accuracy']
+      .filter((name) => name in outputs)
+      .map((name) => [name, scalar(outputs, name)] as const);
+    return {
+      gradients: under('gradient/'),
+      statistics: under('statistic/'),
+      measures: Object.fromEntries(measures),
+    };
+  }
+
+  async #run(
+    { step, columns, teacherShares }: StepInput,
+    more: Readonly<Record<string, TensorData>>,
+  ): Promise<Readonly<Record<string, TensorData>>> {
+    const compiled = this.#compiled.get(teacherShares !== undefined);
+    if (compiled === undefined) throw new Error('a step ran before it was prepared');
+    const { objective, burnInSteps } = this.#options;
+    const ramps = teacherShares !== undefined && objective.rampSteps > 0;
+    return await compiled.run({
+      ...columns,
+      ...more,
+      ...(teacherShares &&
+        this.#teachersComeAndGo && { teacherShares: Float32Array.from(teacherShares) }),
+      ...(ramps && {
+        distillWeight: Float32Array.of(distillWeightAt(objective, step - burnInSteps)),
+      }),
+    });
+  }
+
+  /** Takes over weights that were updated elsewhere. */
+  loadWeights(weights: Weights): void {
+    for (const [name, values] of Object.entries(weights)) {
+      this.#state.write(`student/${name}`, values);
+    }
+  }
+
+  /** What the model carries from batch to batch, and the count of its steps. */
+  async carried(): Promise<StateCopy> {
+    return await readState(this.#state, this.#carriedNames());
+  }
+
+  restoreCarried(carried: StateCopy): void {
+    writeState(this.#state, this.#carriedNames(), carried, this.#options.replica);
   }
 
   /** Puts a teacher's weights where the compiled step reads them. */
@@ -163,28 +230,13 @@ export class Student {
   }
 
   /** All but the teachers' weights, by their names in the compiled step. */
-  async checkpoint(): Promise<Readonly<Record<string, Float32Array>>> {
-    await this.#state.toHost();
-    const values: Record<string, Float32Array> = {};
-    for (const name of this.#ownNames()) {
-      values[name] = this.#state.read(name).slice() as Float32Array;
-    }
-    return values;
+  async checkpoint(): Promise<StateCopy> {
+    return await readState(this.#state, this.#ownNames());
   }
 
   /** @throws DamagedDataError for the state of another model. */
-  restore(checkpoint: Readonly<Record<string, Float32Array>>): void {
-    for (const name of this.#ownNames()) {
-      const values = checkpoint[name];
-      const target = this.#state.read(name);
-      if (values?.length !== target.length) {
-        throw new DamagedDataError(
-          `checkpoint of ${this.#options.replica} has ${values?.length ?? 'no'} values for ${name}, ` +
-            `the model has ${target.length}: it was written with other model options`,
-        );
-      }
-      target.set(values);
-    }
+  restore(checkpoint: StateCopy): void {
+    writeState(this.#state, this.#ownNames(), checkpoint, this.#options.replica);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -200,8 +252,13 @@ export class Student {
     return Object.keys(this.#state.specs).filter((name) => !isTeacherWeight(name));
   }
 
+  #carriedNames(): readonly string[] {
+    return this.#ownNames().filter((name) => name === 'steps' || name.includes('.recurrent/'));
+  }
+
   #step(teaches: boolean): Step {
-    return createTrainingStep(this.#stepConfig(teaches));
+    const create = this.#options.givesGradients ? createGradientStep : createTrainingStep;
+    return create(this.#stepConfig(teaches));
   }
 
   #stepConfig(teaches: boolean): TrainingStepConfig {

@@ -11,7 +11,13 @@ import {
 import type { ModelConfig } from '../training/index.ts';
 import { BatchReader } from './batch-reader.ts';
 import type { DataShard } from './data-shard.ts';
+import { type Learner, SoloLearner } from './learner.ts';
+import { LocalLearner } from './local-learner.ts';
+import type { ParameterServer } from './parameter-server.ts';
 import { type Patience, retry } from './retry.ts';
+import { ServerLink } from './server-link.ts';
+import { SharedLearner } from './shared-learner.ts';
+import type { StateCopy } from './state-copy.ts';
 import { StepReports } from './step-reports.ts';
 import { Student, type StudentOptions } from './student.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
@@ -31,6 +37,7 @@ import {
   WeightExchange,
 } from './weight-exchange.ts';
 import type { PublishedTotals } from './weight-publisher.ts';
+import { trainersOf, type WorkersPlan } from './workers-plan.ts';
 
 const SERVE_MS_MIN = 5;
 const SERVE_SHARE = 0.1;
@@ -48,7 +55,15 @@ export interface Teacher {
   readonly steps: number;
 }
 
-export interface TrainerOptions extends Omit<StudentOptions, 'teacherModels'> {
+/** The other workers of a replica that this Trainer doesn't train alone. */
+export interface Membership {
+  readonly workers: WorkersPlan;
+  /** This one's number, from 0 on. */
+  readonly worker: number;
+  readonly server: Handle<ParameterServer>;
+}
+
+export interface TrainerOptions extends Omit<StudentOptions, 'teacherModels' | 'givesGradients'> {
   readonly steps: number;
   readonly exchangeMode: ExchangeMode;
   readonly beyondStaleness: BeyondStaleness;
@@ -61,6 +76,7 @@ export interface TrainerOptions extends Omit<StudentOptions, 'teacherModels'> {
   /** Where this replica publishes; nowhere when it has no students. */
   readonly snapshot?: Handle<TeacherSnapshot>;
   readonly teachers: readonly Teacher[];
+  readonly membership?: Membership;
   /** How long a restarting actor or a bus that is away is waited for. */
   readonly patienceMs: number;
 }
@@ -80,7 +96,9 @@ interface TrainerCheckpoint {
   readonly encoderBase: VersionedWeights | null;
   readonly totals: TrainingTotals;
   /** Weights, the optimizer's and recurrent states by their name in the compiled step. */
-  readonly state: Readonly<Record<string, Float32Array>>;
+  readonly state: StateCopy;
+  /** What its part among several workers needs beside it. */
+  readonly learner: StateCopy;
 }
 
 /**
@@ -96,6 +114,8 @@ export class Trainer {
   #encoder: DeltaEncoder;
   #exchangeState: ExchangeState;
   #exchange: WeightExchange | undefined;
+  #learnerState: StateCopy = {};
+  #learner: Learner | undefined;
   #step = 0;
   #checkpointedAt = 0;
   #totals: TrainingTotals = noTotals;
@@ -112,6 +132,8 @@ export class Trainer {
     this.#student = new Student({
       ...options,
       teacherModels: options.teachers.map((teacher) => teacher.model),
+      givesGradients:
+        options.membership !== undefined && options.membership.workers.mode !== 'local',
     });
     this.#encoder = new DeltaEncoder({ codec: options.codec, shapes: this.#student.shapes });
     this.#exchangeState = {
@@ -154,6 +176,7 @@ export class Trainer {
   /** Ends after the step that runs. */
   async drain(): Promise<void> {
     this.#draining = true;
+    this.#learner?.leave();
     this.#stop.abort();
     await this.#training;
   }
@@ -165,6 +188,7 @@ export class Trainer {
       encoderBase: this.#encoder.base ?? null,
       totals: this.#totals,
       state: await this.#student.checkpoint(),
+      learner: this.#learner?.checkpoint() ?? this.#learnerState,
     };
   }
 
@@ -174,6 +198,7 @@ export class Trainer {
     this.#checkpointedAt = checkpoint.step;
     this.#totals = checkpoint.totals;
     this.#exchangeState = checkpoint.exchange;
+    this.#learnerState = checkpoint.learner;
     this.#encoder = new DeltaEncoder({
       codec: this.#options.codec,
       shapes: this.#student.shapes,
@@ -182,36 +207,40 @@ export class Trainer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#learner?.leave();
     this.#stop.abort();
     await this.#training;
     await this.#student[Symbol.asyncDispose]();
   }
 
   async #train(): Promise<void> {
-    const { data, prefetchBatches, patienceMs, steps, exchangeIntervalSteps } = this.#options;
+    const { patienceMs, steps, exchangeIntervalSteps } = this.#options;
     const patience = { clock: this.#context.clock, patienceMs };
-    const reader = new BatchReader({
-      shard: data,
-      columns: this.#student.columns,
-      // One batch a step, so the cursor is the step.
-      fromCursor: this.#step,
-      batchesMax: prefetchBatches,
-      patience,
-      signal: this.#stop.signal,
-    });
+    const learner = this.#openLearner(patience);
+    this.#learner = learner;
     const exchange = this.#openExchange(patience);
     this.#exchange = exchange;
     try {
+      this.#step = await learner.begin(this.#step);
+      let reader = this.#openReader(patience);
       if (this.#step > 0) await exchange.resume();
       else await this.#countClasses(patience);
-      while (this.#step < steps && !this.#draining) {
+      while (!this.#draining) {
+        if (this.#step >= steps) {
+          this.#step = await learner.finish(this.#step);
+          if (this.#step >= steps) break;
+        }
+        if (reader.cursor !== this.#step) {
+          reader.close();
+          reader = this.#openReader(patience);
+        }
         await this.#timed('exchangeMs', async () => {
           if (this.#step % exchangeIntervalSteps === 0) await this.#student.weightsToHost();
           await exchange.beforeStep(this.#step, () => this.#student.weights());
         });
         this.#checkpointIfDue();
         const batch = await this.#timed('dataMs', () => reader.next());
-        await this.#trainStep(exchange, batch);
+        if (!(await this.#trainStep(learner, exchange, batch))) break;
       }
       if (!this.#draining) {
         await this.#student.weightsToHost();
@@ -236,32 +265,39 @@ export class Trainer {
     this.#student.setFrequencies(frequencies);
   }
 
-  async #trainStep(exchange: WeightExchange, batch: Batch): Promise<void> {
+  /** Whether the step came about. */
+  async #trainStep(learner: Learner, exchange: WeightExchange, batch: Batch): Promise<boolean> {
     const { rows } = this.#student;
-    const shares = exchange.teacherShares(this.#step);
-    const teaches = shares !== undefined;
+    const teacherShares = exchange.teacherShares(this.#step);
+    const teaches = teacherShares !== undefined;
     await this.#timed('compileMs', () => this.#student.prepare(teaches));
     const startMs = this.#context.clock.now();
-    const outputs = await this.#student.run(this.#step, batch.columns, shares);
+    const { columns } = batch;
+    const learned = await learner.step({ step: this.#step, columns, teacherShares });
+    if (learned === undefined) return false;
+    const { outputs, next } = learned;
+    this.#step = next;
+    if (outputs === undefined) return true;
     const computeMs = this.#context.clock.now() - startMs;
-    const stalenessSteps = teaches ? exchange.stalenessSteps(this.#step) : null;
+    const stalenessSteps = teaches ? exchange.stalenessSteps(next - 1) : null;
     this.#totals = {
       ...(stalenessSteps === null ? this.#totals : addStaleness(this.#totals, stalenessSteps)),
       rows: this.#totals.rows + rows,
       computeMs: this.#totals.computeMs + computeMs,
+      workersBytes: learner.bytes,
     };
-    this.#step++;
     this.#reports.push({
-      step: this.#step,
+      step: next,
       loss: outputs.loss,
       distillLoss: teaches ? outputs.distillLoss : null,
       gradientNorm: outputs.gradientNorm,
       ...(outputs.accuracy !== undefined && { accuracy: outputs.accuracy }),
       stalenessSteps,
       rowsPerSecond: (rows * 1000) / Math.max(computeMs, 1e-3),
-      bytesExchanged: exchange.state.published.bytes,
+      bytesExchanged: exchange.state.published.bytes + learner.bytes,
     });
     await this.#serveOthers(computeMs);
+    return true;
   }
 
   /**
@@ -297,6 +333,44 @@ export class Trainer {
       patience,
       signal: this.#stop.signal,
       resumed: this.#exchangeState,
+    });
+  }
+
+  #openLearner(patience: Patience): Learner {
+    const { membership, checkpointIntervalSteps } = this.#options;
+    const student = this.#student;
+    if (membership === undefined) return new SoloLearner(student);
+    const { server, worker, workers } = membership;
+    const link = new ServerLink({ server, worker, patience, bytes: this.#totals.workersBytes });
+    const { codec } = workers;
+    if (workers.mode === 'local') {
+      const { localSteps } = workers;
+      const checkpoint = this.#learnerState;
+      return new LocalLearner({ student, link, codec, localSteps, checkpoint });
+    }
+    return new SharedLearner({
+      student,
+      link,
+      codec,
+      synchronous: workers.mode === 'synchronous',
+      keepInterval: checkpointIntervalSteps,
+      rest: this.#learnerState,
+    });
+  }
+
+  #openReader(patience: Patience): BatchReader {
+    const { data, prefetchBatches, membership } = this.#options;
+    return new BatchReader({
+      shard: data,
+      columns: this.#student.columns,
+      ...(membership && {
+        part: { index: membership.worker, of: trainersOf(membership.workers) },
+      }),
+      // One batch a step, so the cursor is the step.
+      fromCursor: this.#step,
+      batchesMax: prefetchBatches,
+      patience,
+      signal: this.#stop.signal,
     });
   }
 

@@ -29,6 +29,8 @@ export interface TrainingTotals {
   readonly computeMs: number;
   /** Tracing and building the native graphs. */
   readonly compileMs: number;
+  /** Given to the other workers of the replica and taken from them. */
+  readonly workersBytes: number;
   readonly teacherSteps: number;
   readonly stalenessStepsSum: number;
   readonly stalenessStepsMax: number;
@@ -40,6 +42,7 @@ export const noTotals: TrainingTotals = {
   exchangeMs: 0,
   computeMs: 0,
   compileMs: 0,
+  workersBytes: 0,
   teacherSteps: 0,
   stalenessStepsSum: 0,
   stalenessStepsMax: 0,

@@ -149,7 +149,8 @@ function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-function rowLength(shapes: WeightShapes, name: string): number {
+/** Values that share a scale: the last dimension. */
+export function rowLength(shapes: WeightShapes, name: string): number {
   return shapes[name]?.at(-1) ?? 1;
 }
 
@@ -159,7 +160,7 @@ function tensorOf(weights: Weights, name: string): Float32Array {
   return values;
 }
 
-function mapTensors<T>(
+export function mapTensors<T>(
   weights: Weights,
   map: (values: Float32Array, name: string) => T,
 ): Record<string, T> {

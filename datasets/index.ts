@@ -1,4 +1,5 @@
 export type { OnBadRow } from './bad-rows.ts';
+export { type BatchPart, partOfBatches } from './batch-part.ts';
 export {
   type Batch,
   type Batches,

@@ -9,6 +9,7 @@ import {
   findPlanProblems,
   type GroupPlan,
   groupPlanOf,
+  largestBatch,
   option,
   overlay,
   planSchema,
@@ -87,7 +88,7 @@ async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
     replicas: options.replicas,
     heldOutFraction: options.partition.heldOutFraction,
     // Each lane of a shard holds at least one window and the token after it.
-    tokensMin: options.batch * (options.time + 1),
+    tokensMin: largestBatch(options) * (options.time + 1),
     directory,
     signal,
     onProgress: (progress) => emit({ type: 'prepare', ...progress }),

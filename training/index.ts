@@ -49,6 +49,7 @@ export {
 export { timeMajor } from './row-order.ts';
 export type { Step } from './step-state.ts';
 export {
+  createGradientStep,
   createTrainingStep,
   initialTrainingState,
   isTeacherWeight,
@@ -56,3 +57,4 @@ export {
   teacherMatrices,
 } from './training-step.ts';
 export { smallTransformer, type TransformerConfig, transformer } from './transformer.ts';
+export { createUpdateStep, type UpdateStepConfig } from './update-step.ts';

@@ -7,8 +7,11 @@ export type OptimizerConfig =
   | ({ readonly kind: 'adam' } & AdamConfig)
   /** Stochastic gradient descent. */
   | { readonly kind: 'sgd' }
-  /** The same along a decaying sum of gradients; `momentum` in [0, 1). */
-  | { readonly kind: 'momentum'; readonly momentum: number }
+  /**
+   * The same along a decaying sum of gradients; `momentum` in [0, 1). With `nesterov` one decay ahead (Sutskever et
+   * al. 2013, in the form that PyTorch has).
+   */
+  | { readonly kind: 'momentum'; readonly momentum: number; readonly nesterov?: boolean }
   /** Duchi et al. 2011; the sum of squares begins at `initialSum`, above 0. */
   | { readonly kind: 'adagrad'; readonly initialSum: number };
 
@@ -57,7 +60,8 @@ export function optimizerRule(
     }
     if (config.kind === 'momentum') {
       const velocity = tf.add(tf.mul(slots.velocity!, config.momentum), scaled);
-      return { parameter: tf.sub(parameter, tf.mul(velocity, learningRate)), slots: { velocity } };
+      const change = config.nesterov ? tf.add(scaled, tf.mul(velocity, config.momentum)) : velocity;
+      return { parameter: tf.sub(parameter, tf.mul(change, learningRate)), slots: { velocity } };
     }
     const sum = tf.add(slots.sum!, tf.square(scaled));
     const change = tf.div(tf.mul(scaled, learningRate), tf.sqrt(sum));

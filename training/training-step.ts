@@ -3,7 +3,7 @@ import type { StepResult, TensorMap, TensorSpec } from '../compiler/index.ts';
 import { codistillationObjective } from './codistillation-objective.ts';
 import { checkComparable, checkLogits } from './comparable-models.ts';
 import { checkInteger } from './config-check.ts';
-import { type Model, type RowObjective, type Shapes, weightShapes } from './model.ts';
+import { type Lesson, type Model, type RowObjective, type Shapes, weightShapes } from './model.ts';
 import { checkObjectiveConfig, type ObjectiveConfig } from './objective-config.ts';
 import {
   checkUpdateConfig,
@@ -44,39 +44,68 @@ export interface TrainingStepConfig extends UpdateConfig {
  */
 export function createTrainingStep(config: TrainingStepConfig): Step {
   checkTrainingStepConfig(config);
-  const { model, batch, teachers, objective } = config;
   return {
     step: tidyStep((state, inputs) => trainingStep(config, state, inputs)),
-    state: {
-      ...floatSpecs('student', weightShapes(model)),
-      ...updateState(config, model.parameters),
-      ...floatSpecs('student.recurrent', model.recurrentState(batch)),
-      ...Object.assign(
-        {},
-        ...teachers.map((teacher, index) => ({
-          ...floatSpecs(`teacher${index}`, weightShapes(teacher)),
-          ...floatSpecs(`teacher${index}.recurrent`, teacher.recurrentState(batch)),
-        })),
-      ),
-      ...(objective.smoothing.kind === 'unigram' && {
-        frequencies: { shape: [model.classes], dtype: 'float32' },
-      }),
-    },
+    state: { ...learningState(config), ...updateState(config, config.model.parameters) },
     inputs: {
-      ...model.inputs(batch),
-      targets: { shape: model.targetShape(batch), dtype: 'int32' },
+      ...learningInputs(config),
       learningRate: { shape: [], dtype: 'float32' },
-      ...(hasWeightInput(config) && { distillWeight: { shape: [], dtype: 'float32' } }),
-      ...(hasShareInput(config) && {
-        teacherShares: { shape: [teachers.length], dtype: 'float32' },
-      }),
     },
+  };
+}
+
+/**
+ * A worker's half of the same step: all but clipping and the optimizer, which `createUpdateStep` has, so that several
+ * workers can share one update.
+ *
+ * State: that of `createTrainingStep` without the optimizer's, but with `steps`; the student's weights are read only.
+ * Inputs: the same without `learningRate`. Outputs: `loss`, `distillLoss` and `accuracy` as there,
+ * `gradient/<parameter>` (of the mean over the batch's rows) and `statistic/<statistic>` (after the batch).
+ *
+ * @throws RangeError that names the field, its value and the values allowed.
+ */
+export function createGradientStep(config: TrainingStepConfig): Step {
+  checkTrainingStepConfig(config);
+  return {
+    step: tidyStep((state, inputs) => gradientStep(config, state, inputs)),
+    state: { ...learningState(config), steps: { shape: [], dtype: 'float32' } },
+    inputs: learningInputs(config),
+  };
+}
+
+function learningState(config: TrainingStepConfig): Record<string, TensorSpec> {
+  const { model, batch, teachers, objective } = config;
+  return {
+    ...floatSpecs('student', weightShapes(model)),
+    ...floatSpecs('student.recurrent', model.recurrentState(batch)),
+    ...Object.assign(
+      {},
+      ...teachers.map((teacher, index) => ({
+        ...floatSpecs(`teacher${index}`, weightShapes(teacher)),
+        ...floatSpecs(`teacher${index}.recurrent`, teacher.recurrentState(batch)),
+      })),
+    ),
+    ...(objective.smoothing.kind === 'unigram' && {
+      frequencies: { shape: [model.classes], dtype: 'float32' },
+    }),
+  };
+}
+
+function learningInputs(config: TrainingStepConfig): Record<string, TensorSpec> {
+  const { model, batch, teachers } = config;
+  return {
+    ...model.inputs(batch),
+    targets: { shape: model.targetShape(batch), dtype: 'int32' },
+    ...(hasWeightInput(config) && { distillWeight: { shape: [], dtype: 'float32' } }),
+    ...(hasShareInput(config) && {
+      teacherShares: { shape: [teachers.length], dtype: 'float32' },
+    }),
   };
 }
 
 /** First values of a step's state that aren't zero: the student's weights, and what the optimizer begins with. */
 export function initialTrainingState(
-  config: TrainingStepConfig,
+  config: UpdateConfig & { readonly model: Model },
   seed: number,
 ): Record<string, Float32Array> {
   return {
@@ -98,6 +127,37 @@ export function teacherMatrices(state: Readonly<Record<string, TensorSpec>>): re
 }
 
 function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: TensorMap): StepResult {
+  const { lesson, carried } = learn(config, state, inputs);
+  const updated = updateParameters(
+    config,
+    state,
+    lesson.gradients,
+    inputs.learningRate as tf.Scalar,
+  );
+  return {
+    state: { ...updated.state, ...placeUnder('student', lesson.statistics), ...carried },
+    outputs: { ...lesson.shown, gradientNorm: updated.gradientNorm },
+  };
+}
+
+function gradientStep(config: TrainingStepConfig, state: TensorMap, inputs: TensorMap): StepResult {
+  const { lesson, carried } = learn(config, state, inputs);
+  return {
+    state: { ...carried, steps: tf.add(state.steps as tf.Scalar, 1) },
+    outputs: {
+      ...lesson.shown,
+      ...placeUnder('gradient', lesson.gradients),
+      ...placeUnder('statistic', lesson.statistics),
+    },
+  };
+}
+
+/** Forward pass of student and teachers, and the student's backward pass. */
+function learn(
+  config: TrainingStepConfig,
+  state: TensorMap,
+  inputs: TensorMap,
+): { readonly lesson: Lesson; readonly carried: TensorMap } {
   const { model } = config;
   const weights = entriesUnder(state, 'student');
   const student = {
@@ -119,26 +179,16 @@ function trainingStep(config: TrainingStepConfig, state: TensorMap, inputs: Tens
   const lesson = model.learn(student, inputs, (logits) =>
     objectiveOf(config, logits, teacherLogits, state, inputs),
   );
-  const updated = updateParameters(
-    config,
-    state,
-    lesson.gradients,
-    inputs.learningRate as tf.Scalar,
-  );
-  return {
-    state: {
-      ...updated.state,
-      ...placeUnder('student', lesson.statistics),
-      ...placeUnder('student.recurrent', lesson.recurrentState),
-      ...Object.assign(
-        {},
-        ...teachers.map(({ recurrentState }, index) =>
-          placeUnder(`teacher${index}.recurrent`, recurrentState),
-        ),
+  const carried = {
+    ...placeUnder('student.recurrent', lesson.recurrentState),
+    ...Object.assign(
+      {},
+      ...teachers.map(({ recurrentState }, index) =>
+        placeUnder(`teacher${index}.recurrent`, recurrentState),
       ),
-    },
-    outputs: { ...lesson.shown, gradientNorm: updated.gradientNorm },
+    ),
   };
+  return { lesson, carried };
 }
 
 function objectiveOf(

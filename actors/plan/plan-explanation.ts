@@ -2,13 +2,15 @@ import type { JobExplanation } from '../../runtime/index.ts';
 import {
   createModel,
   createTrainingStep,
+  createUpdateStep,
   forwardFlop,
   weightShapes,
 } from '../../training/index.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
-import { snapshotNodes, trainerNode, versionsKept } from '../placement.ts';
+import { snapshotNodes, trainerNode, versionsKept, workerName } from '../placement.ts';
 import { deltaBytesAbout } from '../tensor-delta.ts';
 import type { WeightShapes } from '../weight-delta.ts';
+import { trainersOf } from '../workers-plan.ts';
 
 const BYTES_PER_VALUE = 4;
 
@@ -73,7 +75,20 @@ function actorTable(plan: GroupPlan, { nodes }: Surroundings): JobExplanation['t
           versionsKept(plan) * weights,
         ];
         return [
-          [replica.name, node(trainerNode(index, nodes)), trainerBytes(plan, replica)],
+          ...trainerNames(replica).map((name, worker) => [
+            name,
+            node(trainerNode(index + worker, nodes)),
+            trainerBytes(plan, replica),
+          ]),
+          ...(replica.workers === undefined
+            ? []
+            : [
+                [
+                  `${replica.name}-server`,
+                  node(trainerNode(index, nodes)),
+                  serverBytes(plan, replica),
+                ],
+              ]),
           ...(place === undefined ? [] : [snapshot]),
           [`${replica.name}-data`, node(0), 0],
         ];
@@ -87,19 +102,41 @@ function actorTable(plan: GroupPlan, { nodes }: Surroundings): JobExplanation['t
   };
 }
 
+/** Nodes of a link's ends. */
+type Way = readonly [from: number, to: number];
+
+function trainerNames({ name, workers }: ReplicaPlan): readonly string[] {
+  const count = workers === undefined ? 1 : trainersOf(workers);
+  return Array.from({ length: count }, (_, worker) => workerName(name, worker));
+}
+
 /** In an exchange a replica's delta goes to its snapshot, and from there all weights to each student. */
 function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
   const places = snapshotNodes(plan, nodes);
+  const link = (name: string, [from, to]: Way, bytes: number, minutes: number) => [
+    name,
+    from === to ? 'within a host' : 'between hosts',
+    bytes,
+    bytes / minutes,
+  ];
+  const workerRows = plan.replicas.flatMap((replica, index) => {
+    const { workers } = replica;
+    if (workers === undefined) return [];
+    const steps = workers.mode === 'local' ? workers.localSteps : 1;
+    const minutes = (steps * stepFlop(plan, replica)) / (gflops * 1e9 * 60);
+    const weights = BYTES_PER_VALUE * valuesOf(shapesOf(replica));
+    const given =
+      workers.codec === 'f32' ? weights : deltaBytesAbout(workers.codec, shapesOf(replica));
+    const server = trainerNode(index, nodes);
+    return trainerNames(replica).map((name, worker) => {
+      const way: Way = [trainerNode(index + worker, nodes), server];
+      return link(`${name} ⇄ ${replica.name}-server`, way, given + weights, minutes);
+    });
+  });
   const rows = plan.replicas.flatMap((teacher, index) => {
     const snapshot = places[index];
     if (snapshot === undefined) return [];
     const minutes = exchangeMinutes(plan, teacher, gflops);
-    const link = (name: string, from: number, to: number, bytes: number) => [
-      name,
-      from === to ? 'within a host' : 'between hosts',
-      bytes,
-      bytes / minutes,
-    ];
     const students = plan.replicas.flatMap((student, at) =>
       student.teachers.includes(index)
         ? [{ name: student.name, node: trainerNode(at, nodes) }]
@@ -109,16 +146,16 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
     return [
       link(
         `${teacher.name} → ${name}`,
-        trainerNode(index, nodes),
-        snapshot,
+        [trainerNode(index, nodes), snapshot],
         deltaBytesAbout(plan.codec, shapesOf(teacher)),
+        minutes,
       ),
       ...students.map((student) =>
         link(
           `${name} → ${student.name}`,
-          snapshot,
-          student.node,
+          [snapshot, student.node],
           BYTES_PER_VALUE * valuesOf(shapesOf(teacher)),
+          minutes,
         ),
       ),
     ];
@@ -126,7 +163,7 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
   return {
     title: 'Links',
     columns: ['link', 'way', 'bytes an exchange', 'bytes a minute'],
-    rows,
+    rows: [...workerRows, ...rows],
   };
 }
 
@@ -141,6 +178,17 @@ function stepFlop(plan: GroupPlan, replica: ReplicaPlan): number {
     (sum, teacher) => sum + forwardFlop((plan.replicas[teacher] as ReplicaPlan).model, plan.batch),
     3 * forwardFlop(replica.model, plan.batch),
   );
+}
+
+/** Of the update's state, and of the gradients that wait for it. */
+function serverBytes(plan: GroupPlan, replica: ReplicaPlan): number {
+  const { workers } = replica;
+  const trainers = workers === undefined ? 0 : trainersOf(workers);
+  const { state } = createUpdateStep({ ...plan, ...replica, model: createModel(replica.model) });
+  const values = valuesOf(
+    Object.fromEntries(Object.entries(state).map(([name, { shape }]) => [name, shape])),
+  );
+  return BYTES_PER_VALUE * (values + trainers * valuesOf(shapesOf(replica)));
 }
 
 /** Of the compiled step's state: weights, the optimizer's, recurrent states and the teachers'. */

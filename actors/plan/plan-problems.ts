@@ -131,10 +131,15 @@ function indicesOf({ replicas }: Plan): readonly number[] {
 }
 
 function workerProblems(plan: Plan): readonly OptionProblem[] {
-  const wanted = indicesOf(plan).map((replica) => replicaEntries(plan, replica).workers.count);
-  const most = Math.max(...wanted);
-  if (most === 1) return [];
-  return [{ key: 'workers.count', given: most, allowed: '1: groups of workers are not there yet' }];
+  return indicesOf(plan)
+    .map((replica) => replicaEntries(plan, replica).workers)
+    .filter(({ mode, backups }) => mode !== 'synchronous' && backups > 0)
+    .slice(0, 1)
+    .map(({ mode, backups }) => ({
+      key: 'workers.backups',
+      given: backups,
+      allowed: `0: nobody waits for ${mode} workers that are slow`,
+    }));
 }
 
 function objectiveProblems({ objective }: Plan): readonly OptionProblem[] {

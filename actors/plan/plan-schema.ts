@@ -4,12 +4,12 @@ import { distillations } from '../../training/index.ts';
 import { teacherPrecisions } from '../student.ts';
 import { deltaCodecs } from '../tensor-delta.ts';
 import { beyondStaleness, exchangeModes } from '../weight-exchange.ts';
+import { workersModes } from '../workers-plan.ts';
 import { extra, notNegative, option, positive, share, whole } from './option.ts';
 
 export const topologies = ['all', 'ring', 'pairs', 'none', 'custom'] as const;
 export const partitions = ['disjoint', 'same', 'shared'] as const;
 export const optimizerKinds = ['adam', 'sgd', 'momentum', 'adagrad'] as const;
-export const workerModes = ['sync', 'async'] as const;
 
 const optimizer = v.strictObject({
   kind: option(v.picklist(optimizerKinds), 'adam', 'how gradients change weights'),
@@ -21,12 +21,17 @@ const optimizer = v.strictObject({
 });
 
 const workers = v.strictObject({
-  count: option(whole(1, 256), 1, 'workers of each replica that share its gradients'),
+  count: option(whole(1, 256), 1, 'Trainers of each replica, each with a batch of its own'),
   mode: option(
-    v.picklist(workerModes),
-    'sync',
-    'whether each step has the gradients of all workers',
+    v.picklist(workersModes),
+    'synchronous',
+    'whether they share each update, update in turn, or average what they learned by themselves (local)',
   ),
+  codec: option(v.picklist(deltaCodecs), 'f32', 'how what they give one another is coded'),
+  backups: option(whole(0, 64), 0, 'more Trainers than a synchronous update waits for'),
+  localSteps: option(whole(1, 1e6), 50, 'steps that local workers take by themselves'),
+  outerLearningRate: option(positive(), 0.7, "of local workers' mean change"),
+  outerMomentum: option(share(), 0.9, "of local workers' mean change"),
 });
 
 const smoothing = v.strictObject({

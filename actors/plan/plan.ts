@@ -1,6 +1,7 @@
 import type { DataSource } from '../../datasets/index.ts';
 import type { ModelConfig, ObjectiveConfig, OptimizerConfig } from '../../training/index.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
+import { trainersOf, type WorkersPlan } from '../workers-plan.ts';
 import type { Plan } from './plan-schema.ts';
 import { teachersOf } from './topology.ts';
 
@@ -27,7 +28,10 @@ export function groupPlanOf(plan: Plan, data: PlanData, models: PlanModels): Gro
     replicas: Array.from({ length: plan.replicas }, (_, index) =>
       replicaPlanOf(plan, index, {
         model: models.modelOf(index),
-        data: data.replicas[index] as DataSource,
+        data: {
+          ...(data.replicas[index] as DataSource),
+          batch: plan.batch * trainersOf(workersPlanOf(plan, index)),
+        },
         teachers: teachers[index] as readonly number[],
       }),
     ),
@@ -66,6 +70,23 @@ export function replicaEntries(plan: Plan, replica: number) {
   };
 }
 
+/** The workers of one replica. */
+export function workersPlanOf(plan: Plan, replica: number): WorkersPlan {
+  const { mode, count, codec, ...rest } = replicaEntries(plan, replica).workers;
+  if (mode === 'asynchronous') return { mode, count, codec };
+  if (mode === 'synchronous') return { mode, count, codec, backups: rest.backups };
+  const { localSteps, outerLearningRate, outerMomentum } = rest;
+  return { mode, count, codec, localSteps, outerLearningRate, outerMomentum };
+}
+
+/** Examples, or lanes, that all workers of the largest replica train on in one step. */
+export function largestBatch(plan: Plan): number {
+  const trainers = Array.from({ length: plan.replicas }, (_, replica) =>
+    trainersOf(workersPlanOf(plan, replica)),
+  );
+  return plan.batch * Math.max(...trainers);
+}
+
 /** Share of the training data that all replicas have. */
 export function sharedFractionOf({ partition }: Plan): number {
   const { kind, sharedFraction = 0 } = partition;
@@ -87,6 +108,7 @@ function replicaPlanOf(
   rest: Pick<ReplicaPlan, 'model' | 'data' | 'teachers'>,
 ): ReplicaPlan {
   const { seed, steps, learningRate, weightDecay, optimizer } = replicaEntries(plan, replica);
+  const workers = workersPlanOf(plan, replica);
   const { schedule, warmupSteps, clipNorm } = plan;
   return {
     name: `replica-${replica + 1}`,
@@ -96,6 +118,7 @@ function replicaPlanOf(
     schedule: { kind: schedule, peak: learningRate, warmupSteps, steps },
     weightDecay,
     ...(clipNorm !== null && { clipNorm }),
+    ...(trainersOf(workers) > 1 && { workers }),
     ...rest,
   };
 }

@@ -37,6 +37,16 @@ test('a Trainer that came back to step 10 serves a reader of step 12 from there'
   t.deepEqual(await reading, [13, 14]);
 });
 
+test('steps taken again take the place of the first time, and a reader sees none twice', async (t) => {
+  const reports = new StepReports();
+  for (const step of [1, 2, 3, 4]) reports.push(report(step));
+  const reading = stepsOf(reports.after(2));
+  for (const step of [3, 4, 5]) reports.push(report(step));
+  for (const step of [9, 10]) reports.push(report(step));
+  reports.finish();
+  t.deepEqual(await reading, [3, 4, 5, 9, 10]);
+});
+
 test('a reader who was away too long goes on with the oldest report that is kept', async (t) => {
   const reports = new StepReports();
   for (let step = 1; step <= 10_005; step++) reports.push(report(step));

@@ -94,7 +94,7 @@ test('what is wrong with a look is said: no run, an ended one, a killed one, a w
   const directory = await onlyRun(folder.path);
   const filtered = await actorctl(['actors', '--filter', 'nmae=x'], folder.path);
   t.is(filtered.exitCode, 2);
-  t.regex(filtered.stderr, /nothing called nmae to filter by; there are: name, actorType/);
+  t.regex(filtered.stderr, /nothing called nmae to filter by; there are: name, scope, actorType/);
 
   run.child.kill('SIGKILL');
   await run.ended;
