@@ -62,7 +62,8 @@ export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Prom
   const target = await resolveNatsTarget(options);
   const connecting = connect({
     ...target.connection,
-    timeout: Math.min(options.timeoutMs, ATTEMPT_TIMEOUT_MS),
+    // One that is cut off answers nothing at all: there must be time for the others.
+    timeout: Math.min(options.timeoutMs / target.serverCount, ATTEMPT_TIMEOUT_MS),
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: PINGS_UNANSWERED_MAX,
     maxReconnectAttempts: -1,

@@ -38,6 +38,7 @@ export interface NatsOptions {
 export interface NatsTarget {
   /** For error messages: without credentials. */
   readonly addresses: string;
+  readonly serverCount: number;
   readonly connection: NodeConnectionOptions;
   /** The text without any secret that was given. */
   redact(text: string): string;
@@ -63,6 +64,7 @@ export async function resolveNatsTarget(options: NatsOptions): Promise<NatsTarge
   const secrets = [token, password, options.nkeySeed, ...urls.map((url) => url.password)];
   return {
     addresses: addresses.join(', '),
+    serverCount: addresses.length,
     connection: {
       servers: addresses,
       ...(token !== undefined && { token }),

@@ -39,9 +39,12 @@ export function startActorctl(
   args: readonly string[],
   cwd: string,
   variables: Readonly<Record<string, string>> = {},
+  /** What its command line begins with. */
+  prefix: readonly string[] = [],
 ): ActorctlProcess {
   const script = fileURLToPath(new URL('../../cli/actorctl.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, ...args], {
+  const [command, ...words] = [...prefix, process.execPath, script, ...args];
+  const child = spawn(command!, words, {
     cwd,
     env: { ...process.env, NO_COLOR: '1', ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -93,8 +96,9 @@ export async function actorctl(
   args: readonly string[],
   cwd: string,
   variables?: Readonly<Record<string, string>>,
+  prefix?: readonly string[],
 ): Promise<ActorctlOutcome> {
-  return await startActorctl(args, cwd, variables).ended;
+  return await startActorctl(args, cwd, variables, prefix).ended;
 }
 
 /** @throws SyntaxError when a line isn't JSON. */
