@@ -76,7 +76,7 @@ onMachines('three machines become one cluster, which lets nobody in without its 
 
   // The first machine has one vote of three from then on, so that it may go.
   const hasWitness = () => JSON.parse(readFileSync(at('first/server.json'), 'utf8')).witness;
-  await waitUntil(() => !hasWitness(), 'the witness to be dismissed');
+  await waitUntil(() => !hasWitness(), 'the witness to be dismissed', 90_000);
   await machines.unplug(one);
   const without = await run(three, at('third/nats.json'), 3);
   t.is(without.exitCode, 0, without.stderr + without.stdout);

@@ -7,11 +7,15 @@ export async function waitForProcessEnd(pid: number): Promise<void> {
   await waitUntil(() => !isAlive(pid), `process ${pid} to end`);
 }
 
-/** Looks every few milliseconds, for what nothing announces. @throws Error after 20 s. */
-export async function waitUntil(holds: () => boolean, what: string): Promise<void> {
-  const giveUpAt = performance.now() + TIMEOUT_MS;
+/** Looks every few milliseconds, for what nothing announces. @throws Error after that time. */
+export async function waitUntil(
+  holds: () => boolean,
+  what: string,
+  timeoutMs: number = TIMEOUT_MS,
+): Promise<void> {
+  const giveUpAt = performance.now() + timeoutMs;
   while (!holds()) {
-    if (performance.now() > giveUpAt) throw new Error(`waited ${TIMEOUT_MS} ms for ${what}`);
+    if (performance.now() > giveUpAt) throw new Error(`waited ${timeoutMs} ms for ${what}`);
     await delay(10);
   }
 }
