@@ -19,7 +19,7 @@ export class NoResponderError extends CodistillError {
   readonly code = 'NO_RESPONDER';
 }
 
-/** A message is larger than the bus carries in one piece. */
+/** A message is larger than the bus carries in one piece, or a value larger than its receiver takes. */
 export class PayloadTooLargeError extends CodistillError {
   readonly code = 'PAYLOAD_TOO_LARGE';
 }

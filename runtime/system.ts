@@ -31,6 +31,7 @@ import type { ActorCalls } from './observe/actor-calls.ts';
 import type { NodeInspection } from './observe/inspection.ts';
 import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
 import { loadTracing } from './observe/tracing.ts';
+import type { Random } from './simulation/random.ts';
 import { isDetachedOwner, subjects } from './wire/address.ts';
 import { checkResources, type Resources } from './wire/resources.ts';
 import { encodeMessage } from './wire/wire.ts';
@@ -68,6 +69,8 @@ export interface SystemOptions {
   /** Default: in memory, so that states outlive actors but not this process. */
   readonly checkpoints?: CheckpointStore;
   readonly clock?: Clock;
+  /** Draws what has to be unique; default the platform's own source. For simulations. */
+  readonly random?: Random;
   readonly log?: (entry: LogEntry) => void;
   /** When calls of own actors ran, about a second later. Given, it makes each call cost a little more. */
   readonly onCalls?: (calls: ActorCalls) => void;
@@ -160,9 +163,10 @@ export interface System {
 /** @throws BusUnavailableError for a server without JetStream too; what importing a module throws. */
 export async function createSystem(options: SystemOptions): Promise<System> {
   if (options.resources) checkResources(options.resources);
-  const nodeId = options.nodeId ?? `n${randomBytes(6).toString('hex')}`;
+  const nodeId = options.nodeId ?? `n${uniqueWord(options.random)}`;
   const namespace = options.namespace ?? 'default';
-  const connection = await connectSystem(options.bus, nodeId, namespace);
+  const bus = withValueLimit(options.bus, options.objects?.memoryBytesMax);
+  const connection = await connectSystem(bus, nodeId, namespace);
   try {
     const listeners = new Set<(event: ActorEvent) => void>();
     const leaving = new Set<(timeoutMs: number) => void>();
@@ -190,7 +194,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       warmProcesses: options.warmProcesses ?? 1,
       tracing: await loadTracing(),
       onCalls: options.onCalls,
-      objects: planObjects(connection, options.objects),
+      objects: planObjects(connection, options),
       onLeave: (timeoutMs) => {
         for (const listener of leaving) listener(timeoutMs);
         if (leaving.size > 0) return;
@@ -349,9 +353,23 @@ function createGet({ names, objects, caller }: HostNode, scope: string | undefin
   return get;
 }
 
-function planObjects({ hub, hubPath }: Connection, limits: ObjectLimits = {}): ObjectPlan {
-  const word = hubPath === undefined ? randomBytes(6).toString('hex') : hubWord(hubPath);
+/** A process takes no more from a stranger than its node keeps, unless told otherwise. */
+function withValueLimit(bus: BusChoice, memoryBytesMax: number | undefined): BusChoice {
+  if (typeof bus === 'string' || 'connected' in bus || memoryBytesMax === undefined) return bus;
+  return { nats: { valueBytesMax: memoryBytesMax, ...bus.nats } };
+}
+
+function planObjects(
+  { hub, hubPath }: Connection,
+  { objects: limits = {}, random }: SystemOptions,
+): ObjectPlan {
+  const word = hubPath === undefined ? uniqueWord(random) : hubWord(hubPath);
   return { limits, word, ...(hub && { hub }) };
+}
+
+function uniqueWord(random: Random | undefined): string {
+  if (random === undefined) return randomBytes(6).toString('hex');
+  return Array.from({ length: 12 }, () => random.integer(0, 15).toString(16)).join('');
 }
 
 async function collectDefinitions(

@@ -57,6 +57,8 @@ export interface Bus {
   readonly clock: Clock;
   /** The largest `data` of one message. Larger values go through `chunks.ts`. */
   readonly payloadBytesMax: number;
+  /** The largest value that is fetched in chunks: what names it may come from a stranger. */
+  readonly valueBytesMax?: number | undefined;
   /** Shorter ways within this host, where this bus is none. Large values take them. */
   readonly nearby?: Neighbours | undefined;
 

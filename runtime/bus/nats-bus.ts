@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   connect,
@@ -51,6 +52,7 @@ const PAYLOAD_HEADROOM_BYTES = 1 << 10;
 const PAYLOAD_BYTES_MAX = 8 << 20;
 const MESSAGE_OVERHEAD_BYTES = 64;
 const CLOSE_TIMEOUT_MS = 5_000;
+const VALUE_SHARE_OF_MEMORY = 0.3;
 
 /**
  * Connects to a NATS server or cluster. A connection that is lost is made again for ever; requests
@@ -77,7 +79,7 @@ export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Prom
   deadline.catch(() => undefined);
   try {
     const connection = await Promise.race([connecting, deadline]);
-    return new NatsBus(connection, target, new Neighbours(home));
+    return new NatsBus(connection, target, options.valueBytesMax, new Neighbours(home));
   } catch (error) {
     // A connection that comes after the deadline is of no use.
     connecting.then(
@@ -106,6 +108,7 @@ class NatsBus implements Bus {
   readonly kind = 'nats';
   readonly clock = systemClock;
   readonly nearby: Neighbours;
+  readonly valueBytesMax: number;
   readonly #connection: NatsConnection;
   readonly #target: NatsTarget;
   readonly #status = new StatusListeners();
@@ -121,8 +124,14 @@ class NatsBus implements Bus {
   #unconfirmedBytes = 0;
   #dropped: { subject: string; count: number } | undefined;
 
-  constructor(connection: NatsConnection, target: NatsTarget, nearby: Neighbours) {
+  constructor(
+    connection: NatsConnection,
+    target: NatsTarget,
+    valueBytesMax: number | undefined,
+    nearby: Neighbours,
+  ) {
     this.nearby = nearby;
+    this.valueBytesMax = valueBytesMax ?? Math.floor(totalmem() * VALUE_SHARE_OF_MEMORY);
     this.#connection = connection;
     this.#target = target;
     this.#requests = new RequestTable(createInbox(), systemClock);

@@ -31,6 +31,11 @@ export interface NatsOptions {
   readonly tls?: NatsTlsOptions;
   /** For the first connection; later ones are tried for ever. */
   readonly timeoutMs: number;
+  /**
+   * The largest value that is taken from another process in chunks: its size is known, and its room
+   * taken, before it comes. Default `objects.memoryBytesMax` of the system, else 30 % of the memory.
+   */
+  readonly valueBytesMax?: number;
   /** What the server's monitoring shows. */
   readonly name?: string;
 }

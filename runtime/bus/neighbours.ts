@@ -6,6 +6,9 @@ import { HUB_FOLDER_PREFIX } from './local-hub.ts';
 
 const NEIGHBOURS_MAX = 32;
 const CONNECT_TIMEOUT_MS = 2_000;
+/** A process that is just ending may still accept the first. */
+const CONNECT_ATTEMPTS = 2;
+const DEAD_MAX = 1_024;
 
 /** A process's connection to the hub of its own node. */
 export interface HomeHub {
@@ -27,6 +30,8 @@ export class Neighbours {
   #home: { readonly bus: Bus; readonly word: string } | undefined;
   /** To other nodes. */
   readonly #buses = new Map<string, Promise<Bus | undefined>>();
+  /** Hubs of this host whose process has ended without removing its socket. */
+  readonly #dead = new Set<string>();
 
   constructor(home: HomeHub | undefined) {
     this.#home = home && { bus: home.bus, word: hubWord(home.socketPath) };
@@ -53,6 +58,11 @@ export class Neighbours {
     return await bus;
   }
 
+  /** Whether `find` has found that the node with this hub was of this host and has ended. */
+  isDead(word: string): boolean {
+    return this.#dead.has(word);
+  }
+
   close(): void {
     for (const word of this.#buses.keys()) this.#forget(word);
   }
@@ -61,13 +71,19 @@ export class Neighbours {
     // The word comes from elsewhere; as one word of a path it leads nowhere else.
     if (!/^\w+$/.test(word)) return undefined;
     const socketPath = join(tmpdir(), `${HUB_FOLDER_PREFIX}${word}`, 'hub');
-    try {
-      const bus = await connectLocalBus({ socketPath, timeoutMs: CONNECT_TIMEOUT_MS });
-      bus.onStatus(({ type }) => void (type === 'closed' && this.#buses.delete(word)));
-      return bus;
-    } catch {
-      return undefined;
+    for (let attempt = 1; attempt <= CONNECT_ATTEMPTS; attempt += 1) {
+      try {
+        const bus = await connectLocalBus({ socketPath, timeoutMs: CONNECT_TIMEOUT_MS });
+        bus.onStatus(({ type }) => void (type === 'closed' && this.#buses.delete(word)));
+        return bus;
+      } catch (error) {
+        if (isCausedBy(error, 'ENOENT')) return undefined;
+        if (!isCausedBy(error, 'ECONNREFUSED')) continue;
+        if (this.#dead.size < DEAD_MAX) this.#dead.add(word);
+        return undefined;
+      }
     }
+    return undefined;
   }
 
   #forget(word: string): void {
@@ -75,4 +91,9 @@ export class Neighbours {
     this.#buses.delete(word);
     void bus?.then((connected) => connected?.close());
   }
+}
+
+function isCausedBy(error: unknown, code: string): boolean {
+  if (!(error instanceof Error)) return false;
+  return (error as NodeJS.ErrnoException).code === code || isCausedBy(error.cause, code);
 }

@@ -1,4 +1,4 @@
-import { DeadlineError } from '../../errors.ts';
+import { DeadlineError, PayloadTooLargeError } from '../../errors.ts';
 import type {
   CallMessage,
   EndMessage,
@@ -217,6 +217,11 @@ export class IncarnationLink {
       this.#resolve(pending, value);
     } catch (error) {
       if (pending.fetching !== fetching) return;
+      if (error instanceof PayloadTooLargeError) {
+        this.#inFlight.delete(message.seq);
+        pending.reject(error);
+        return;
+      }
       // The next probe brings the answer again, until the call's deadline.
       pending.fetching = undefined;
       pending.lastError = error;

@@ -79,6 +79,10 @@ class LeasedBus implements Bus {
     return this.#bus.payloadBytesMax;
   }
 
+  get valueBytesMax(): number | undefined {
+    return this.#bus.valueBytesMax;
+  }
+
   get nearby(): Neighbours | undefined {
     return this.#bus.nearby;
   }

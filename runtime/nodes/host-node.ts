@@ -230,6 +230,7 @@ export class HostNode {
         const message = `node ${info.nodeName} ${why}`;
         this.#events.add({ event: `node-${how}`, message, node: info.nodeId });
         this.supervisor.noteNodeLost(info, why);
+        this.objects.reader.noteGone(info.nodeId, why);
         this.#adoption?.look();
         // An owner that was only busy for some seconds should find its actors again.
         clock.setTimeout(() => {
@@ -240,7 +241,10 @@ export class HostNode {
         this.#events.add({ event: 'node-refused', message: why });
         warn(`refused: ${why}`);
       },
-      onReturned: (id) => void this.supervisor.isClear(id),
+      onReturned: (id) => {
+        this.supervisor.isClear(id);
+        this.objects.reader.noteReturned(id);
+      },
     });
     const { node, supervisor, membership, store, names } = this;
     const { definitions } = options;

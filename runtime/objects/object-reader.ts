@@ -1,4 +1,5 @@
 import {
+  BusClosedError,
   DeadlineError,
   NoResponderError,
   ObjectLostError,
@@ -18,6 +19,8 @@ import type { ObjectStore } from './object-store.ts';
 const CHECK_TIMEOUT_MS = 5_000;
 /** A copy that several wait for outlasts the patience of the first of them. */
 const COPY_TIMEOUT_MS = 600_000;
+/** Beyond so many, what is gone is found out anew by each read. */
+const GONE_MAX = 4_096;
 /** A copy may make room for others before it is read. */
 const COPY_ATTEMPTS = 3;
 
@@ -41,6 +44,10 @@ export interface ReadOptions {
  */
 export class ObjectReader {
   readonly #options: ObjectReaderOptions;
+  /** Nodes that are known to be gone, and how that is known. */
+  readonly #gone = new Map<string, string>();
+  /** What is read from other hosts, by node. */
+  readonly #reading = new Map<string, Set<AbortController>>();
   constructor(options: ObjectReaderOptions) {
     this.#options = options;
   }
@@ -57,25 +64,49 @@ export class ObjectReader {
       if (endpoint.nodeId === node) {
         return await this.#fetchFrom((hub ?? endpoint).bus, node, address, options);
       }
-      const neighbour = await endpoint.bus.nearby?.find(wordOf(address));
-      if (neighbour !== undefined) return await this.#fetchFrom(neighbour, node, address, options);
-      return await this.#readFar(address, options);
+      const near = await this.#readNear(address, options);
+      return near ?? (await this.#readFar(address, options));
     } catch (error) {
       if (!(error instanceof NoResponderError)) throw error;
       throw await this.#explain(address, error);
     }
   }
 
+  /** From now on reads of its objects fail at once, those under way as well. */
+  noteGone(node: string, why: string): void {
+    if (this.#gone.size < GONE_MAX) this.#gone.set(node, why);
+    for (const reading of this.#reading.get(node) ?? []) reading.abort(lost(node, why));
+  }
+
+  noteReturned(node: string): void {
+    this.#gone.delete(node);
+  }
+
   /** Brings a copy of another node's object into this node's store. */
   async copyOnce(store: ObjectStore, address: ObjectAddress): Promise<void> {
-    const { bus } = this.#options.endpoint;
     const options = { timeoutMs: COPY_TIMEOUT_MS };
-    await store.fetchOnce(address, () => this.#fetch(bus, address.node, address, options));
+    await store.fetchOnce(address, () => this.#fetchFar(address, options));
+  }
+
+  /** From another node of this host; undefined if it is none. */
+  async #readNear(address: ObjectAddress, options: ReadOptions): Promise<Uint8Array | undefined> {
+    const { nearby } = this.#options.endpoint.bus;
+    const word = wordOf(address);
+    const neighbour = await nearby?.find(word);
+    try {
+      if (neighbour) return await this.#fetchFrom(neighbour, address.node, address, options);
+    } catch (error) {
+      if (!(error instanceof BusClosedError)) throw error;
+      // Its process has ended, which another attempt to connect shows.
+      await nearby?.find(word);
+    }
+    if (nearby?.isDead(word)) throw lost(address.node, 'has ended on this host');
+    return undefined;
   }
 
   /** Of another host. */
   async #readFar(address: ObjectAddress, options: ReadOptions): Promise<Uint8Array> {
-    const { endpoint, store, hub } = this.#options;
+    const { store, hub } = this.#options;
     try {
       if (store !== undefined) return await this.#readOwnCopy(store, address, options);
       if (hub !== undefined) return await this.#readCopy(hub, address, options);
@@ -84,7 +115,7 @@ export class ObjectReader {
       if (!(error instanceof ObjectStoreFullError || error instanceof NoResponderError))
         throw error;
     }
-    return await this.#fetchFrom(endpoint.bus, address.node, address, options);
+    return await this.#fetchFar(address, options);
   }
 
   async #readOwnCopy(
@@ -116,18 +147,26 @@ export class ObjectReader {
     }
   }
 
-  /** From the node that holds it. */
-  async #fetch(
-    bus: Bus,
-    node: string,
-    address: ObjectAddress,
-    options: ReadOptions,
-  ): Promise<Uint8Array> {
+  /** From the node of another host that holds it, as long as that is there. */
+  async #fetchFar(address: ObjectAddress, options: ReadOptions): Promise<Uint8Array> {
+    const { node } = address;
+    const why = this.#gone.get(node);
+    if (why !== undefined) throw lost(node, why);
+    const reading = new AbortController();
+    const readings = this.#reading.get(node) ?? new Set();
+    this.#reading.set(node, readings.add(reading));
+    const signal = options.signal
+      ? AbortSignal.any([options.signal, reading.signal])
+      : reading.signal;
     try {
-      return await this.#fetchFrom(bus, node, address, options);
+      const { bus } = this.#options.endpoint;
+      return await this.#fetchFrom(bus, node, address, { ...options, signal });
     } catch (error) {
       if (!(error instanceof NoResponderError)) throw error;
       throw await this.#explain(address, error);
+    } finally {
+      readings.delete(reading);
+      if (readings.size === 0) this.#reading.delete(node);
     }
   }
 
@@ -148,16 +187,21 @@ export class ObjectReader {
     const { endpoint } = this.#options;
     const subject = subjects.objects(endpoint.namespace, node);
     const parcel = { bytes: encodeMessage({ kind: 'object-check', id }) };
-    const timeoutMs = CHECK_TIMEOUT_MS;
+    // It was waited for already.
+    const limits = { timeoutMs: CHECK_TIMEOUT_MS, absentMs: 0 };
     try {
-      await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+      await requestControl(endpoint, subject, 'done', parcel, limits);
       return silence;
     } catch (error) {
       if (!(error instanceof NoResponderError || error instanceof DeadlineError)) return error;
-      const text = `object ${id} is lost: node ${node}, which held it, does not answer`;
-      return new ObjectLostError(text, 'owner-died');
+      return lost(node, 'does not answer');
     }
   }
+}
+
+function lost(node: string, why: string): ObjectLostError {
+  const text = `the object is lost: node ${node}, which held it, ${why}`;
+  return new ObjectLostError(text, 'owner-died');
 }
 
 function wordOf({ id }: ObjectAddress): string {

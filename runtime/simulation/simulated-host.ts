@@ -231,6 +231,7 @@ export class SimulatedHost {
       actors,
       checkpoints: this.disk.open(clock, lifeline, random),
       clock,
+      random: random.fork(`system ${nodeId}`),
       log: ({ level, message }) => trace(`${nodeId} ${level}: ${message}`),
     });
   }

@@ -1,5 +1,11 @@
 import { crc32 } from 'node:zlib';
-import { BusClosedError, DamagedDataError, DeadlineError, NoResponderError } from '../../errors.ts';
+import {
+  BusClosedError,
+  DamagedDataError,
+  DeadlineError,
+  NoResponderError,
+  PayloadTooLargeError,
+} from '../../errors.ts';
 import type { Bus, BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
 import {
@@ -140,7 +146,8 @@ export interface FetchOptions {
 /**
  * The bytes that a reference names, in one buffer of their own. Lost chunks are asked for again.
  *
- * @throws DamagedDataError for a reference or bytes that contradict their checksums, DeadlineError,
+ * @throws PayloadTooLargeError for more than is taken here, DamagedDataError for a reference or
+ * bytes that contradict their checksums, DeadlineError,
  * NoResponderError when the sender took the value back or died, the signal's reason.
  */
 export async function fetchChunks(
@@ -148,7 +155,7 @@ export async function fetchChunks(
   reference: ChunkReference,
   options: FetchOptions,
 ): Promise<Uint8Array> {
-  checkReference(reference, options.bytesMax ?? FETCH_BYTES_MAX);
+  checkReference(reference, options.bytesMax ?? bus.valueBytesMax ?? FETCH_BYTES_MAX);
   const near = reference.hub && (await bus.nearby?.find(reference.hub));
   if (!near) return await fetchOver(bus, reference, options);
   const { subject, byteLength } = reference;
@@ -375,8 +382,9 @@ function checkReference(reference: ChunkReference, bytesMax: number): void {
     );
   }
   if (byteLength > bytesMax) {
-    throw new DamagedDataError(
-      `The reference is to ${byteLength} bytes; at most ${bytesMax} are accepted here.`,
+    throw new PayloadTooLargeError(
+      `A value of ${byteLength} bytes was announced; at most ${bytesMax} are taken here. Send it in ` +
+        "parts, or raise the receiver's valueBytesMax (of its NATS options).",
     );
   }
 }

@@ -56,6 +56,10 @@ export class Counter {
     return this.#order;
   }
 
+  makeBytes(byteLength: number): Uint8Array {
+    return new Uint8Array(byteLength);
+  }
+
   echo<Value>(value: Value): Value {
     return value;
   }
@@ -152,6 +156,7 @@ export const counter: ActorDefinition<CounterOptions, Counter> = defineActor({
     surroundings: 'call',
     note: 'call',
     noted: 'idempotent',
+    makeBytes: 'call',
     echo: 'call',
     wait: 'call',
     block: 'call',

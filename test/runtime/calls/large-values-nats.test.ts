@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { PayloadTooLargeError } from '../../../errors.ts';
 import { connectNatsBus, createSystem, type System } from '../../../runtime/index.ts';
 import { type NatsServer, startNatsServer } from '../../support/nats-server.ts';
 import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts';
@@ -32,8 +33,9 @@ async function withNodes(
   t: ExecutionContext,
   environment: Readonly<Record<string, string>>,
   body: (system: System, far: NodeProcess) => Promise<void>,
+  limits: { readonly valueBytesMax?: number } = {},
 ): Promise<void> {
-  const bus = { nats: { servers: server.url, timeoutMs: 10_000 } };
+  const bus = { nats: { servers: server.url, timeoutMs: 10_000, ...limits } };
   const common = { bus, namespace: t.title.replace(/\W/g, '-'), modules: [counter.module] };
   await using system = await createSystem(common);
   await using far = await startNodeProcess(common, 'host', environment);
@@ -66,4 +68,15 @@ test.serial('between hosts large arguments and results go through the server', a
     const bytes = await bytesOnServer(t, () => echo(t, system, far.nodeId));
     t.true(bytes > 2 * BYTES, `${bytes} bytes went through the server`);
   });
+});
+
+test.serial('a value that its receiver does not take fails the call at once', async (t) => {
+  const refused = { instanceOf: PayloadTooLargeError, message: /4194\d+ bytes.*valueBytesMax/ };
+  const body = async (system: System, far: NodeProcess): Promise<void> => {
+    const actor = await system.spawn(counter, {}, { placement: { nodeId: far.nodeId } });
+    await t.throwsAsync(actor.echo(new Uint8Array(BYTES)), refused);
+    await t.throwsAsync(actor.makeBytes(BYTES), refused);
+    t.is(await actor.read(), 0);
+  };
+  await withNodes(t, {}, body, { valueBytesMax: 2 << 20 });
 });

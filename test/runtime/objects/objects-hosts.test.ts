@@ -98,8 +98,26 @@ test('an object whose node is killed is lost, and a get says so', async (t) => {
     far.send('SIGKILL');
     const error = await t.throwsAsync(system.get(made), {
       instanceOf: ObjectLostError,
-      message: /does not answer/,
+      message: /has ended on this host/,
     });
     t.is(error?.reason, 'owner-died');
+  });
+});
+
+test('once a node of another host is known to be gone, only copies of this host are left', async (t) => {
+  const elsewhere = await mkdtemp(join(tmpdir(), 'codistill-far-'));
+  t.teardown(() => rm(elsewhere, { recursive: true, force: true }));
+  await withNodes('gone', { TMPDIR: elsewhere }, async ({ system, far, actor }) => {
+    const [copied, other] = [await actor.put(LENGTH), await actor.put(LENGTH)];
+    await system.get(copied);
+    const reader = await system.spawn(keeper, {});
+    far.send('SIGSTOP');
+    // Under way when the death becomes known: nobody says that the far side doesn't listen.
+    const reading = reader.get(other);
+    const lost = { instanceOf: ObjectLostError, message: /was silent/ };
+    await t.throwsAsync(reading, lost);
+    await t.throwsAsync(system.get(other), lost);
+    t.is((await system.get(copied))[1], 1);
+    t.is(await reader.sum(copied), SUM);
   });
 });

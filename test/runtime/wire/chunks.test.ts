@@ -2,7 +2,12 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { DamagedDataError, DeadlineError, NoResponderError } from '../../../errors.ts';
+import {
+  DamagedDataError,
+  DeadlineError,
+  NoResponderError,
+  PayloadTooLargeError,
+} from '../../../errors.ts';
 import type { Bus } from '../../../runtime/bus/bus.ts';
 import { connectLocalBus } from '../../../runtime/bus/local-bus.ts';
 import { startLocalHub } from '../../../runtime/bus/local-hub.ts';
@@ -118,12 +123,16 @@ test('a reference that describes no value, or too large a one, is refused unaske
     { ...good, byteLength: Number.NaN },
     { ...good, chunkBytes: 0 },
     { ...good, byteLength: 2 ** 40, chunkBytes: 1 },
-    { ...good, byteLength: 101 },
   ];
   for (const reference of bad) {
     const fetch = lengthOf(fetchChunks(receiver, reference, { timeoutMs, bytesMax: 100 }));
     await t.throwsAsync(fetch, { instanceOf: DamagedDataError }, JSON.stringify(reference));
   }
+  const large = { ...good, byteLength: 101 };
+  await t.throwsAsync(lengthOf(fetchChunks(receiver, large, { timeoutMs, bytesMax: 100 })), {
+    instanceOf: PayloadTooLargeError,
+    message: /101 bytes.* 100 are taken/,
+  });
 });
 
 test('a fetch ends with the reason of its signal', async (t) => {
