@@ -1,14 +1,12 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { DamagedDataError, DownloadError } from '../../errors.ts';
 import { cannotWrite } from '../atomic-file.ts';
+import { differenceOf, digestFile, type ExpectedFile } from './file-digest.ts';
 
 export interface DownloadOptions {
   readonly url: string;
   /** Where the file goes; what is not whole yet lies beside it, with `.part` at its end. */
   readonly path: string;
-  /** What the file must be; whatever is absent is not checked. */
   readonly expected: ExpectedFile;
   /** Of the whole, retries included. */
   readonly deadlineMs: number;
@@ -21,12 +19,6 @@ export interface DownloadOptions {
   /** Waits between tries. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onProgress?: (progress: DownloadProgress) => void;
-}
-
-export interface ExpectedFile {
-  readonly bytes?: number;
-  readonly sha256?: string;
-  readonly md5?: string;
 }
 
 export interface DownloadProgress {
@@ -92,7 +84,7 @@ export async function downloadFile(options: DownloadOptions): Promise<Downloaded
       await options.sleep(backoff, signal).catch(() => {});
     }
   }
-  const found = await digest(part);
+  const found = await digestFile(part);
   const wrong = differenceOf(found, expected);
   if (wrong !== undefined) {
     await discard(part);
@@ -104,12 +96,6 @@ export async function downloadFile(options: DownloadOptions): Promise<Downloaded
   await rename(part, path);
   await rm(validatorPath(part), { force: true });
   return { bytes: found.bytes, sha256: found.sha256 };
-}
-
-/** What is wrong with the file at `path`; undefined when it is as expected. */
-export async function checkFile(path: string, expected: ExpectedFile): Promise<string | undefined> {
-  if ((await sizeOf(path)) === 0) return 'there is no such file';
-  return differenceOf(await digest(path), expected);
 }
 
 /** Asks for what `part` lacks and appends it. */
@@ -314,24 +300,4 @@ async function sizeOf(path: string): Promise<number> {
     ({ size }) => size,
     () => 0,
   );
-}
-
-async function digest(path: string): Promise<Required<ExpectedFile>> {
-  const [sha256, md5] = [createHash('sha256'), createHash('md5')];
-  let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    sha256.update(chunk as Uint8Array);
-    md5.update(chunk as Uint8Array);
-    bytes += (chunk as Uint8Array).length;
-  }
-  return { bytes, sha256: sha256.digest('hex'), md5: md5.digest('hex') };
-}
-
-function differenceOf(found: Required<ExpectedFile>, expected: ExpectedFile): string | undefined {
-  for (const what of ['bytes', 'sha256', 'md5'] as const) {
-    if (expected[what] !== undefined && expected[what] !== found[what]) {
-      return `${what} is ${found[what]}, expected ${expected[what]}`;
-    }
-  }
-  return undefined;
 }

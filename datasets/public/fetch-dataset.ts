@@ -3,7 +3,8 @@ import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { UserInputError } from '../../errors.ts';
 import { writeAtomically } from '../atomic-file.ts';
-import { checkFile, type DownloadProgress, downloadFile } from './download.ts';
+import { type DownloadProgress, downloadFile } from './download.ts';
+import { checkFile } from './file-digest.ts';
 import { type PublicDataset, type PublicFile, publicDatasets } from './public-datasets.ts';
 import { unpackTar } from './unpack-tar.ts';
 

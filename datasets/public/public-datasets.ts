@@ -1,4 +1,4 @@
-import type { ExpectedFile } from './download.ts';
+import type { ExpectedFile } from './file-digest.ts';
 
 /** A data set that its publisher offers to everybody. */
 export interface PublicDataset {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
 import {
   findTableFile,
   readTableRows,
@@ -49,6 +50,19 @@ test('byte order marks, both line ends, blank lines and a missing last line end 
     ['1', '2'],
     ['3', '4'],
   ]);
+});
+
+test('any fields that are written as RFC 4180 says come back', async (t) => {
+  const field = fc.string({ unit: fc.constantFrom('a', 'ü', ',', '"', '\n', '\r\n', ' ', '') });
+  const rows = fc.array(fc.array(field, { minLength: 2, maxLength: 4 }), { maxLength: 8 });
+  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  await fc.assert(
+    fc.asyncProperty(rows, async (written) => {
+      const text = written.map((fields) => `${fields.map(quoted).join(',')}\r\n`).join('');
+      t.deepEqual(fieldsOf(await rowsOf(t, text)), written);
+    }),
+    { numRuns: 60, seed: 1 },
+  );
 });
 
 test('where a quote is wrong one line is lost, and no other', async (t) => {
