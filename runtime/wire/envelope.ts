@@ -36,7 +36,9 @@ const LENGTHS_AT = 28;
 const RARE_AT = 34;
 const NAMES_AT = 36;
 const NAME_BYTES_MAX = 0xffff;
+/** Of the names that are remembered as bytes. */
 const NAMES_MAX = 4096;
+const NAME_BYTES_KEPT = 256;
 
 /** @throws TypeError or RangeError when the value can't be sent. */
 export function encodeEnveloped(message: EnvelopedMessage): Uint8Array {
@@ -114,7 +116,7 @@ export function decodeEnveloped(bytes: Uint8Array): EnvelopedMessage | undefined
   }
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 function readName(bytes: Uint8Array, start: number, end: number): string {
@@ -133,6 +135,7 @@ function encodeName(name: string): Uint8Array {
       `a name of ${bytes.length} bytes can't be sent, up to ${NAME_BYTES_MAX} can`,
     );
   }
+  if (bytes.length > NAME_BYTES_KEPT) return bytes;
   if (encoded.size >= NAMES_MAX) encoded.clear();
   encoded.set(name, bytes);
   return bytes;

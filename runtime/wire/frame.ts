@@ -49,17 +49,11 @@ export function encodeFrame(value: unknown, start = 0): Uint8Array {
   // Of the value and the table of attachments; its one byte is left out when there are none.
   writer.startList(2);
   writer.write(value);
-  const { detached } = writer;
+  const detached = writer.takeDetached();
   const attached = detached.length > 0;
   const parts = attached ? writeTable(detached) : NO_PARTS;
   const from = attached ? 0 : 1;
   const headerBytes = PREFIX_BYTES + writer.length - from;
-  if (headerBytes > FRAME_HEADER_BYTES_MAX) {
-    throw new RangeError(
-      `The value has ${headerBytes} bytes beside its typed arrays, over ` +
-        `${FRAME_HEADER_BYTES_MAX}: put bulk into typed arrays.`,
-    );
-  }
   const frame = allocate(start + headerBytes, parts);
   writeUint32(frame, start, attached ? MAGIC_ATTACHED : MAGIC_PLAIN);
   writeUint32(frame, start + 4, headerBytes - PREFIX_BYTES);
@@ -83,7 +77,7 @@ export function decodeFrame(bytes: Uint8Array, start = 0): unknown {
   if (magic !== MAGIC_PLAIN && magic !== MAGIC_ATTACHED) {
     throw damaged(`starts with ${magic.toString(16)}, no version that is known here`);
   }
-  if (headerEnd > bytes.length || headerEnd - start > FRAME_HEADER_BYTES_MAX) {
+  if (headerEnd > bytes.length || headerEnd - headerStart > FRAME_HEADER_BYTES_MAX) {
     throw damaged(`has ${bytes.length} bytes, but its header claims ${headerEnd}`);
   }
   if (magic === MAGIC_PLAIN && headerEnd !== bytes.length) {

@@ -1,4 +1,4 @@
-import { FRAME_DEPTH_MAX, FRAME_ITEMS_MAX } from './frame-limits.ts';
+import { FRAME_DEPTH_MAX, FRAME_HEADER_BYTES_MAX, FRAME_ITEMS_MAX } from './frame-limits.ts';
 
 const BUFFER_BYTES = 16 << 10;
 /** A buffer that has grown beyond is not kept for the next value. */
@@ -34,9 +34,11 @@ export class MessagePackWriter {
     return this.#end;
   }
 
-  /** What `write` has met since `startList`, in order. */
-  get detached(): readonly Detached[] {
-    return this.#detached;
+  /** What `write` has met since `startList`, in order. Given once: the writer must not keep it alive. */
+  takeDetached(): readonly Detached[] {
+    const detached = this.#detached;
+    if (detached.length > 0) this.#detached = [];
+    return detached;
   }
 
   /** Forgets what was written and begins a list of so many values, 15 at most. */
@@ -187,22 +189,18 @@ export class MessagePackWriter {
   }
 
   #writeText(text: string): void {
-    const { length } = text;
-    this.#reserve(5 + length * 3);
-    if (length < SHORT && this.#putAscii(text)) return;
-    // The longest that it may become decides how long its head is.
-    const headBytes = length * 3 > 0xffff ? 5 : 3;
-    const start = this.#end;
-    const bytes = this.#buffer.write(text, start + headBytes);
-    this.#buffer[start] = headBytes === 5 ? 0xdb : 0xda;
-    if (headBytes === 5) this.#view.setUint32(start + 1, bytes);
-    else this.#view.setUint16(start + 1, bytes);
-    this.#end = start + headBytes + bytes;
+    if (text.length < SHORT && this.#putAscii(text)) return;
+    const bytes = Buffer.byteLength(text);
+    this.#reserve(5 + bytes);
+    this.#putCount(0xda, bytes);
+    this.#buffer.write(text, this.#end);
+    this.#end += bytes;
   }
 
   /** False, and nothing is written, if it has other characters. */
   #putAscii(text: string): boolean {
     const { length } = text;
+    this.#reserve(2 + length);
     const buffer = this.#buffer;
     const start = this.#end + (length < 32 ? 1 : 2);
     for (let i = 0; i < length; i += 1) {
@@ -241,6 +239,12 @@ export class MessagePackWriter {
   #reserve(bytes: number): void {
     const needed = this.#end + bytes;
     if (needed <= this.#buffer.length) return;
+    if (needed > FRAME_HEADER_BYTES_MAX) {
+      throw new RangeError(
+        `The value has over ${FRAME_HEADER_BYTES_MAX} bytes beside its typed arrays: ` +
+          'put bulk into typed arrays.',
+      );
+    }
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
     this.#buffer.copy(larger, 0, 0, this.#end);
     this.#buffer = larger;

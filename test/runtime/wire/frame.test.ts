@@ -207,6 +207,12 @@ test('a list of over a million elements is refused on both sides', (t) => {
   t.throws(() => decodeFrame(bomb), { instanceOf: DamagedDataError, message: /items/ });
 });
 
+test('text of over 64 MB is refused, and the next value is written as ever', (t) => {
+  const long = 'x'.repeat((64 << 20) + 1);
+  t.throws(() => encodeFrame([Uint8Array.of(1), long]), { instanceOf: RangeError });
+  t.deepEqual(decodeFrame(encodeFrame(['x'])), ['x']);
+});
+
 test('an attachment can only take the place of a null in the value', (t) => {
   // ['toString'] is inherited, so a table that points there must not reach the prototype.
   const frame = Buffer.from(encodeFrame({ toStrinq: Uint8Array.of(1) }));

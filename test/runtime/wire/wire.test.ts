@@ -18,7 +18,7 @@ const samples: readonly WireMessage[] = [
     trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
   },
   { ...call, key: 'order 7', value: [] },
-  { ...call, to: 'größe 日本@n#1', method: 'm'.repeat(300), value: [] },
+  { ...call, to: '\ufeffgröße 日本@n#1', method: 'm'.repeat(300), value: [] },
   { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined },
   { kind: 'reply', of: 'a@n#1', seq: 3, value: undefined, error: { name: 'E', message: 'm' } },
   { kind: 'item', of: 'a@n#1', seq: 3, index: 0, value: 'x' },
