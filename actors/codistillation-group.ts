@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { predictionsFile } from '../datasets/index.ts';
 import { UserInputError } from '../errors.ts';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
-import { createModel, type Model } from '../training/index.ts';
+import { type ClassificationScores, createModel, type Model } from '../training/index.ts';
 import { type Evaluation, type Evaluator, evaluator, type WeightSource } from './evaluator.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
@@ -94,9 +94,14 @@ export class CodistillationGroup {
           name,
           final.losses[index] as number,
           summaries[index] as TrainingSummary,
+          final.scores?.replicas[index],
         ),
       ),
       ensembleLoss: final.ensembleLoss,
+      ...(final.scores && {
+        ensembleAccuracy: final.scores.ensemble.accuracy,
+        ensembleAuc: final.scores.ensemble.auc,
+      }),
       disagreement: final.disagreement,
       exchange: {
         count: sum(summaries, ({ published }) => published.count),
@@ -244,12 +249,14 @@ export class CodistillationGroup {
     name: string,
     valLoss: number,
     { totals, weightsSha256 }: TrainingSummary,
-  ): Readonly<Record<string, string | number>> {
+    scores: ClassificationScores | undefined,
+  ): Readonly<Record<string, string | number | null>> {
     const workMs = totals.dataMs + totals.exchangeMs + totals.computeMs;
     return {
       name,
       valLoss,
       ...(this.#unit === 'tokens' && { perplexity: Math.exp(valLoss) }),
+      ...(scores && { accuracy: scores.accuracy, auc: scores.auc }),
       [`${this.#unit}PerSecond`]: (totals.rows * 1000) / Math.max(workMs, 1),
       stalenessStepsMean: totals.stalenessStepsSum / Math.max(totals.teacherSteps, 1),
       stalenessStepsMax: totals.stalenessStepsMax,

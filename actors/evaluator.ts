@@ -8,8 +8,11 @@ import {
 import { type Batches, type DataSource, openBatches, writePredictions } from '../datasets/index.ts';
 import { type ActorDefinition, defineActor, type Handle } from '../runtime/index.ts';
 import {
+  type ClassificationScores,
+  classificationScores,
   createEvaluationStep,
   createModel,
+  ensembleProbabilities,
   type Model,
   type ModelConfig,
   type Step,
@@ -45,6 +48,11 @@ export interface Evaluation {
   /** Share of rows for which two replicas' likeliest class is the same. */
   readonly topAgreement: number;
   readonly rows: number;
+  /** Of examples: those of each replica, and of the average of their probabilities. */
+  readonly scores?: {
+    readonly replicas: readonly ClassificationScores[];
+    readonly ensemble: ClassificationScores;
+  };
 }
 
 /** Scores all replicas together on held-out data, which no replica trains on. */
@@ -103,8 +111,7 @@ export class Evaluator {
     let ensembleLoss = 0;
     let disagreement = 0;
     let topAgreement = 0;
-    const predictions =
-      predictionsPath === undefined ? undefined : this.#collectPredictions(batches);
+    const predictions = this.#collectPredictions(batches);
     for (let cursor = 0; cursor < batches; cursor++) {
       const { columns } = await this.#batches.read(cursor);
       const outputs = await this.#step.run(columns);
@@ -121,14 +128,24 @@ export class Evaluator {
         outputs.probabilities as Float32Array,
       );
     }
-    await predictions?.write(predictionsPath as string);
-    const targetShape = (this.#models[0] as Model).targetShape(batch);
-    const rows = targetShape.reduce((product, size) => product * size, batches);
-    return { losses, ensembleLoss, disagreement, topAgreement, rows };
+    if (predictionsPath !== undefined) await predictions?.write(predictionsPath);
+    const rows = (this.#models[0] as Model)
+      .targetShape(batch)
+      .reduce((product, size) => product * size, batches);
+    return {
+      losses,
+      ensembleLoss,
+      disagreement,
+      topAgreement,
+      rows,
+      ...(predictions && { scores: predictions.scores() }),
+    };
   }
 
-  #collectPredictions(batches: number): CollectedPredictions {
-    const { classes } = this.#models[0] as Model;
+  /** Those of texts are too many. */
+  #collectPredictions(batches: number): CollectedPredictions | undefined {
+    const { classes, unit } = this.#models[0] as Model;
+    if (unit !== 'examples') return undefined;
     return new CollectedPredictions(this.#models.length, {
       rows: batches * this.#options.batch,
       classes,
@@ -162,6 +179,14 @@ class CollectedPredictions {
     for (const [replica, values] of this.#models.entries()) {
       values.set(probabilities.subarray(replica * length, (replica + 1) * length), batch * length);
     }
+  }
+
+  scores(): NonNullable<Evaluation['scores']> {
+    const score = (one: Float32Array) => classificationScores(one, this.#targets, this.#classes);
+    return {
+      replicas: this.#models.map(score),
+      ensemble: score(ensembleProbabilities(this.#models)),
+    };
   }
 
   async write(path: string): Promise<void> {

@@ -25,6 +25,7 @@ export {
 export { explainGroupPlan } from './plan/plan-explanation.ts';
 export { findPlanProblems } from './plan/plan-problems.ts';
 export { type Plan, planSchema } from './plan/plan-schema.ts';
+export { recordsDataOf } from './plan/records-data.ts';
 export { type TeacherPrecision, teacherPrecisions } from './student.ts';
 export {
   type TeacherSnapshot,

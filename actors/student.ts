@@ -26,11 +26,15 @@ import {
   weightShapes,
 } from '../training/index.ts';
 import { readState, type StateCopy, writeState } from './state-copy.ts';
+import { rounded } from './tensor-delta.ts';
 import type { WeightShapes, Weights } from './weight-delta.ts';
 
-/** How teachers compute: `int8` takes about half the time where the engine has such products. */
-export type TeacherPrecision = 'f32' | 'int8';
-export const teacherPrecisions: readonly TeacherPrecision[] = ['f32', 'int8'];
+/**
+ * How exact teachers are. `int8`: their products are computed so, in about half the time, where the engine can.
+ * `f16` and `int4`: their matrices are rounded so, `int4` with one scale for each row, and computed with in f32.
+ */
+export type TeacherPrecision = 'f32' | 'f16' | 'int8' | 'int4';
+export const teacherPrecisions: readonly TeacherPrecision[] = ['f32', 'f16', 'int8', 'int4'];
 
 export interface StudentOptions extends UpdateConfig {
   readonly replica: string;
@@ -196,8 +200,16 @@ export class Student {
 
   /** Puts a teacher's weights where the compiled step reads them. */
   loadTeacher(teacher: number, weights: Weights): void {
+    const { teacherPrecision } = this.#options;
     for (const [name, values] of Object.entries(weights)) {
-      this.#state.write(`teacher${teacher}/${name}`, values);
+      const entry = `teacher${teacher}/${name}`;
+      const shape = this.#state.specs[entry]?.shape ?? [];
+      const rounds = teacherPrecision === 'f16' || teacherPrecision === 'int4';
+      const exact = !rounds || shape.length < 2;
+      this.#state.write(
+        entry,
+        exact ? values : rounded(teacherPrecision, values, shape.at(-1) ?? 1),
+      );
     }
   }
 

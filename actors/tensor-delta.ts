@@ -104,6 +104,17 @@ export function tensorDeltaBytes(delta: TensorDelta): number {
   }
 }
 
+/** The values as they are after a rounding to `codec`; a row is `row` values long. */
+export function rounded(
+  codec: Exclude<DeltaCodec, 'f32' | 'sparse'>,
+  values: Float32Array,
+  row: number,
+): Float32Array {
+  const zeros = new Float32Array(values.length);
+  const delta = encodeChange(codec, values, zeros, row);
+  return applyChange('weights', zeros, delta, { length: values.length, row });
+}
+
 /** Bytes of a delta of tensors with these shapes; a sparse one has now and then an entry more, to bridge a gap. */
 export function deltaBytesAbout(
   codec: DeltaCodec,

@@ -14,7 +14,9 @@ export interface StepEvent {
   readonly loss: number;
   readonly distillLoss?: Figure;
   readonly stalenessSteps?: Figure;
+  /** Texts have tokens, other data examples. */
   readonly tokensPerSecond?: Figure;
+  readonly examplesPerSecond?: Figure;
   readonly bytesExchanged?: Figure;
 }
 
@@ -52,11 +54,16 @@ export interface ResultEvent {
   readonly type: 'result';
   readonly steps?: Figure;
   readonly tokens?: Figure;
+  readonly examples?: Figure;
   readonly wallMs?: Figure;
   readonly firstStepMs?: Figure;
   readonly unigramLoss?: Figure;
+  /** Of data with a known structure: that of the best possible prediction. */
+  readonly bayesLoss?: Figure;
   readonly replicas: readonly ReplicaResult[];
   readonly ensembleLoss?: Figure;
+  readonly ensembleAccuracy?: Figure;
+  readonly ensembleAuc?: Figure;
   readonly exchange?:
     | { readonly count?: Figure; readonly bytes?: Figure; readonly fullBytes?: Figure }
     | undefined;
@@ -69,10 +76,31 @@ export interface ResultEvent {
 export interface ReplicaResult {
   readonly name: string | number;
   readonly valLoss?: Figure;
+  /** Of texts. */
   readonly perplexity?: Figure;
+  /** Of examples. */
+  readonly accuracy?: Figure;
+  /** Of examples of two classes. */
+  readonly auc?: Figure;
   readonly tokensPerSecond?: Figure;
+  readonly examplesPerSecond?: Figure;
   readonly stalenessStepsMean?: Figure;
   readonly stalenessStepsMax?: Figure;
+}
+
+/** How fast a replica trains, and what is counted. */
+export interface Speed {
+  readonly unit: 'tokens' | 'examples';
+  readonly perSecond: number;
+}
+
+export function speedOf(
+  event: Pick<StepEvent, 'tokensPerSecond' | 'examplesPerSecond'>,
+): Speed | undefined {
+  const { tokensPerSecond, examplesPerSecond } = event;
+  if (tokensPerSecond != null) return { unit: 'tokens', perSecond: tokensPerSecond };
+  if (examplesPerSecond != null) return { unit: 'examples', perSecond: examplesPerSecond };
+  return undefined;
 }
 
 /** The events that the displays know; a job may emit any others. */
@@ -113,6 +141,7 @@ const schemas: ReadonlyMap<string, v.GenericSchema<unknown, KnownEvent>> = new M
       distillLoss: figure,
       stalenessSteps: figure,
       tokensPerSecond: figure,
+      examplesPerSecond: figure,
       bytesExchanged: figure,
     }),
   ],
@@ -147,20 +176,27 @@ const schemas: ReadonlyMap<string, v.GenericSchema<unknown, KnownEvent>> = new M
       type: v.literal('result'),
       steps: figure,
       tokens: figure,
+      examples: figure,
       wallMs: figure,
       firstStepMs: figure,
       unigramLoss: figure,
+      bayesLoss: figure,
       replicas: v.array(
         v.object({
           name,
           valLoss: figure,
           perplexity: figure,
+          accuracy: figure,
+          auc: figure,
           tokensPerSecond: figure,
+          examplesPerSecond: figure,
           stalenessStepsMean: figure,
           stalenessStepsMax: figure,
         }),
       ),
       ensembleLoss: figure,
+      ensembleAccuracy: figure,
+      ensembleAuc: figure,
       exchange: v.optional(v.object({ count: figure, bytes: figure, fullBytes: figure })),
       waits: v.optional(v.object({ dataMs: figure, exchangeMs: figure, computeMs: figure })),
     }),

@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import type { JobEvent } from '../runtime/index.ts';
-import type { EvaluationEvent, KnownEvent, StepEvent } from './event-shapes.ts';
+import { type EvaluationEvent, type KnownEvent, type StepEvent, speedOf } from './event-shapes.ts';
 import { type Progress, type ReplicaProgress, timeLeftMs } from './progress.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber } from './quantity.ts';
 
@@ -31,14 +31,13 @@ export function describeUnknownEvent(event: JobEvent): string {
 /** `a  120/1000  loss 5.123  distill 6.012  4,321 tokens/s  stale 50` */
 export function describeReplica(name: string, replica: ReplicaProgress): string {
   const { last, loss, distillLoss } = replica;
+  const speed = speedOf(last);
   return [
     pc.bold(name),
     `step ${formatStep(last)}`,
     `loss ${formatNumber(loss)}`,
     ...(distillLoss === undefined ? [] : [`distill ${formatNumber(distillLoss)}`]),
-    ...(last.tokensPerSecond == null
-      ? []
-      : [`${formatCount(last.tokensPerSecond).padStart(6)} tokens/s`]),
+    ...(speed === undefined ? [] : [`${formatCount(speed.perSecond).padStart(6)} ${speed.unit}/s`]),
     ...(last.stalenessSteps == null ? [] : [`teacher ${last.stalenessSteps} steps old`]),
   ].join('  ');
 }

@@ -8,10 +8,12 @@ export const sourceExtension: string = import.meta.url.endsWith('.ts') ? '.ts' :
 
 export const packageVersion: string = readVersion();
 
+const numberedFolder = /^\d\d-(.+)$/;
+
 /** Names that `actorctl run` takes, in alphabetical order. */
 export function listExamples(): readonly string[] {
   return readdirSync(new URL('examples/', packageRoot), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() || entry.name.endsWith(sourceExtension))
+    .filter(({ name }) => numberedFolder.test(name) || name.endsWith(sourceExtension))
     .map(({ name }) =>
       name.endsWith(sourceExtension) ? name.slice(0, -sourceExtension.length) : name,
     )
@@ -20,7 +22,7 @@ export function listExamples(): readonly string[] {
 
 /** `lm-codistill` is a file; `01-hello` is a folder, with a README beside its `hello.ts`. */
 export function exampleModule(name: string): URL {
-  const folder = /^\d\d-(.+)$/.exec(name);
+  const folder = numberedFolder.exec(name);
   const path = folder === null ? name : `${name}/${folder[1]}`;
   return new URL(`examples/${path}${sourceExtension}`, packageRoot);
 }

@@ -22,6 +22,8 @@ export async function planCheckCommand(
   { output, environment }: CommandContext,
 ): Promise<ExitCode> {
   const { job, options } = await planJob(nameOrFile, flags, environment.cwd);
+  // What can't be explained can't be run.
+  await job.explain?.(options as never, { nodes: 1, gflops: 1 });
   const event = { type: 'plan', job: job.name, options };
   output.message(`${job.name} can run with these options.`, event);
   return exitCodes.ok;
@@ -35,7 +37,7 @@ export async function planShowCommand(
 ): Promise<ExitCode> {
   const { job, options } = await planJob(nameOrFile, flags, environment.cwd);
   const { nodes, gflops } = flags;
-  const explanation = job.explain?.(options as never, { nodes, gflops });
+  const explanation = await job.explain?.(options as never, { nodes, gflops });
   if (explanation === undefined) {
     throw new UserInputError(`${job.name} has no plan to show: its module exports no explain().`);
   }

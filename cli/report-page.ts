@@ -9,12 +9,7 @@ import {
   type PageAssets,
 } from './page.ts';
 import { inOrder } from './progress.ts';
-import {
-  describeResultTotals,
-  formatResultRow,
-  listResultRows,
-  resultColumns,
-} from './result-table.ts';
+import { describeResultTotals, formatResultRows, listResultColumns } from './result-table.ts';
 import type { RunCurves } from './run-curves.ts';
 import type { RunRecord } from './run-directory.ts';
 import { type Point, type Series, smooth } from './series.ts';
@@ -46,17 +41,18 @@ function listCharts(curves: RunCurves): readonly Chart[] {
   const { heldOut, ensemble, result } = curves;
   const replicas = inOrder(curves.replicas);
   const names = [...replicas.keys()];
-  const each = (pick: 'loss' | 'distillLoss' | 'stalenessSteps' | 'tokensPerSecond') =>
+  const perRow = `nats per ${curves.unit === 'tokens' ? 'token' : 'example'}`;
+  const each = (pick: 'loss' | 'distillLoss' | 'stalenessSteps' | 'speed') =>
     [...replicas].map(([name, replica], colour) => ({ name, colour, curve: replica[pick] }));
   return [
     {
       title: 'Training loss',
-      unit: 'nats per token',
+      unit: perRow,
       lines: each('loss').flatMap(withRaw),
     },
     {
       title: 'Held-out loss',
-      unit: 'nats per token',
+      unit: perRow,
       lines: [
         ...heldOut.map((curve, colour) =>
           toLine({ name: names[colour] ?? `replica ${colour}`, colour, curve }),
@@ -67,7 +63,7 @@ function listCharts(curves: RunCurves): readonly Chart[] {
     },
     {
       title: 'Distillation loss',
-      unit: 'nats per token, soft cross-entropy to the teachers',
+      unit: `${perRow}, to the teachers`,
       lines: each('distillLoss').flatMap(withRaw),
     },
     {
@@ -77,8 +73,8 @@ function listCharts(curves: RunCurves): readonly Chart[] {
     },
     {
       title: 'Speed',
-      unit: 'tokens per second',
-      lines: each('tokensPerSecond').flatMap(withRaw),
+      unit: `${curves.unit} per second`,
+      lines: each('speed').flatMap(withRaw),
     },
   ];
 }
@@ -122,7 +118,7 @@ function formatResultSection({ result }: RunCurves): string {
   if (result === undefined) return '<section><p>This run has not come to its end.</p></section>';
   const totals = describeResultTotals(result).map((line) => `<p>${escapeHtml(line)}</p>`);
   return `<section><h2>Result</h2>
-${formatFigures(resultColumns, listResultRows(result).map(formatResultRow))}
+${formatFigures(listResultColumns(result), formatResultRows(result))}
 ${totals.join('\n')}</section>`;
 }
 

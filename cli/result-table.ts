@@ -1,57 +1,80 @@
 import Table from 'cli-table3';
-import type { Figure, ResultEvent } from './event-shapes.ts';
+import { type Figure, type ResultEvent, speedOf } from './event-shapes.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber } from './quantity.ts';
 
-/** A row of the result: a replica, the ensemble, or the unigram baseline. */
-export interface ResultRow {
+/** A row of the result: a replica, the ensemble, or a baseline. */
+interface ResultRow {
   readonly name: string;
-  /** Nats per held-out token. */
+  /** Nats per held-out row: token or example. */
   readonly loss: Figure;
-  readonly perplexity: Figure;
-  readonly tokensPerSecond?: Figure;
+  readonly accuracy?: Figure;
+  readonly auc?: Figure;
+  readonly speed?: Figure;
   readonly stalenessStepsMean?: Figure;
   readonly stalenessStepsMax?: Figure;
 }
 
-export const resultColumns = ['', 'loss', 'perplexity', 'tokens/s', 'staleness'] as const;
+/** Of texts the perplexity, of examples the accuracy and, where there are two classes, the area under the curve. */
+export function listResultColumns(result: ResultEvent): readonly string[] {
+  const scores = !ofExamples(result)
+    ? ['perplexity']
+    : ['accuracy', ...(hasAuc(result) ? ['AUC'] : [])];
+  return ['', 'loss', ...scores, ofExamples(result) ? 'examples/s' : 'tokens/s', 'staleness'];
+}
 
-/** Replicas first, then their ensemble, then what a model that only counts words would get. */
-export function listResultRows(result: ResultEvent): readonly ResultRow[] {
+/** The cells, in the order of the columns. */
+export function formatResultRows(result: ResultEvent): readonly (readonly string[])[] {
+  const scoresOf = ({ loss, accuracy, auc }: ResultRow): readonly string[] => {
+    if (!ofExamples(result)) return [formatNumber(loss == null ? undefined : Math.exp(loss), 1)];
+    return [formatNumber(accuracy), ...(hasAuc(result) ? [formatNumber(auc)] : [])];
+  };
+  return listResultRows(result).map((row) => {
+    const { name, loss, speed, stalenessStepsMean: mean, stalenessStepsMax: max } = row;
+    return [
+      name,
+      formatNumber(loss),
+      ...scoresOf(row),
+      speed == null ? '' : formatCount(speed),
+      mean == null ? '' : `${formatNumber(mean, 1)} (max ${formatCount(max)})`,
+    ];
+  });
+}
+
+/** Replicas first, then their ensemble, then what the frequencies alone would get. */
+function listResultRows(result: ResultEvent): readonly ResultRow[] {
+  const { ensembleLoss, ensembleAccuracy, ensembleAuc, unigramLoss, bayesLoss } = result;
   const rows: ResultRow[] = result.replicas.map((replica) => ({
+    ...replica,
     name: String(replica.name),
     loss: replica.valLoss,
-    perplexity: replica.perplexity ?? perplexityOf(replica.valLoss),
-    tokensPerSecond: replica.tokensPerSecond,
-    stalenessStepsMean: replica.stalenessStepsMean,
-    stalenessStepsMax: replica.stalenessStepsMax,
+    speed: speedOf(replica)?.perSecond,
   }));
-  if (result.ensembleLoss != null) rows.push(derivedRow('ensemble', result.ensembleLoss));
-  if (result.unigramLoss != null) rows.push(derivedRow('unigram baseline', result.unigramLoss));
+  if (ensembleLoss != null) {
+    const scores = { accuracy: ensembleAccuracy, auc: ensembleAuc };
+    rows.push({ name: 'ensemble', loss: ensembleLoss, ...scores });
+  }
+  if (bayesLoss != null) rows.push({ name: 'best possible', loss: bayesLoss });
+  if (unigramLoss != null) rows.push({ name: 'unigram baseline', loss: unigramLoss });
   return rows;
 }
 
-/** The cells of a row, in the order of `resultColumns`. */
-export function formatResultRow(row: ResultRow): readonly string[] {
-  const staleness =
-    row.stalenessStepsMean == null
-      ? ''
-      : `${formatNumber(row.stalenessStepsMean, 1)} (max ${formatCount(row.stalenessStepsMax)})`;
-  return [
-    row.name,
-    formatNumber(row.loss),
-    formatNumber(row.perplexity, 1),
-    row.tokensPerSecond == null ? '' : formatCount(row.tokensPerSecond),
-    staleness,
-  ];
+function ofExamples({ replicas }: ResultEvent): boolean {
+  return replicas.some(({ examplesPerSecond }) => examplesPerSecond != null);
+}
+
+function hasAuc({ replicas }: ResultEvent): boolean {
+  return replicas.some(({ auc }) => auc != null);
 }
 
 /** What stands below the table: steps, time, exchange and waits. */
 export function describeResultTotals(result: ResultEvent): readonly string[] {
-  const { steps, tokens, wallMs, firstStepMs, exchange, waits } = result;
+  const { steps, tokens, examples, wallMs, firstStepMs, exchange, waits } = result;
   const lines: string[] = [];
+  const rows =
+    examples == null ? `${formatCount(tokens)} tokens` : `${formatCount(examples)} examples`;
   if (steps != null) {
     lines.push(
-      `${formatCount(steps)} steps, ${formatCount(tokens)} tokens in ${formatDuration(wallMs)}` +
+      `${formatCount(steps)} steps, ${rows} in ${formatDuration(wallMs)}` +
         (firstStepMs == null ? '' : `; first step after ${formatNumber(firstStepMs / 1000, 1)} s`),
     );
   }
@@ -70,20 +93,13 @@ export function describeResultTotals(result: ResultEvent): readonly string[] {
 
 /** The table and the totals as text. */
 export function formatResult(result: ResultEvent): string {
+  const head = [...listResultColumns(result)];
   const table = new Table({
-    head: [...resultColumns],
-    colAligns: ['left', 'right', 'right', 'right', 'right'],
+    head,
+    colAligns: head.map((_, index) => (index === 0 ? 'left' : 'right')),
     style: { head: [], border: [] },
     chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
   });
-  table.push(...listResultRows(result).map((row) => [...formatResultRow(row)]));
+  table.push(...formatResultRows(result).map((row) => [...row]));
   return [table.toString(), ...describeResultTotals(result)].join('\n');
-}
-
-function derivedRow(name: string, loss: number): ResultRow {
-  return { name, loss, perplexity: perplexityOf(loss) };
-}
-
-function perplexityOf(loss: Figure): number | undefined {
-  return loss == null ? undefined : Math.exp(loss);
 }

@@ -1,4 +1,11 @@
-import type { EvaluationEvent, KnownEvent, ResultEvent, StepEvent } from './event-shapes.ts';
+import {
+  type EvaluationEvent,
+  type KnownEvent,
+  type ResultEvent,
+  type Speed,
+  type StepEvent,
+  speedOf,
+} from './event-shapes.ts';
 import { Series } from './series.ts';
 
 /** The curves of one replica over its steps. */
@@ -6,7 +13,8 @@ export interface ReplicaCurves {
   readonly loss: Series;
   readonly distillLoss: Series;
   readonly stalenessSteps: Series;
-  readonly tokensPerSecond: Series;
+  /** Rows per second. */
+  readonly speed: Series;
 }
 
 const pointsMax = 2000;
@@ -18,6 +26,8 @@ export class RunCurves {
   readonly heldOut: Series[] = [];
   readonly ensemble: Series = new Series(pointsMax);
   result: ResultEvent | undefined;
+  /** What a row is. */
+  unit: Speed['unit'] = 'tokens';
 
   get hasSteps(): boolean {
     return this.replicas.size > 0;
@@ -31,11 +41,14 @@ export class RunCurves {
 
   #addStep(event: StepEvent): void {
     const curves = this.#replica(String(event.replica));
-    const { step, loss, distillLoss, stalenessSteps, tokensPerSecond } = event;
+    const { step, loss, distillLoss, stalenessSteps } = event;
+    const speed = speedOf(event);
     curves.loss.push(step, loss);
     if (distillLoss != null) curves.distillLoss.push(step, distillLoss);
     if (stalenessSteps != null) curves.stalenessSteps.push(step, stalenessSteps);
-    if (tokensPerSecond != null) curves.tokensPerSecond.push(step, tokensPerSecond);
+    if (speed === undefined) return;
+    this.unit = speed.unit;
+    curves.speed.push(step, speed.perSecond);
   }
 
   #addEvaluation(event: EvaluationEvent): void {
@@ -53,7 +66,7 @@ export class RunCurves {
         loss: new Series(pointsMax),
         distillLoss: new Series(pointsMax),
         stalenessSteps: new Series(pointsMax),
-        tokensPerSecond: new Series(pointsMax),
+        speed: new Series(pointsMax),
       };
       this.replicas.set(name, curves);
     }

@@ -6,9 +6,12 @@ export type TrainingMetrics = (event: KnownEvent) => void;
 
 const gauges = {
   codistill_training_step: ['Steps that a replica has done.', ({ step }) => step],
-  codistill_training_loss: ["A replica's loss on its data, nats per token.", ({ loss }) => loss],
+  codistill_training_loss: [
+    "A replica's loss on its data, nats per token or example.",
+    ({ loss }) => loss,
+  ],
   codistill_training_distill_loss: [
-    "A replica's cross-entropy to its teachers, nats per token.",
+    "A replica's cross-entropy to its teachers, nats per token or example.",
     ({ distillLoss }) => distillLoss,
   ],
   codistill_training_tokens_per_second: [
@@ -32,9 +35,11 @@ export async function registerTrainingMetrics(registry: Registry): Promise<Train
   const ofSteps = Object.entries(gauges).map(([name, [help, read]]) => {
     return { gauge: create(name, help, ['replica']), read: read as (event: StepEvent) => unknown };
   });
-  const heldOut = create('codistill_heldout_loss', 'Loss on held-out data, nats per token.', [
-    'model',
-  ]);
+  const heldOut = create(
+    'codistill_heldout_loss',
+    'Loss on held-out data, nats per token or example.',
+    ['model'],
+  );
   const noteEvaluation = ({ losses, ensembleLoss }: EvaluationEvent): void => {
     for (const [index, loss] of losses.entries())
       heldOut.set({ model: `replica-${index + 1}` }, loss);

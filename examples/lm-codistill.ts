@@ -30,6 +30,9 @@ const options = planSchema(
     clipNorm: 1,
     weightDecay: 0,
     burnInSteps: 150,
+    optimizer: 'adam',
+    heldOutFraction: 0.05,
+    evaluationBatches: 32,
   },
   {
     model: {

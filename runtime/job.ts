@@ -57,7 +57,7 @@ export interface Job<Schema extends JobOptionsSchema = JobOptionsSchema> {
   explain?(
     options: v.InferOutput<Schema>,
     surroundings: { readonly nodes: number; readonly gflops: number },
-  ): JobExplanation;
+  ): JobExplanation | Promise<JobExplanation>;
   /** URLs of the modules whose actors the job spawns. */
   readonly modules: readonly string[];
   run(context: JobContext<v.InferOutput<Schema>>): Promise<void>;

@@ -1,6 +1,11 @@
 export { createRandomGenerator, type RandomGenerator } from '../random.ts';
 export type { AdamConfig } from './adam.ts';
 export {
+  type ClassificationScores,
+  classificationScores,
+  ensembleProbabilities,
+} from './classification-scores.ts';
+export {
   type CodistillationObjective,
   type CodistillationObjectiveInputs,
   codistillationObjective,

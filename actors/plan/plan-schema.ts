@@ -11,14 +11,13 @@ export const topologies = ['all', 'ring', 'pairs', 'none', 'custom'] as const;
 export const partitions = ['disjoint', 'same', 'shared'] as const;
 export const optimizerKinds = ['adam', 'sgd', 'momentum', 'adagrad'] as const;
 
-const optimizer = v.strictObject({
-  kind: option(v.picklist(optimizerKinds), 'adam', 'how gradients change weights'),
+const optimizerSettings = {
   beta1: extra(share(), 'of adam: decay of the first moment; 0.9'),
   beta2: extra(share(), 'of adam: decay of the second moment; 0.999'),
   epsilon: extra(positive(), 'of adam: added to the root of the second moment; 1e-8'),
   momentum: extra(share(), 'of momentum; 0.9'),
   initialSum: extra(positive(), 'of adagrad: what the sum of squares begins at; 0.1'),
-});
+};
 
 const workers = v.strictObject({
   count: option(whole(1, 256), 1, 'Trainers of each replica, each with a batch of its own'),
@@ -76,33 +75,6 @@ const exchange = v.strictObject({
   ),
 });
 
-const evaluation = v.strictObject({
-  intervalSteps: option(whole(1, 1e9), 100, 'steps between two evaluations'),
-  batches: option(whole(1, 1e6), 32, 'held-out batches that are scored'),
-  savePredictions: option(
-    v.boolean(),
-    false,
-    'whether the last evaluation keeps all predictions, for actorctl churn (not of text)',
-  ),
-});
-
-const partition = v.strictObject({
-  kind: option(
-    v.picklist(partitions),
-    'disjoint',
-    'what part of the data each replica has: its own, all of it, or its own and a shared part',
-  ),
-  sharedFraction: extra(
-    v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
-    'of the training data, for the kind shared',
-  ),
-  heldOutFraction: option(
-    v.pipe(v.number(), v.gtValue(0), v.ltValue(0.5)),
-    0.05,
-    'share of the data that nobody trains on',
-  ),
-});
-
 /** The number of a replica, from 1 on. */
 const replicaNumber = v.pipe(v.string(), v.regex(/^[1-9]\d*$/, 'the number of a replica, from 1'));
 
@@ -115,6 +87,10 @@ export interface PlanDefaults {
   readonly clipNorm: number | null;
   readonly weightDecay: number;
   readonly burnInSteps: number;
+  readonly optimizer: (typeof optimizerKinds)[number];
+  readonly heldOutFraction: number;
+  /** Held-out batches that are scored. */
+  readonly evaluationBatches: number;
 }
 
 /**
@@ -126,6 +102,35 @@ export function planSchema<const Model extends v.ObjectEntries, const Own extend
   { model, own }: { readonly model: Model; readonly own: Own },
 ) {
   const models = v.strictObject(model);
+  const optimizer = v.strictObject({
+    kind: option(v.picklist(optimizerKinds), defaults.optimizer, 'how gradients change weights'),
+    ...optimizerSettings,
+  });
+  const evaluation = v.strictObject({
+    intervalSteps: option(whole(1, 1e9), 100, 'steps between two evaluations'),
+    batches: option(whole(1, 1e6), defaults.evaluationBatches, 'held-out batches that are scored'),
+    savePredictions: option(
+      v.boolean(),
+      false,
+      'whether the last evaluation keeps all predictions, for actorctl churn (not of text)',
+    ),
+  });
+  const partition = v.strictObject({
+    kind: option(
+      v.picklist(partitions),
+      'disjoint',
+      'what part of the data each replica has: its own, all of it, or its own and a shared part',
+    ),
+    sharedFraction: extra(
+      v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+      'of the training data, for the kind shared',
+    ),
+    heldOutFraction: option(
+      v.pipe(v.number(), v.gtValue(0), v.ltValue(0.5)),
+      defaults.heldOutFraction,
+      'share of the data that nobody trains on',
+    ),
+  });
   const learningRate = v.pipe(v.number(), v.gtValue(0));
   const perReplica = v.strictObject({
     model: extra(v.partial(models), 'sizes that differ'),

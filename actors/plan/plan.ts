@@ -1,5 +1,12 @@
 import type { DataSource } from '../../datasets/index.ts';
-import type { ModelConfig, ObjectiveConfig, OptimizerConfig } from '../../training/index.ts';
+import { UserInputError } from '../../errors.ts';
+import {
+  checkComparable,
+  createModel,
+  type ModelConfig,
+  type ObjectiveConfig,
+  type OptimizerConfig,
+} from '../../training/index.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
 import { trainersOf, type WorkersPlan } from '../workers-plan.ts';
 import type { Plan } from './plan-schema.ts';
@@ -19,22 +26,34 @@ export interface PlanModels {
   readonly overNats: boolean;
 }
 
-/** The plan in the terms of a group's actors. The plan has no problems (`findPlanProblems`). */
+/**
+ * The plan in the terms of a group's actors. The plan has no problems (`findPlanProblems`).
+ * @throws UserInputError that names each model that can't be, and each that its teacher can't be compared with.
+ */
 export function groupPlanOf(plan: Plan, data: PlanData, models: PlanModels): GroupPlan {
-  const { exchange, evaluation, ...rest } = plan;
+  const { exchange, evaluation, batch, burnInSteps, checkpointIntervalSteps } = plan;
+  const { engine, threads, patienceMs, restartsMax } = plan;
   const teachers = teachersOf(plan.topology, plan.replicas, plan.teachers);
+  const replicas = Array.from({ length: plan.replicas }, (_, index) =>
+    replicaPlanOf(plan, index, {
+      model: models.modelOf(index),
+      data: {
+        ...(data.replicas[index] as DataSource),
+        batch: plan.batch * trainersOf(workersPlanOf(plan, index)),
+      },
+      teachers: teachers[index] as readonly number[],
+    }),
+  );
+  checkModels(replicas);
   return {
-    ...rest,
-    replicas: Array.from({ length: plan.replicas }, (_, index) =>
-      replicaPlanOf(plan, index, {
-        model: models.modelOf(index),
-        data: {
-          ...(data.replicas[index] as DataSource),
-          batch: plan.batch * trainersOf(workersPlanOf(plan, index)),
-        },
-        teachers: teachers[index] as readonly number[],
-      }),
-    ),
+    batch,
+    burnInSteps,
+    checkpointIntervalSteps,
+    engine,
+    threads,
+    patienceMs,
+    restartsMax,
+    replicas,
     heldOut: data.heldOut,
     evaluationBatches: evaluation.batches,
     evaluationIntervalSteps: evaluation.intervalSteps,
@@ -121,6 +140,31 @@ function replicaPlanOf(
     ...(trainersOf(workers) > 1 && { workers }),
     ...rest,
   };
+}
+
+function checkModels(replicas: readonly ReplicaPlan[]): void {
+  const problems: string[] = [];
+  const attempt = <T>(name: string, make: () => T): T | undefined => {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      problems.push(`${name}: ${error.message}.`);
+      return undefined;
+    }
+  };
+  const models = replicas.map(({ name, model }) => attempt(name, () => createModel(model)));
+  for (const [index, { name, teachers }] of replicas.entries()) {
+    const student = models[index];
+    for (const teacher of teachers) {
+      const other = models[teacher];
+      if (student === undefined || other === undefined) continue;
+      attempt(name, () =>
+        checkComparable(`its teacher ${replicas[teacher]?.name}`, other, student),
+      );
+    }
+  }
+  if (problems.length > 0) throw new UserInputError(problems.join(' '));
 }
 
 function optimizerOf(entry: Plan['optimizer']): OptimizerConfig {

@@ -5,6 +5,7 @@ import {
   type DeltaCodec,
   deltaCodecs,
   encodeChange,
+  rounded,
   tensorDeltaBytes,
 } from '../../actors/tensor-delta.ts';
 import { DamagedDataError } from '../../errors.ts';
@@ -25,6 +26,14 @@ function applied(codec: Exclude<DeltaCodec, 'f32'>, values: Float32Array, from: 
   const delta = encodeChange(codec, values, from, 64);
   return applyChange('w', from, delta, { length: values.length, row: 64 });
 }
+
+test('weights of a teacher rounded to int4 and f16, by hand', (t) => {
+  const values = Float32Array.of(7, -3.4, 0.4, 14, 0.9, -14);
+  // Seven steps each way: of 1 in the first row, of 2 in the second.
+  t.deepEqual([...rounded('int4', values, 3)], [7, -3, 0, 14, 0, -14]);
+  // Eleven bits: next to 2049 are 2048 and 2050, and a tie goes to the even one.
+  t.deepEqual([...rounded('f16', Float32Array.of(2049, 2051, 0.5), 3)], [2048, 2052, 0.5]);
+});
 
 test('a half that is sent as one arrives unchanged, infinities and subnormals included', (t) => {
   const halves = Uint16Array.from({ length: 65_536 }, (_, half) => half);

@@ -3,11 +3,13 @@ import {
   criteoNetwork,
   denseNetwork,
   type Network,
+  networkModel,
   residualNetwork,
   resNet18,
   resNet50,
   smallTransformer,
   transformer,
+  weightShapes,
 } from '../../training/index.ts';
 import { largestDifference } from '../compiler/graphs.ts';
 import { prepareStep, smallInputs, smallNetworks } from './small-networks.ts';
@@ -86,6 +88,24 @@ test('running statistics move towards those of the batch', async (t) => {
   const settled = state.read('student/stem/mean');
   const expected = before.map((value, i) => 0.9 * value + 0.1 * settled[i]!);
   t.true(largestDifference(once, expected) < 0.05);
+  await step.dispose();
+});
+
+test('what a student knows of its teacher has the running statistics', async (t) => {
+  const network = smallNetworks['residual network of basic blocks']!;
+  const shapes = weightShapes(networkModel(network, 'examples'));
+  for (const name of Object.keys(network.statistics)) t.true(name in shapes, name);
+  // A teacher whose moments are others predicts something else.
+  const { state, step } = await prepareStep(network, 'onnx-cpu', { teachers: [network] });
+  // The student stays as it is.
+  const inputs = { ...smallInputs(network, 0), learningRate: Float32Array.of(0) };
+  const before = (await step.run(inputs)).distillLoss![0]!;
+  state.write(
+    'teacher0/stem/mean',
+    state.read('teacher0/stem/mean').map(() => 3),
+  );
+  const after = (await step.run(inputs)).distillLoss![0]!;
+  t.true(Math.abs(after - before) > 1e-3, `${before} and ${after}`);
   await step.dispose();
 });
 

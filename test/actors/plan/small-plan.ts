@@ -10,6 +10,9 @@ const schema = planSchema(
     clipNorm: null,
     weightDecay: 0,
     burnInSteps: 2,
+    optimizer: 'adam',
+    heldOutFraction: 0.05,
+    evaluationBatches: 32,
   },
   { model: { width: option(whole(1, 9), 3, 'of its layer') }, own: {} },
 );
