@@ -30,7 +30,8 @@ const BUFFER_TYPE: number = ARRAY_TYPES.length;
 /** On the wire: type, bytes, where in the value it belongs. Offsets follow from the lengths. */
 type AttachmentEntry = [type: number, byteLength: number, path: readonly Key[]];
 
-const writer = new MessagePackWriter();
+/** One for all values, but absent while it writes: a getter of a value may encode a frame itself. */
+let idleWriter: MessagePackWriter | undefined;
 const reader = new MessagePackReader();
 
 /**
@@ -46,20 +47,13 @@ const reader = new MessagePackReader();
  * cycle), naming its place; RangeError for what is too large.
  */
 export function encodeFrame(value: unknown, start = 0): Uint8Array {
-  // Of the value and the table of attachments; its one byte is left out when there are none.
-  writer.startList(2);
-  writer.write(value);
-  const detached = writer.takeDetached();
-  const attached = detached.length > 0;
-  const parts = attached ? writeTable(detached) : NO_PARTS;
-  const from = attached ? 0 : 1;
-  const headerBytes = PREFIX_BYTES + writer.length - from;
-  const frame = allocate(start + headerBytes, parts);
-  writeUint32(frame, start, attached ? MAGIC_ATTACHED : MAGIC_PLAIN);
-  writeUint32(frame, start + 4, headerBytes - PREFIX_BYTES);
-  writer.copyTo(frame, start + PREFIX_BYTES, from);
-  if (attached) copyParts(frame, start + headerBytes, parts);
-  return frame;
+  const writer = idleWriter ?? new MessagePackWriter();
+  idleWriter = undefined;
+  try {
+    return encodeBy(writer, value, start);
+  } finally {
+    idleWriter = writer;
+  }
 }
 
 /**
@@ -90,10 +84,30 @@ export function decodeFrame(bytes: Uint8Array, start = 0): unknown {
   return attached ? attach(header, bytes, align(headerEnd)) : header;
 }
 
+function encodeBy(writer: MessagePackWriter, value: unknown, start: number): Uint8Array {
+  // Of the value and the table of attachments; its one byte is left out when there are none.
+  writer.startList(2);
+  writer.write(value);
+  const detached = writer.takeDetached();
+  const attached = detached.length > 0;
+  const parts = attached ? writeTable(writer, detached) : NO_PARTS;
+  const from = attached ? 0 : 1;
+  const headerBytes = PREFIX_BYTES + writer.length - from;
+  const frame = allocate(start + headerBytes, parts);
+  writeUint32(frame, start, attached ? MAGIC_ATTACHED : MAGIC_PLAIN);
+  writeUint32(frame, start + 4, headerBytes - PREFIX_BYTES);
+  writer.copyTo(frame, start + PREFIX_BYTES, from);
+  if (attached) copyParts(frame, start + headerBytes, parts);
+  return frame;
+}
+
 const NO_PARTS: readonly Uint8Array[] = [];
 
 /** Adds the table of attachments to the header and returns their bytes. */
-function writeTable(detached: readonly Detached[]): readonly Uint8Array[] {
+function writeTable(
+  writer: MessagePackWriter,
+  detached: readonly Detached[],
+): readonly Uint8Array[] {
   if (detached.length > FRAME_ATTACHMENTS_MAX) {
     throw new RangeError(`The value has over ${FRAME_ATTACHMENTS_MAX} typed arrays.`);
   }

@@ -151,6 +151,21 @@ for (const [what, sent] of unsupported) {
   });
 }
 
+test('a getter that encodes another frame does no harm to this one', (t) => {
+  let inner: Uint8Array | undefined;
+  const sent = {
+    before: Uint8Array.of(1),
+    get between() {
+      inner = encodeFrame(['inner', Uint8Array.of(2)]);
+      return 'x';
+    },
+    after: Uint8Array.of(3),
+  };
+  const read = { before: Uint8Array.of(1), between: 'x', after: Uint8Array.of(3) };
+  t.deepEqual(decodeFrame(encodeFrame(sent)), read);
+  t.deepEqual(decodeFrame(inner!), ['inner', Uint8Array.of(2)]);
+});
+
 test('a field named __proto__ is refused', (t) => {
   t.throws(() => encodeFrame(JSON.parse('{"__proto__": {"x": 1}}')), { instanceOf: TypeError });
 });
