@@ -81,12 +81,24 @@ function frozenNodes(graph: Graph, weights: ReadonlySet<string>): ReadonlySet<Gr
     own,
     changed.map((key) => of(graph.outputs.get(key)!).state),
   );
-  return new Set(
+  const belongs = new Set(
     graph.nodes.filter(({ outputs }) => {
       const { state, weights: reads } = of(outputs[0]!);
       return reads && (state & ~own) === 0n;
     }),
   );
+  return withoutLastReshapes(graph, belongs);
+}
+
+/** Other shapes of what is handed over would be handed over as well, as copies. */
+function withoutLastReshapes(graph: Graph, nodes: ReadonlySet<GraphNode>): ReadonlySet<GraphNode> {
+  const kept = new Set(nodes);
+  const needed = new Set<Value>(graph.outputs.values());
+  for (const node of [...nodes].reverse()) {
+    if (node.operator === 'Reshape' && !needed.has(node.outputs[0]!)) kept.delete(node);
+    else for (const input of node.inputs) needed.add(input);
+  }
+  return kept;
 }
 
 /** With every entry also those that its next value depends on. */

@@ -3,7 +3,7 @@ import { absorbBatchTransposes } from './passes/batch-transposes.ts';
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { foldConstants } from './passes/fold-constants.ts';
-import { fuseLayerNorm } from './passes/layer-norm.ts';
+import { absorbGains, fuseLayerNorm } from './passes/layer-norm.ts';
 import { simplifyLayout } from './passes/layout.ts';
 import { fuseLogSoftmax } from './passes/log-softmax.ts';
 import { lowerConvolutions, type Target } from './passes/lower-convolutions.ts';
@@ -12,6 +12,7 @@ import { absorbFactorsAndAdditions, absorbTransposes } from './passes/products.t
 import { type QuantisedGraph, quantiseProducts } from './passes/quantise-products.ts';
 import { improveReductions } from './passes/reductions.ts';
 import { simplifyReluGradients } from './passes/relu-gradient.ts';
+import { multiplyRows } from './passes/row-products.ts';
 import { joinSumsOfProducts } from './passes/sum-of-products.ts';
 import { transposeLeftOperands } from './passes/tall-products.ts';
 
@@ -33,10 +34,15 @@ const PATTERN_PASSES: readonly Pass[] = [
   joinSumsOfProducts,
 ];
 /** What pays on a processor alone. */
-const PROCESSOR_PASSES: readonly Pass[] = [absorbBatchTransposes, transposeLeftOperands];
+const PROCESSOR_PASSES: readonly Pass[] = [
+  absorbBatchTransposes,
+  transposeLeftOperands,
+  multiplyRows,
+];
 const ENGINE_PASSES: readonly Pass[] = [
   transposeNarrowProducts,
   absorbFactorsAndAdditions,
+  absorbGains,
   improveReductions,
   simplifyLayout,
   shareCommonSubexpressions,

@@ -1,6 +1,6 @@
 import { type Graph, type GraphNode, splatOf, type Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
-import { rewriteGraph } from './rewrite-graph.ts';
+import { type RewriteRule, rewriteGraph, soleUseOf } from './rewrite-graph.ts';
 
 /**
  * Recognises the normalisation of rows and makes it one operation of the engine:
@@ -61,6 +61,52 @@ function normalise({ x, epsilon }: Normalisation, builder: GraphBuilder): readon
   const narrow = { shape: x.shape.with(-1, 1), dtype: x.dtype };
   const attributes = { axis: x.shape.length - 1, epsilon };
   return builder.addMany('LayerNormalization', [x, scale], [x, narrow, narrow], attributes);
+}
+
+/**
+ * Makes a gain, then a bias, of one number for each column part of the normalisation before it, where nothing else
+ * reads that: no gradient, as in a teacher.
+ */
+export function absorbGains(graph: Graph): Graph {
+  return rewriteGraph(rewriteGraph(graph, gain), bias);
+}
+
+const gain: RewriteRule = (node, builder, uses) => {
+  const { norm, column } = columnwise('Mul', node, builder, uses) ?? {};
+  if (norm === undefined || splatOf(norm.inputs[1]) !== 1) return undefined;
+  return normaliseAs(norm, [norm.inputs[0]!, column!], builder);
+};
+
+const bias: RewriteRule = (node, builder, uses) => {
+  const { norm, column } = columnwise('Add', node, builder, uses) ?? {};
+  if (norm === undefined || norm.inputs.length > 2) return undefined;
+  return normaliseAs(norm, [...norm.inputs, column!], builder);
+};
+
+/** A normalisation that only `operator` reads, together with one number for each column. */
+function columnwise(
+  operator: string,
+  node: GraphNode,
+  builder: GraphBuilder,
+  uses: (value: Value) => number,
+): { readonly norm: GraphNode; readonly column: Value } | undefined {
+  if (node.operator !== operator) return undefined;
+  for (const [input, column] of [node.inputs, node.inputs.toReversed()] as [Value, Value][]) {
+    const norm = soleUseOf('LayerNormalization', input, builder, uses);
+    if (norm === undefined || norm.outputs[0] !== input) continue;
+    if (norm.outputs.some((output, index) => index > 0 && uses(output) > 0)) continue;
+    if (column.shape.length === 1 && column.shape[0] === input.shape.at(-1))
+      return { norm, column };
+  }
+  return undefined;
+}
+
+function normaliseAs(
+  { attributes, outputs }: GraphNode,
+  inputs: readonly Value[],
+  builder: GraphBuilder,
+): readonly Value[] {
+  return builder.addMany('LayerNormalization', inputs, outputs, attributes).slice(0, 1);
 }
 
 function ofOperator(

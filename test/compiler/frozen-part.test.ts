@@ -22,6 +22,7 @@ const step: StepFunction = (state, { x }) => {
   const read = tf.matMul(memory, state['teacher/weights'] as tf.Tensor2D);
   const said = tf.tanh(tf.add(read, state['teacher/bias']!));
   const error = tf.sub<tf.Tensor2D>(tf.matMul(examples, weights), said as tf.Tensor2D);
+  const flat = [error, said].map((each) => tf.reshape(each, [32]));
   const gradient = tf.matMul(examples, error, true);
   return {
     state: {
@@ -29,7 +30,7 @@ const step: StepFunction = (state, { x }) => {
       'student/weights': tf.sub(weights, tf.mul(gradient, 0.01)),
       steps: tf.add(state.steps!, 1),
     },
-    outputs: { said, loss: tf.mean(tf.square(error)) },
+    outputs: { said, loss: tf.mean(tf.square(error)), along: tf.sum(tf.mul(flat[0]!, flat[1]!)) },
   };
 };
 
@@ -52,6 +53,7 @@ test('what depends on frozen weights and nothing that is learnt is a part of its
     'state:teacher.memory',
   ]);
   t.deepEqual([...rest.outputs.keys()].sort(), [
+    'output:along',
     'output:loss',
     'state:steps',
     'state:student/weights',
