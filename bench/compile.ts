@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import { compile, type EngineName } from '../compiler/index.ts';
-import { median } from './statistics.ts';
+import { median, processorMs } from './statistics.ts';
 
 const BATCH = 64;
 const ENGINES: readonly EngineName[] = ['tfjs-cpu', 'tfjs-wasm', 'onnx-cpu'];
@@ -103,10 +103,7 @@ async function measure(example: Example, engine: EngineName): Promise<number> {
   const times: number[] = [];
   const end = performance.now() + MEASURED_MS;
   while (times.length < WARM_UP_STEPS + 1 || performance.now() < end) {
-    const start = process.cpuUsage();
-    await step.run(inputs);
-    const { user, system } = process.cpuUsage(start);
-    times.push((user + system) / 1000);
+    times.push(await processorMs(() => step.run(inputs)));
   }
   await step.dispose();
   model.dispose();

@@ -13,6 +13,8 @@ export interface PytorchCase {
   readonly sizes: Readonly<Record<string, number>>;
   readonly threads: number;
   readonly mode: 'eager' | 'compile';
+  /** Measure the processor's time instead of the clock's. */
+  readonly processorTime?: boolean;
 }
 
 export interface PytorchStep {

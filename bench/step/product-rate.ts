@@ -2,7 +2,7 @@ import * as onnxruntime from 'onnxruntime-node';
 import { GraphBuilder } from '../../compiler/graph-builder.ts';
 import { writeOnnxModel } from '../../compiler/onnx-model.ts';
 import { createRandom } from '../random.ts';
-import { timeMs } from '../statistics.ts';
+import { processorMs, timeMs } from '../statistics.ts';
 
 const SHAPES: readonly (readonly [rows: number, inner: number, columns: number])[] = [
   [1024, 512, 10_000],
@@ -19,7 +19,11 @@ export interface ProductRate {
 }
 
 /** The best rate of a few large products through the same engine: what the machine can do. */
-export async function prepareProductRate(threads: number): Promise<ProductRate> {
+export async function prepareProductRate(
+  threads: number,
+  processorTime = false,
+): Promise<ProductRate> {
+  const measure = processorTime ? processorMs : timeMs;
   const random = createRandom(1);
   const products = await Promise.all(
     SHAPES.map(async ([rows, inner, columns]) => {
@@ -37,7 +41,7 @@ export async function prepareProductRate(threads: number): Promise<ProductRate> 
     bestGflops: () => best,
     async measure() {
       for (const { flop, session, feeds } of products) {
-        const ms = await timeMs(() => session.run(feeds));
+        const ms = await measure(() => session.run(feeds));
         best = Math.max(best, flop / ms / 1e6);
       }
     },

@@ -2,7 +2,7 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import * as onnxruntime from 'onnxruntime-node';
 import { findPytorch, startPytorch } from '../peers/pytorch.ts';
-import { median, timeMs } from '../statistics.ts';
+import { median, processorMs, timeMs } from '../statistics.ts';
 import { type PreparedStep, type StepCase, stepCases } from './cases.ts';
 import { prepareProductRate } from './product-rate.ts';
 
@@ -10,6 +10,12 @@ const WARM_UP_TURNS = 2;
 const TURNS = 6;
 /** TensorFlow.js alone takes seconds for a step. */
 const SLOW_TURNS = 1;
+
+interface Options {
+  readonly compile: boolean;
+  readonly wasm: boolean;
+  readonly processorTime: boolean;
+}
 
 interface Contender {
   readonly label: string;
@@ -22,7 +28,8 @@ interface Contender {
 /**
  * `npm run bench -- step [CASE…] [--threads 1,2]`: our compiled training step beside PyTorch's and
  * TensorFlow.js's, and the machine's own product rate. All take turns, so that what else the machine
- * does hits all of them.
+ * does hits all of them. With `--processor-time` they are compared by that, which is nearer to what a quiet machine
+ * would show where this one is busy.
  */
 export async function benchStep(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -32,6 +39,7 @@ export async function benchStep(args: readonly string[]): Promise<void> {
       threads: { type: 'string', default: '1,2' },
       compile: { type: 'boolean', default: true },
       wasm: { type: 'boolean', default: true },
+      'processor-time': { type: 'boolean', default: false },
     },
     allowNegative: true,
   });
@@ -43,12 +51,13 @@ export async function benchStep(args: readonly string[]): Promise<void> {
   const cpu = os.cpus()[0]?.model.trim() ?? 'unknown processor';
   console.log(
     `${new Date().toISOString()} · ${cpu}, ${os.availableParallelism()} cores · ${platform}-${arch} · ` +
-      `Node ${process.version} · onnxruntime-node ${onnxruntime.env.versions.node ?? '?'}`,
+      `Node ${process.version} · onnxruntime-node ${onnxruntime.env.versions.node ?? '?'}` +
+      `${values['processor-time'] ? ' · processor time' : ''}`,
   );
   for (const stepCase of chooseCases(positionals)) {
     for (const threads of values.threads.split(',').map(Number)) {
-      const kinds = { compile: values.compile, wasm: values.wasm };
-      await compare(stepCase, threads, python, kinds);
+      const { compile, wasm, 'processor-time': processorTime } = values;
+      await compare(stepCase, threads, python, { compile, wasm, processorTime });
     }
   }
 }
@@ -66,11 +75,11 @@ async function compare(
   stepCase: StepCase,
   threads: number,
   python: string | undefined,
-  kinds: { readonly compile: boolean; readonly wasm: boolean },
+  options: Options,
 ): Promise<void> {
   console.log(`\n${stepCase.name}: ${stepCase.title}; ${threads} thread${threads > 1 ? 's' : ''}`);
-  const contenders = await prepareContenders(stepCase, threads, python, kinds);
-  const products = await prepareProductRate(threads);
+  const contenders = await prepareContenders(stepCase, threads, python, options);
+  const products = await prepareProductRate(threads, options.processorTime);
   const times = contenders.map((): number[] => []);
   try {
     for (let turn = 0; turn < WARM_UP_TURNS + TURNS; turn++) {
@@ -92,35 +101,39 @@ async function prepareContenders(
   stepCase: StepCase,
   threads: number,
   python: string | undefined,
-  kinds: { readonly compile: boolean; readonly wasm: boolean },
+  options: Options,
 ): Promise<Contender[]> {
+  const measure = options.processorTime ? processorMs : timeMs;
+  const timed = (label: string, step: PreparedStep, turns: number = TURNS): Contender => ({
+    label,
+    turns,
+    run: () => measure(() => step.run()),
+    dispose: () => step.dispose(),
+  });
   const contenders = [timed('ours', await stepCase.prepareOurs('onnx-cpu', threads))];
   for (const [label, prepare] of Object.entries(stepCase.others ?? {})) {
     contenders.push(timed(label, await prepare(threads)));
   }
   if (python !== undefined) {
     const { model, sizes } = stepCase;
-    for (const mode of kinds.compile ? (['eager', 'compile'] as const) : (['eager'] as const)) {
-      const peer = await startPytorch(python, { model, sizes, threads, mode });
+    for (const mode of options.compile ? (['eager', 'compile'] as const) : (['eager'] as const)) {
+      const peer = await startPytorch(python, {
+        model,
+        sizes,
+        threads,
+        mode,
+        processorTime: options.processorTime,
+      });
       contenders.push({ label: `PyTorch ${peer.version} ${mode}`, turns: TURNS, ...peer });
     }
   }
   // It has no threads of its own in Node.
-  if (kinds.wasm && threads === 1) {
+  if (options.wasm && threads === 1) {
     const wasm = await stepCase.prepareOurs('tfjs-wasm', threads).catch((error: Error) => error);
     if (wasm instanceof Error) console.log(`!!! tfjs-wasm was NOT measured: ${wasm.message}`);
     else contenders.push(timed('TensorFlow.js on WASM', wasm, SLOW_TURNS));
   }
   return contenders;
-}
-
-function timed(label: string, step: PreparedStep, turns: number = TURNS): Contender {
-  return {
-    label,
-    turns,
-    run: () => timeMs(() => step.run()),
-    dispose: () => step.dispose(),
-  };
 }
 
 function report(

@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { median, timeMs } from '../statistics.ts';
+import { median, processorMs, timeMs } from '../statistics.ts';
 import {
   type LanguageModelSizes,
   languageModelSizes,
@@ -22,10 +22,15 @@ interface Variant extends PreparedStep {
 
 /**
  * `npm run bench -- teacher [lm-512|lm-1024]`: what one to three teachers add to a training step, as
- * a share of the step without teachers. All variants take turns.
+ * a share of the step without teachers. All variants take turns. `--processor-time`: see `benchStep`.
  */
 export async function benchTeacher(args: readonly string[]): Promise<void> {
-  const { positionals } = parseArgs({ args: [...args], allowPositionals: true });
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { 'processor-time': { type: 'boolean', default: false } },
+  });
+  const measure = values['processor-time'] ? processorMs : timeMs;
   const name = (positionals[0] ?? 'lm-512') as keyof typeof languageModelSizes;
   const sizes = languageModelSizes[name];
   if (sizes === undefined)
@@ -33,7 +38,8 @@ export async function benchTeacher(args: readonly string[]): Promise<void> {
   const { V, E, H, B, T } = sizes;
   console.log(
     `${name}: 2 layers of ${H} units, vocabulary ${V}, embedding ${E}, batch ${B}, ${T} steps; 1 thread\n` +
-      `${new Date().toISOString()} · ${os.cpus()[0]?.model.trim()} · Node ${process.version}`,
+      `${new Date().toISOString()} · ${os.cpus()[0]?.model.trim()} · Node ${process.version}` +
+      `${values['processor-time'] ? ' · processor time' : ''}`,
   );
   const variants = [await prepare(sizes, 0, 'f32')];
   for (const precision of ['f32', 'int8'] as const) {
@@ -43,7 +49,7 @@ export async function benchTeacher(args: readonly string[]): Promise<void> {
   }
   for (let turn = 0; turn < WARM_UP_TURNS + TURNS; turn++) {
     for (const variant of variants) {
-      const ms = await timeMs(() => variant.run());
+      const ms = await measure(() => variant.run());
       if (turn >= WARM_UP_TURNS) variant.times.push(ms);
     }
   }
