@@ -71,7 +71,7 @@ export class FrozenRunner {
       )
       .some((changed) => changed);
     if (this.#session !== undefined && !isChanged) return this.#session;
-    await this.#session?.release();
+    await this.dispose();
     const constants = this.#weights.flatMap(
       ({ input, shape, values, scales }): readonly ModelConstant[] => [
         { name: input.values, shape, data: values },
