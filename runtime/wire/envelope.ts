@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { CallMessage, ItemMessage, ReplyMessage } from './call-messages.ts';
 import type { ChunkReference } from './chunks.ts';
-import { align, decodeFrame, encodeFrame } from './frame.ts';
+import { align, asBuffer, decodeFrame, encodeFrame } from './frame.ts';
 import {
   readUint16,
   readUint32,
@@ -79,7 +79,8 @@ export function isEnveloped(bytes: Uint8Array): boolean {
 }
 
 /** Undefined for what is none of these messages. @throws DamagedDataError */
-export function decodeEnveloped(bytes: Uint8Array): EnvelopedMessage | undefined {
+export function decodeEnveloped(received: Uint8Array): EnvelopedMessage | undefined {
+  const bytes = asBuffer(received);
   if (bytes.length < NAMES_AT) return undefined;
   const envelopeBytes = readUint32(bytes, 4);
   const toEnd = NAMES_AT + readUint16(bytes, LENGTHS_AT);
@@ -116,11 +117,10 @@ export function decodeEnveloped(bytes: Uint8Array): EnvelopedMessage | undefined
   }
 }
 
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-function readName(bytes: Uint8Array, start: number, end: number): string {
-  return readShortText(bytes, start, end) ?? decoder.decode(bytes.subarray(start, end));
+function readName(bytes: Buffer, start: number, end: number): string {
+  return readShortText(bytes, start, end) ?? bytes.toString('utf8', start, end);
 }
 
 /** The bytes of names that were sent lately: few are sent again and again. */

@@ -231,7 +231,8 @@ function place(root: { value: unknown }, path: readonly unknown[], attachment: u
   fields[key] = attachment;
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
+/** The same bytes. */
+export function asBuffer(bytes: Uint8Array): Buffer {
   if (Buffer.isBuffer(bytes)) return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -102,7 +102,7 @@ export class MessagePackReader {
     for (let i = 0; i < count; i += 1) {
       const token = this.#readToken();
       const bytes = token >> 5 === 0x5 ? token & 0x1f : this.#textBytes(token);
-      const key = this.#readText(bytes);
+      const key = this.#readKey(bytes);
       if (key === '__proto__') throw this.#damaged('has a field __proto__');
       fields[key] = this.#readValue();
     }
@@ -128,6 +128,11 @@ export class MessagePackReader {
   }
 
   #readText(bytes: number): string {
+    const start = this.#take(bytes);
+    return this.#bytes.toString('utf8', start, start + bytes);
+  }
+
+  #readKey(bytes: number): string {
     const start = this.#take(bytes);
     const end = start + bytes;
     return readShortText(this.#bytes, start, end) ?? this.#bytes.toString('utf8', start, end);

@@ -9,7 +9,7 @@ const known: string[] = new Array(SLOTS).fill('');
  * and again, and comparing them is cheaper than making strings of them, which whoever looks them up
  * has to hash.
  */
-export function readShortText(bytes: Uint8Array, start: number, end: number): string | undefined {
+export function readShortText(bytes: Buffer, start: number, end: number): string | undefined {
   if (end - start > BYTES_MAX) return undefined;
   let hash = 0;
   for (let at = start; at < end; at += 1) hash = (hash * 31 + bytes[at]!) | 0;
@@ -17,13 +17,12 @@ export function readShortText(bytes: Uint8Array, start: number, end: number): st
   const text = known[slot]!;
   if (equals(text, bytes, start, end)) return text;
   for (let at = start; at < end; at += 1) if (bytes[at]! > 0x7f) return undefined;
-  // Made in one piece, so that comparing it is quick.
-  const made = String.fromCharCode(...bytes.subarray(start, end));
+  const made = bytes.toString('latin1', start, end);
   known[slot] = made;
   return made;
 }
 
-function equals(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+function equals(text: string, bytes: Buffer, start: number, end: number): boolean {
   if (text.length !== end - start) return false;
   for (let i = 0; i < text.length; i += 1) {
     if (text.charCodeAt(i) !== bytes[start + i]) return false;
