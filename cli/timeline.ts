@@ -21,15 +21,15 @@ interface Placed {
 const entriesMax = 300_000;
 
 /**
- * When what ran, for a timeline in a browser: a process for each node, a track for each actor with its calls and
- * its lives, one for each replica's steps, and its figures as curves.
+ * When what ran, for a timeline in a browser: a process for each node, a track for each actor with its calls, its
+ * streams and its lives, one for each replica's steps, and its figures as curves.
  */
 export class Timeline {
   readonly #entries: TraceEvent[] = [];
   readonly #names: TraceEvent[] = [];
   readonly #processes = new Map<string, number>();
   readonly #tracks = new Map<string, number>();
-  /** When the calls on a track end; calls of one actor that overlap get tracks of their own. */
+  /** When the calls on a track end; calls and streams of one actor that overlap get tracks of their own. */
   readonly #busyUntil = new Map<string, number[]>();
   readonly #lastSteps = new Map<string, number>();
   #omitted = 0;
@@ -43,13 +43,17 @@ export class Timeline {
   addCalls({ actor, node, calls, epoch, omitted }: ActorCalls): void {
     this.#omitted += omitted;
     const inOrder = calls.toSorted((a, b) => a.startMs - b.startMs);
-    for (const { method, startMs, durationMs, failed } of inOrder) {
-      const lane = this.#freeLane(`${node} ${actor}`, startMs, startMs + durationMs);
+    for (const { method, startMs, durationMs, failed, items } of inOrder) {
+      const endMs = startMs + durationMs;
+      const lane = this.#freeLane(`${node} ${actor}`, startMs, endMs);
       const track = lane === 0 ? actor : `${actor} (${lane + 1})`;
       const place = this.#place(node, track);
-      const dur = microseconds(durationMs);
-      const entry = { name: method, cat: 'call', ph: 'X', ts: microseconds(startMs), dur } as const;
-      this.#add({ ...entry, ...place, args: { epoch, failed } });
+      const ts = microseconds(startMs);
+      // Of the rounded ends: readers take slices of one track that overlap by a rounding for damaged.
+      const dur = microseconds(endMs) - ts;
+      const cat = items === undefined ? 'call' : 'stream';
+      const args = { epoch, failed, ...(items !== undefined && { items }) };
+      this.#add({ name: method, cat, ph: 'X', ts, dur, ...place, args });
     }
   }
 

@@ -1,6 +1,6 @@
 import { BusClosedError, MailboxFullError } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
-import type { AroundCall } from '../observe/tracing.ts';
+import type { Around } from '../observe/tracing.ts';
 import type {
   CallMessage,
   CancelMessage,
@@ -44,7 +44,7 @@ export interface CallServerOptions {
   readonly mailboxes: Mailboxes;
   readonly counters: CallCounters;
   /** What wants to see calls being served; absent in the ordinary case. */
-  readonly around: AroundCall | undefined;
+  readonly around: Around | undefined;
 }
 
 /** Takes one actor's calls and streams from its callers, runs them and answers. */
@@ -216,7 +216,7 @@ export class CallServer {
       const result =
         around === undefined
           ? served.apply(args, context)
-          : around(call.message, () => served.apply(args, context));
+          : around.call(call.message, () => served.apply(args, context));
       if (isPromiseLike(result)) return this.#settle(call, result, context);
       this.#finish(call, context);
       this.#answer(call, result);
@@ -264,7 +264,8 @@ export class CallServer {
       if (!lease.held) await lease.whenHeld();
       // Cancelled meanwhile: nothing has begun, so nothing needs an end.
       if (call.cancelled) return;
-      const items = served.apply(args, context) as AsyncIterable<unknown>;
+      const open = () => served.apply(args, context) as AsyncIterable<unknown>;
+      const items = this.#options.around?.stream(call.message, open) ?? open();
       const key = streamKey(call.message);
       const { clock, link } = endpoint;
       const outlet = this.#outlet(call.message, () => {

@@ -91,6 +91,7 @@ export class Peer {
       const now = clock.now();
       const pending = new PendingCall(outgoing, now + timeoutMs, resolve, reject);
       pending.span = tracing?.begin(this.address, outgoing.method);
+      if (pending.span !== undefined) outgoing.stream?.reader.trace(pending.span);
       try {
         if (this.#link && this.#status === 'running') this.#link.send(pending, now);
         else this.#wait(pending);

@@ -27,7 +27,7 @@ export class PendingCall {
   onAbort: (() => void) | undefined;
   /** What was sent, to be sent again if it got lost. */
   parcel: Parcel | undefined;
-  /** Of a caller that traces: ends when the call settles. */
+  /** Of a caller that traces: ends when the call settles, or the stream that it opens. */
   span: CallSpan | undefined;
   seq = -1;
   sentTick = 0;
@@ -77,13 +77,14 @@ export class PendingCall {
 
   resolve(value: unknown): void {
     this.#settle();
-    this.span?.end();
+    // That of a stream ends with the stream.
+    if (this.outgoing.stream === undefined) this.span?.end();
     this.#resolve(value);
   }
 
   reject(error: unknown): void {
     this.#settle();
-    this.span?.end(error);
+    if (this.outgoing.stream === undefined) this.span?.end(error);
     this.#reject(error);
   }
 

@@ -1,5 +1,6 @@
 import { DeadlineError } from '../../errors.ts';
 import type { Clock, ClockTimer } from '../clock.ts';
+import type { CallSpan } from '../observe/tracing.ts';
 
 export interface StreamReaderOptions {
   /** For messages: which stream of which actor. */
@@ -42,6 +43,7 @@ export class StreamReader implements AsyncIterableIterator<unknown>, AsyncDispos
   #taken = 0;
   #allowed: number;
   #endIndex: number | undefined;
+  #span: CallSpan | undefined;
   #failure: { readonly error: unknown } | undefined;
   #state: 'new' | 'open' | 'closed' = 'new';
 
@@ -75,6 +77,11 @@ export class StreamReader implements AsyncIterableIterator<unknown>, AsyncDispos
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
+  }
+
+  /** Of a caller that traces: ends with the stream. */
+  trace(span: CallSpan): void {
+    this.#span = span;
   }
 
   /** The opening call is on its way; called again if it was sent again. */
@@ -179,6 +186,7 @@ export class StreamReader implements AsyncIterableIterator<unknown>, AsyncDispos
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#opening.abort();
     this.#link?.cancel();
+    this.#span?.end(this.#failure?.error, this.#received);
     this.#options.onClose?.();
     for (const waiter of this.#waiters.splice(0)) {
       waiter.timer.cancel();

@@ -18,12 +18,15 @@ export interface TimedCall {
   readonly startMs: number;
   readonly durationMs: number;
   readonly failed: boolean;
+  /** Of a stream: how many it brought; it ran from its opening to its end. */
+  readonly items?: number;
 }
 
 /** `now` is when the message came. */
 export function timeCalls({ kind: _, ...message }: RecordedMessage, now: number): ActorCalls {
-  const calls = message.calls.map(([method, agoMs, durationMs, failed]) => {
-    return { method, startMs: now - agoMs, durationMs, failed };
+  const calls = message.calls.map(([method, agoMs, durationMs, failed, items]) => {
+    const timed = { method, startMs: now - agoMs, durationMs, failed };
+    return items === undefined ? timed : { ...timed, items };
   });
   return { ...message, calls };
 }

@@ -1,5 +1,6 @@
 import type * as OpenTelemetry from '@opentelemetry/api';
 import type { CallMessage } from '../wire/call-messages.ts';
+import { watchItems } from './watched-items.ts';
 
 /** What a propagator writes: `traceparent` and `tracestate` of W3C trace context, `baggage`. */
 export type TraceHeaders = Readonly<Record<string, string>>;
@@ -8,19 +9,31 @@ export type TraceHeaders = Readonly<Record<string, string>>;
 export interface CallSpan {
   /** Travel with the call. */
   readonly headers: TraceHeaders;
-  /** `error` is what the call was rejected with. */
-  end(error?: unknown): void;
+  /** `error` is what the call was rejected with; a stream also tells how many items came. */
+  end(error?: unknown, items?: number): void;
 }
 
 /** Runs a method and returns what it returns. */
 export type AroundCall = (message: CallMessage, run: () => unknown) => unknown;
 
-/** Spans of calls for OpenTelemetry: one at the caller, one around the method. */
+/** Opens a stream and returns its items. @throws what `open` throws */
+export type AroundStream = (
+  message: CallMessage,
+  open: () => AsyncIterable<unknown>,
+) => AsyncIterable<unknown>;
+
+/** What sees calls and streams being served. */
+export interface Around {
+  readonly call: AroundCall;
+  readonly stream: AroundStream;
+}
+
+/** Spans of calls and streams for OpenTelemetry: one at the caller, one around the method. */
 export interface Tracing {
   /** Begins a span below the active one of the caller. */
   begin(actor: TracedActor, method: string): CallSpan;
   /** Runs methods of an actor within spans that go on from their callers'. */
-  around(actor: TracedActor): AroundCall;
+  around(actor: TracedActor): Around;
 }
 
 export interface TracedActor {
@@ -46,7 +59,8 @@ export async function loadTracing(): Promise<Tracing | undefined> {
 function createTracing(api: typeof OpenTelemetry): Tracing {
   const { context, propagation, SpanKind, trace } = api;
   const tracer = trace.getTracer(TRACER);
-  const finish = (span: OpenTelemetry.Span, error?: unknown): void => {
+  const finish = (span: OpenTelemetry.Span, error?: unknown, items?: number): void => {
+    if (items !== undefined) span.setAttribute('codistill.items', items);
     if (error !== undefined) {
       const message = error instanceof Error ? error.message : String(error);
       span.recordException(error instanceof Error ? error : message);
@@ -54,23 +68,33 @@ function createTracing(api: typeof OpenTelemetry): Tracing {
     }
     span.end();
   };
+  const beginServed = (actor: TracedActor, { method, trace: headers }: CallMessage) => {
+    const parent = propagation.extract(api.ROOT_CONTEXT, headers ?? {});
+    const options = { kind: SpanKind.SERVER, attributes: attributesOf(actor, method) };
+    const span = tracer.startSpan(`${actor.type}/${method}`, options, parent);
+    return { span, scope: trace.setSpan(parent, span) };
+  };
   return {
     begin(actor, method) {
       const options = { kind: SpanKind.CLIENT, attributes: attributesOf(actor, method) };
       const span = tracer.startSpan(`${actor.type}/${method}`, options);
       const headers: Record<string, string> = {};
       propagation.inject(trace.setSpan(context.active(), span), headers);
-      return { headers, end: (error) => finish(span, error) };
+      return { headers, end: (error, items) => finish(span, error, items) };
     },
-    around: (actor) => (message, run) => {
-      const { method, trace: headers } = message;
-      const parent = propagation.extract(api.ROOT_CONTEXT, headers ?? {});
-      const options = { kind: SpanKind.SERVER, attributes: attributesOf(actor, method) };
-      const span = tracer.startSpan(`${actor.type}/${method}`, options, parent);
-      return context.with(trace.setSpan(parent, span), () =>
-        whenSettled(run, (error) => finish(span, error)),
-      );
-    },
+    around: (actor) => ({
+      call(message, run) {
+        const { span, scope } = beginServed(actor, message);
+        return context.with(scope, () => whenSettled(run, (error) => finish(span, error)));
+      },
+      stream(message, open) {
+        const { span, scope } = beginServed(actor, message);
+        return watchItems(open, {
+          within: (run) => context.with(scope, run),
+          ended: (items, error) => finish(span, error, items),
+        });
+      },
+    }),
   };
 }
 

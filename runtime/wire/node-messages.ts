@@ -77,8 +77,17 @@ export interface InspectMessage {
 export interface InspectionMessage extends Carried {
   readonly kind: 'inspection';
 }
-/** A method's name, when it began (ms before the message was sent), how long it ran, and whether it threw. */
-export type RecordedCall = readonly [method: string, agoMs: number, ranMs: number, failed: boolean];
+/**
+ * A method's name, when it began (ms before the message was sent), how long it ran, whether it threw, and of a
+ * stream how many items it brought.
+ */
+export type RecordedCall = readonly [
+  method: string,
+  agoMs: number,
+  ranMs: number,
+  failed: boolean,
+  items?: number,
+];
 /** An actor to the node of its owner, which asked for it: the calls that ended since the last time. */
 export interface RecordedMessage {
   readonly kind: 'recorded';
@@ -95,6 +104,8 @@ export interface EventMessage {
   readonly kind: 'event';
   readonly event: RuntimeEvent;
 }
+
+const recordedCall = [v.string(), v.number(), v.number(), v.boolean()] as const;
 
 export const nodeMessageSchemas = [
   v.object({ kind: v.literal('ping') }),
@@ -130,7 +141,7 @@ export const nodeMessageSchemas = [
     actorType: v.string(),
     epoch: count,
     node: v.string(),
-    calls: v.array(v.strictTuple([v.string(), v.number(), v.number(), v.boolean()])),
+    calls: v.array(v.union([v.strictTuple(recordedCall), v.strictTuple([...recordedCall, count])])),
     omitted: count,
   }),
   v.object({ kind: v.literal('event'), event: runtimeEventSchema }),

@@ -2,21 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { Timeline } from '../../cli/timeline.ts';
+import { readTraceEvents, type TraceEvent } from '../support/trace-events.ts';
 import { actorctl, fixture, makeFolder, parseEvents } from './actorctl-process.ts';
 
-interface Entry {
-  readonly name: string;
-  readonly ph: string;
-  readonly cat?: string;
-  readonly ts?: number;
-  readonly dur?: number;
-  readonly pid: number;
-  readonly tid: number;
-  readonly args: Readonly<Record<string, unknown>>;
-}
-
-async function readEntries(path: string): Promise<readonly Entry[]> {
-  return JSON.parse(await readFile(path, 'utf8')).traceEvents;
+async function readEntries(path: string): Promise<readonly TraceEvent[]> {
+  return readTraceEvents(await readFile(path, 'utf8'));
 }
 
 test('calls, lives, steps and figures are entries of the Trace Event Format', async (t) => {
@@ -28,7 +18,8 @@ test('calls, lives, steps and figures are entries of the Trace Event Format', as
     return { method, startMs, durationMs, failed: false };
   };
   timeline.addCalls({ ...actor, calls: [call('inner', 12, 3), call('outer', 10, 10)] });
-  timeline.addCalls({ ...actor, calls: [call('later', 20, 1)] });
+  const stream = { ...call('items', 5, 14), items: 3 };
+  timeline.addCalls({ ...actor, calls: [call('later', 20, 1), stream] });
   const life = { type: 'actor', actor: 'a', node: 'n1', pid: 5, epoch: 1 };
   const cause = { kind: 'signal', message: 'killed' };
   timeline.addEvent({ ...life, event: 'died', cause }, 21);
@@ -42,11 +33,15 @@ test('calls, lives, steps and figures are entries of the Trace Event Format', as
     entries.filter(({ ph }) => ph === 'M').map(({ tid, args }) => [tid, args.name]),
   );
   const shown = entries
-    .filter(({ ph }) => ph !== 'M')
-    .map(({ ph, name, ts, dur, tid }) => `${ph} ${names.get(tid)}: ${name} ${ts} ${dur ?? ''}`);
+    .filter((entry) => entry.ph !== 'M')
+    .map((entry) => {
+      const { ph, name, ts, tid } = entry;
+      return `${ph} ${names.get(tid)}: ${name} ${ts} ${ph === 'X' ? entry.dur : ''}`;
+    });
   t.deepEqual(shown, [
     'X a: outer 10000 10000',
     'X a (2): inner 12000 3000',
+    'X a (3): items 5000 14000',
     'X a: later 20000 1000',
     'i a: died 21000 ',
     'C r: r loss 30000 ',
@@ -55,8 +50,45 @@ test('calls, lives, steps and figures are entries of the Trace Event Format', as
     'C r: r tokensPerSecond 40500 ',
   ]);
   const tracks = entries.filter(({ name }) => name === 'thread_name');
-  t.is(new Set(tracks.map(({ tid }) => tid)).size, 3, 'overlapping calls have tracks of their own');
-  t.is(entries.find(({ ph }) => ph === 'i')?.args.cause, 'killed');
+  t.is(new Set(tracks.map(({ tid }) => tid)).size, 4, 'overlapping calls have tracks of their own');
+  t.like(entries.find(({ ph }) => ph === 'i')?.args, { cause: 'killed' });
+});
+
+test('slices of one track touch and never overlap, however their times are rounded', async (t) => {
+  await using folder = await makeFolder();
+  const path = join(folder.path, 'timeline.json');
+  const timeline = new Timeline();
+  const calls = [];
+  let at = 0.0005;
+  for (let call = 0; call < 2_000; call += 1) {
+    const durationMs = 0.0005 + (call % 7) * 0.0013;
+    calls.push({ method: `call${call}`, startMs: at, durationMs, failed: false });
+    at += durationMs;
+  }
+  const actor = { actor: 'a', actorType: 'test/a', epoch: 1, node: 'n1', omitted: 0 };
+  timeline.addCalls({ ...actor, calls });
+  timeline.write(path);
+  t.true((await readEntries(path)).length >= 2_000);
+});
+
+test('a reader refuses what no timeline may hold', (t) => {
+  const track = { pid: 1, tid: 1 };
+  const names = [
+    { ph: 'M', name: 'process_name', pid: 1, tid: 0, args: { name: 'n' } },
+    { ph: 'M', name: 'thread_name', ...track, args: { name: 't' } },
+  ];
+  const slice = { ph: 'X', name: 's', cat: 'call', ts: 0, dur: 10, args: {}, ...track };
+  const read = (...events: readonly object[]) =>
+    readTraceEvents(
+      JSON.stringify({ displayTimeUnit: 'ms', otherData: {}, traceEvents: [...names, ...events] }),
+    );
+  t.is(read(slice, { ...slice, ts: 2, dur: 8 }, { ...slice, ts: 10 }).length, 5);
+  t.throws(() => read(slice, { ...slice, ts: 2, dur: 9 }), { message: /overlaps the end of s/ });
+  for (const wrong of [{ ts: -1 }, { ts: 0.5 }, { dur: undefined }, { ph: 'B' }, { tid: 'x' }]) {
+    t.throws(() => read({ ...slice, ...wrong }), undefined, JSON.stringify(wrong));
+  }
+  t.throws(() => read({ ...slice, tid: 2 }), { message: /has no name/ });
+  t.throws(() => read(names[0]!), { message: /given twice/ });
 });
 
 test('a run writes the timeline of its actors', async (t) => {
@@ -71,12 +103,14 @@ test('a run writes the timeline of its actors', async (t) => {
     { path, omitted: 0 },
   );
   const entries = await readEntries(path);
-  const lives = entries.filter(({ cat }) => cat === 'actor').map(({ name }) => name);
+  const lives = entries
+    .filter((entry) => entry.ph !== 'M' && entry.cat === 'actor')
+    .map(({ name }) => name);
   t.deepEqual(lives, ['started', 'died']);
-  const calls = entries.filter(({ cat }) => cat === 'call');
+  const calls = entries.filter((entry) => entry.ph !== 'M' && entry.cat === 'call');
   t.deepEqual(
     calls.map(({ name, ph }) => [name, ph]),
     [['pid', 'X']],
   );
-  t.is(calls[0]!.tid, entries.find(({ cat }) => cat === 'actor')!.tid);
+  t.is(calls[0]!.tid, entries.find((entry) => entry.ph !== 'M' && entry.cat === 'actor')!.tid);
 });

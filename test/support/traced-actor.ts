@@ -18,6 +18,16 @@ class Traced {
     return [await this.active(), await other.active()];
   }
 
+  /** The active span before each item. */
+  async *follow(count: number): AsyncGenerator<SpanNames> {
+    for (let item = 0; item < count; item += 1) yield await this.active();
+  }
+
+  async *break(after: number): AsyncGenerator<number> {
+    for (let item = 0; item < after; item += 1) yield item;
+    throw new RangeError('the stream broke');
+  }
+
   fail(): never {
     throw new RangeError('on purpose');
   }
@@ -27,6 +37,12 @@ class Traced {
 export const traced: ActorDefinition<object, Traced> = defineActor({
   type: 'test/traced',
   module: import.meta.url,
-  methods: { active: 'call', activeIn: 'call', fail: 'call' },
+  methods: {
+    active: 'call',
+    activeIn: 'call',
+    fail: 'call',
+    follow: 'stream',
+    break: 'stream',
+  },
   create: () => new Traced(),
 });
