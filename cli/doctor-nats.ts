@@ -1,9 +1,9 @@
+import { isLoopback } from '../loopback.ts';
 import { type NatsOptions, type NatsServerFacts, readNatsServerFacts } from '../runtime/index.ts';
 import type { Check } from './doctor.ts';
 import { describeError } from './error-text.ts';
 import { describeServers } from './nats-address.ts';
 import { formatBytes } from './quantity.ts';
-import { isLoopback } from './server/listen-address.ts';
 
 const payloadBytesWanted = 1 << 20;
 /** Below it a frame of the protocol does not fit. */

@@ -1,14 +1,43 @@
+import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
+import { UserInputError } from '../errors.ts';
 import type { MetricsOptions, MetricsServer } from '../runtime/index.ts';
 import type { Output } from './output.ts';
 
 export interface MetricsFlags {
   readonly metricsPort?: MetricsOptions;
+  readonly metricsTokenFile?: string;
 }
 
 export function addMetricsOption(command: Command): Command {
   const text = 'serve /metrics for Prometheus there; without a host for this machine only';
-  return command.option('--metrics-port <[host:]port>', text, parseAddress);
+  return command
+    .option('--metrics-port <[host:]port>', text, parseAddress)
+    .option(
+      '--metrics-token-file <file>',
+      'the bearer token that other machines need to read them',
+    );
+}
+
+/** @throws UserInputError when the file can't be read or has no token. */
+export function planMetrics(flags: MetricsFlags): MetricsOptions | undefined {
+  const { metricsPort, metricsTokenFile: path } = flags;
+  if (metricsPort === undefined || path === undefined) return metricsPort;
+  return { ...metricsPort, token: readToken(path) };
+}
+
+function readToken(path: string): string {
+  let token: string;
+  try {
+    token = readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new UserInputError(`--metrics-token-file can't be read: ${why}`, { cause });
+  }
+  if (/^\S{16,}$/.test(token)) return token;
+  throw new UserInputError(
+    `${path} holds no token: one line of at least 16 characters, as openssl rand -hex 32 makes it.`,
+  );
 }
 
 export function tellMetrics(output: Output, { url }: MetricsServer): void {

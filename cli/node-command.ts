@@ -15,7 +15,7 @@ import {
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { Interruption, type InterruptionWatch, watchInterruptions } from './interruption.ts';
 import { moduleUrl, offerPackage } from './job-module.ts';
-import { type MetricsFlags, tellMetrics } from './metrics-option.ts';
+import { type MetricsFlags, planMetrics, tellMetrics } from './metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import { parseLabels, parseResources } from './node-offer.ts';
 import { exampleModule, listExamples } from './package-info.ts';
@@ -29,6 +29,7 @@ export interface NodeOptions extends MetricsFlags {
   readonly module?: readonly string[];
   readonly resources?: readonly string[];
   readonly labels?: readonly string[];
+  readonly allowEnvironment?: readonly string[];
 }
 
 const drainMs = 5000;
@@ -63,6 +64,7 @@ export async function serveNode(options: {
 }): Promise<ExitCode> {
   const { nats, flags, watch, context } = options;
   const { output, environment } = context;
+  const planned = planMetrics(flags);
   const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
   const modules = await listModules(flags.module ?? [], environment.cwd);
   const jobs = await labelJobs(modules);
@@ -72,10 +74,11 @@ export async function serveNode(options: {
     ...(flags.name !== undefined && { nodeName: flags.name }),
     ...(flags.namespace !== undefined && { namespace: flags.namespace }),
     ...(resources && { resources }),
+    ...(flags.allowEnvironment && { allowEnvironment: flags.allowEnvironment }),
     labels: { ...jobs, ...(flags.labels && parseLabels(flags.labels)) },
   });
   followNode(system, watch, context);
-  await using metrics = flags.metricsPort && (await startMetricsServer(system, flags.metricsPort));
+  await using metrics = planned && (await startMetricsServer(system, planned));
   const server = describeServers(nats);
   const { nodeId } = system;
   output.message(`Joined ${server} as ${flags.name ?? nodeId}; Ctrl-C leaves.`, {

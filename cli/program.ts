@@ -192,6 +192,7 @@ function addNodeOptions(command: Command): Command {
     .option('--module <files...>', 'modules of actors, besides those of codistill')
     .option('--resources <name=amount...>', 'what actors may reserve, as cpu=4 gpu=1 memory=8GB')
     .option('--labels <name=value...>', 'what placement rules can ask for, as zone=attic')
+    .option('--allow-environment <names...>', 'variables that others may set, besides ACTOR_…')
     .option('--json', 'one JSON object per line and event on stdout');
 }
 

@@ -4,7 +4,7 @@ import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { reloadJob } from './job-module.ts';
 import { checkJobOptions } from './job-options.ts';
 import { runJob } from './job-run.ts';
-import type { MetricsFlags } from './metrics-option.ts';
+import { type MetricsFlags, planMetrics } from './metrics-option.ts';
 import { type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import type { CommandContext } from './program.ts';
 import { openRunDirectory, type RunRecord } from './run-directory.ts';
@@ -46,7 +46,7 @@ export async function resumeCommand(
     namespace: record.bus.namespace,
     waitNodes: flags.waitNodes,
     busTimeoutMs: flags.busTimeout * 1000,
-    metrics: flags.metricsPort,
+    metrics: planMetrics(flags),
     timeline: flags.timeline && resolve(environment.cwd, flags.timeline),
     output,
     environment,

@@ -5,7 +5,7 @@ import type { ExitCode } from './exit-codes.ts';
 import { type LoadedJob, loadJob } from './job-module.ts';
 import { type Assignment, parseAssignment, parseJobOptions } from './job-options.ts';
 import { runJob } from './job-run.ts';
-import type { MetricsFlags } from './metrics-option.ts';
+import { type MetricsFlags, planMetrics } from './metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import { listExamples, packageVersion } from './package-info.ts';
 import { readPlan } from './plan-file.ts';
@@ -64,7 +64,7 @@ export async function runCommand(
     namespace: flags.namespace,
     waitNodes: flags.waitNodes,
     busTimeoutMs: flags.busTimeout * 1000,
-    metrics: flags.metricsPort,
+    metrics: planMetrics(flags),
     timeline: flags.timeline && resolve(environment.cwd, flags.timeline),
     output,
     environment,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BusUnavailableError, UserInputError } from '../errors.ts';
+import { isLoopback } from '../loopback.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { Interruption } from './interruption.ts';
 import { type NodeOptions, serveNode, watchNode } from './node-command.ts';
@@ -15,7 +16,6 @@ import {
 } from './server/cluster-server.ts';
 import { watchCluster } from './server/cluster-watch.ts';
 import { endLeftBehind } from './server/left-behind.ts';
-import { isLoopback } from './server/listen-address.ts';
 import { searchNatsServer } from './server/nats-server-binary.ts';
 import { defaultPort, planSettings, type SettingsFlags } from './server/plan-settings.ts';
 import {

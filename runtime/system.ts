@@ -39,6 +39,8 @@ import { encodeMessage } from './wire/wire.ts';
 /** An actor that is asked to stop may take so long to dispose of what it holds. */
 const CLOSE_GRACE_MS = 3_000;
 const STOP_TIMEOUT_MS = 5_000;
+/** Of a word that must not be guessed. */
+const SECRET_BYTES = 16;
 /** Until another node has taken over from one that died. */
 const ADOPTION_MS = 20_000;
 
@@ -64,6 +66,11 @@ export interface SystemOptions {
   readonly resources?: Resources;
   /** URLs of the modules whose actors may be instantiated on this node, by other owners too. */
   readonly modules?: readonly string[];
+  /**
+   * Variables of processes that other hosts may set for their actors on this node, besides `ACTOR_…`. Some
+   * make a process load code.
+   */
+  readonly allowEnvironment?: readonly string[];
   /** Actor types that may be instantiated on this node beside those of `modules`. */
   readonly actors?: readonly AnyActorDefinition[];
   /** Default: in memory, so that states outlive actors but not this process. */
@@ -188,9 +195,11 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       labels: options.labels ?? {},
       resources: options.resources ?? { cpu: availableParallelism(), memoryBytes: totalmem() },
       modules: [...modules, ...actors.map(({ module }) => module)],
+      allowEnvironment: options.allowEnvironment ?? [],
       definitions: connection.shared ? await collectDefinitions(modules, actors) : new Map(),
       checkpoints: options.checkpoints ?? createMemoryCheckpointStore(),
       clock: options.clock ?? systemClock,
+      createSecret: () => uniqueWord(options.random, SECRET_BYTES),
       warmProcesses: options.warmProcesses ?? 1,
       tracing: await loadTracing(),
       onCalls: options.onCalls,
@@ -367,9 +376,9 @@ function planObjects(
   return { limits, word, ...(hub && { hub }) };
 }
 
-function uniqueWord(random: Random | undefined): string {
-  if (random === undefined) return randomBytes(6).toString('hex');
-  return Array.from({ length: 12 }, () => random.integer(0, 15).toString(16)).join('');
+function uniqueWord(random: Random | undefined, bytes = 6): string {
+  if (random === undefined) return randomBytes(bytes).toString('hex');
+  return Array.from({ length: bytes * 2 }, () => random.integer(0, 15).toString(16)).join('');
 }
 
 async function collectDefinitions(

@@ -16,7 +16,8 @@ const directions: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Files at the root that every folder may import. */
-const isShared = (target: string) => ['errors.ts', 'file-cache.ts', 'random.ts'].includes(target);
+const isShared = (target: string) =>
+  ['errors.ts', 'file-cache.ts', 'loopback.ts', 'random.ts'].includes(target);
 
 for (const [folder, allowed] of Object.entries(directions)) {
   test(`${folder} imports only from ${allowed.join(', ') || 'itself'} and what all share`, async (t) => {

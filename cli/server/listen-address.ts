@@ -3,10 +3,7 @@ import { once } from 'node:events';
 import { createServer, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { UserInputError } from '../../errors.ts';
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host);
-}
+import { isLoopback } from '../../loopback.ts';
 
 /** Stands for all addresses of the machine. */
 export function isWildcard(host: string): boolean {

@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { UserInputError } from '../../errors.ts';
-import {
-  addressTowards,
-  assertSecured,
-  externalAddresses,
-  isLoopback,
-  isWildcard,
-} from './listen-address.ts';
+import { isLoopback } from '../../loopback.ts';
+import { addressTowards, assertSecured, externalAddresses, isWildcard } from './listen-address.ts';
 import type { ServerSettings } from './server-folder.ts';
 
 export interface SettingsFlags {

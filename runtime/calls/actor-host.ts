@@ -39,6 +39,8 @@ import { ActorReminders, splitReminders, withReminders } from './reminders.ts';
 const CHECKPOINT_TIMEOUT_MS = 300_000;
 const DISPOSE_MS_MAX = 2_000;
 const CHILD_STOP_MS = 5_000;
+/** An actor that wants to spawn while it may not act waits so long. */
+const LEASE_WAIT_MS = 60_000;
 
 export interface ActorHostOptions {
   readonly endpoint: Endpoint;
@@ -268,13 +270,30 @@ export class ActorHost {
     options: Options,
     spawnOptions: SpawnOptions,
   ): Promise<OwnedHandle<Actor>> {
-    this.#stopping.signal.throwIfAborted();
+    const { signal } = this.#stopping;
+    signal.throwIfAborted();
+    await this.#untilActing(signal);
     const { children } = this.#options;
     const { incarnation } = this;
     const spawned = await children.spawn(definition, options, spawnOptions, incarnation);
     const { address, owned } = spawned;
     const stop = (): Promise<void> => children.stop(address, CHILD_STOP_MS);
     return createOwnedHandle<Actor>(address, this.#path, owned ? stop : async () => {});
+  }
+
+  /** @throws DeadlineError when the lease has lapsed and isn't renewed; the signal's reason. */
+  async #untilActing(signal: AbortSignal): Promise<void> {
+    const { lease, endpoint, start } = this.#options;
+    if (lease.held) return;
+    const enough = new AbortController();
+    const late = delay(endpoint.clock, LEASE_WAIT_MS, AbortSignal.any([signal, enough.signal]));
+    const failed = late.then(() => {
+      throw new DeadlineError(
+        `actor ${start.name} may not act: its owner has not been heard for ${LEASE_WAIT_MS} ms`,
+      );
+    });
+    failed.catch(() => {});
+    await Promise.race([lease.whenHeld(), failed]).finally(() => enough.abort());
   }
 
   #remind(name: string, payload: unknown): unknown {
@@ -304,12 +323,19 @@ export class ActorHost {
     const saved = withReminders(await this.#instance.checkpoint?.(), this.#reminders.list());
     const state = encodeFrame(packHandles(saved));
     const timeoutMs = CHECKPOINT_TIMEOUT_MS;
-    const { name, owner } = start;
+    const { name, owner, secret } = start;
     const { incarnation } = this;
     this.#checkpoints += 1;
     const number = this.#checkpoints;
     const endpoint = this.#wayTo(owner);
-    const message = { kind: 'checkpoint', incarnation, name, number, value: state } as const;
+    const message = {
+      kind: 'checkpoint',
+      incarnation,
+      secret,
+      name,
+      number,
+      value: state,
+    } as const;
     const parcel = encodeCarrying(endpoint.bus, message, timeoutMs);
     const subject = subjects.node(endpoint.namespace, owner);
     const { signal } = this.#stopping;

@@ -48,6 +48,7 @@ export class Caller implements CallPath {
   readonly #endpoint: Endpoint;
   readonly #inbox: string;
   readonly #subscription: Subscription;
+  readonly #watching: Subscription;
   readonly #streams: ArgumentStreams;
   readonly #known = new Map<string, KnownPeer>();
   /** By the address object of a handle: a call then builds no key. */
@@ -72,7 +73,7 @@ export class Caller implements CallPath {
     this.#inbox = endpoint.bus.createInbox();
     this.#streams = new ArgumentStreams(endpoint, this, this.#inbox, () => this.#startTicking());
     this.#subscription = endpoint.bus.subscribe(this.#inbox, ({ data }) => this.#receive(data));
-    endpoint.bus.onStatus((status) => {
+    this.#watching = endpoint.bus.onStatus((status) => {
       if (status.type === 'closed') this.close(status.error);
     });
   }
@@ -187,6 +188,7 @@ export class Caller implements CallPath {
     this.#closing.abort(error);
     this.#ticking?.cancel();
     this.#subscription.unsubscribe();
+    this.#watching.unsubscribe();
     for (const { peer, stateSubscription } of this.#known.values()) {
       stateSubscription.unsubscribe();
       peer.close(error);

@@ -31,6 +31,7 @@ const runner = new ActorRunner({
   endpoint: endpointOn(bus),
   ...(hub && { hub: endpointOn(hub.bus) }),
   processId: boot.processId,
+  secret: boot.secret,
   pid: process.pid,
   modules: boot.modules,
   find: findDefinition,

@@ -21,6 +21,8 @@ export interface ActorRunnerOptions {
   /** Of the process's host, for large values and states; absent where the bus is that hub itself. */
   readonly hub?: Endpoint;
   readonly processId: string;
+  /** By which the node knows that it is this process that is ready. */
+  readonly secret: string;
   readonly pid: number;
   /** The only modules that actors are taken from. */
   readonly modules: readonly string[];
@@ -65,7 +67,7 @@ export class ActorRunner {
 
   /** Resolves when the node knows of this process. @throws what `requestControl` throws. */
   async run(): Promise<void> {
-    const { endpoint, processId } = this.#options;
+    const { endpoint, processId, secret } = this.#options;
     const { bus, namespace, nodeId } = endpoint;
     serveControl(bus, subjects.process(namespace, processId), (message) => {
       if (message.kind === 'start') return this.#startOnce(message);
@@ -76,7 +78,7 @@ export class ActorRunner {
       endpoint,
       subjects.node(namespace, nodeId),
       'done',
-      { bytes: encodeMessage({ kind: 'ready', processId }) },
+      { bytes: encodeMessage({ kind: 'ready', processId, secret }) },
       { timeoutMs: READY_TIMEOUT_MS },
     );
   }

@@ -57,6 +57,8 @@ export interface ChildSpawnsOptions {
   readonly endpoint: Endpoint;
   readonly path: CallPath;
   readonly supervisor: Supervisor;
+  /** Variables that others may set here, besides those that they may anywhere. */
+  readonly allowEnvironment: readonly string[];
   /** The definition of a type, if this node may make actors of `module`. */
   find(module: string, type: string): Promise<AnyActorDefinition | undefined>;
 }
@@ -87,7 +89,7 @@ export class ChildSpawns {
   }
 
   async #spawn(message: SpawnMessage): Promise<WireMessage> {
-    const { endpoint, path, supervisor, find } = this.#options;
+    const { endpoint, path, supervisor, find, allowEnvironment } = this.#options;
     const { parent, type, module } = message;
     const definition = await find(module, type);
     if (definition === undefined) {
@@ -100,8 +102,10 @@ export class ChildSpawns {
     const value = unpackHandles(await openCarried(endpoint.bus, message, { timeoutMs }), path);
     if (!Array.isArray(value)) throw new DamagedDataError('a spawn message is malformed');
     const [options, spawnOptions] = value as [never, SpawnOptions];
-    // Whoever is on the bus can send this; an actor of our own is only the likeliest.
-    checkForeignEnvironment(spawnOptions?.environment);
+    // Whoever is on the bus can send this, and on a local one that is this user only.
+    if (endpoint.bus.kind !== 'local') {
+      checkForeignEnvironment(spawnOptions?.environment, allowEnvironment);
+    }
     const spawned = await supervisor.spawn(definition, options, spawnOptions, parent);
     const { address, owned } = spawned;
     return { kind: 'spawned', name: address.name, owner: address.owner, owned };

@@ -1,17 +1,20 @@
-/** Variables that make a process load code, or find another program under a name. */
-const STEERING = /^(node|deno|ld|dyld|openssl|gconv|npm|python)_|^path$|^bash_env$/i;
+/** What other hosts may set: no program that a process loads or starts is named by such a variable. */
+const OPEN = /^ACTOR_\w+$/;
 
 /**
  * Code never comes over the bus, by a variable of a process neither: `NODE_OPTIONS` can carry a whole program.
+ * So only `ACTOR_…` comes from other hosts, and what this host has `allowed` itself.
  * @throws TypeError naming the variable
  */
 export function checkForeignEnvironment(
   environment: Readonly<Record<string, string>> | undefined,
+  allowed: readonly string[],
 ): void {
-  const refused = Object.keys(environment ?? {}).find((name) => STEERING.test(name));
+  const names = Object.keys(environment ?? {});
+  const refused = names.find((name) => !OPEN.test(name) && !allowed.includes(name));
   if (refused === undefined) return;
   throw new TypeError(
-    `the variable ${refused} decides what a process loads, so a node takes it from nobody else; set ` +
-      'it where the node is started',
+    `this host takes no variable ${refused} from others, as some decide what a process loads: only ACTOR_… and ` +
+      'those that its node was started with (actorctl node --allow-environment NAME; allowEnvironment of createSystem)',
   );
 }

@@ -4,6 +4,7 @@ import type { Bus, Subscription } from '../bus/bus.ts';
 import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, watchLink } from '../calls/endpoint.ts';
+import type { ActorAddress } from '../calls/handle.ts';
 import type { Clock } from '../clock.ts';
 import { type ObjectPlan, openStore } from '../objects/object-limits.ts';
 import { ObjectServer } from '../objects/object-server.ts';
@@ -71,12 +72,16 @@ export interface HostNodeOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly resources: Resources;
   readonly modules: readonly string[];
+  /** Variables that other hosts may set for actors here. */
+  readonly allowEnvironment: readonly string[];
   /** What may be instantiated for other owners, by type. */
   readonly definitions: ReadonlyMap<string, AnyActorDefinition>;
   readonly checkpoints: CheckpointStore;
   /** States of detached actors; absent where nothing outlives this process. */
   readonly replicated: ReplicatedCheckpoints | undefined;
   readonly clock: Clock;
+  /** A word that nobody can guess; another one each time. */
+  createSecret(): string;
   readonly warmProcesses: number;
   readonly tracing: Tracing | undefined;
   readonly objects: ObjectPlan;
@@ -118,7 +123,7 @@ export class HostNode {
 
   constructor(options: HostNodeOptions) {
     this.#options = options;
-    const { bus, clock, namespace, nodeId, shared, tracing } = options;
+    const { bus, clock, namespace, nodeId, shared, tracing, createSecret } = options;
     this.endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock), tracing };
     const { endpoint } = this;
     const { hub } = options.objects;
@@ -129,14 +134,14 @@ export class HostNode {
     this.store = openStore(endpoint, options.objects);
     this.objects = new ObjectTable({ endpoint, holder: nodeId, store: this.store });
     this.#objectServers = this.#serveObjects();
-    this.caller = new Caller(endpoint, this.objects, (address) =>
-      this.supervisor.locateHere(address),
-    );
+    const stateHere = (address: ActorAddress) => this.supervisor.locateHere(address);
+    this.caller = new Caller(endpoint, this.objects, stateHere);
     this.#pool = options.startProcess && this.#createPool(options.startProcess);
     const warn = (message: string): void => options.log({ level: 'warning', message });
     this.node = new Node({
       endpoint,
       path: this.caller,
+      createPath: (own) => new Caller({ ...endpoint, bus: own }, this.objects, stateHere),
       objects: this.objects,
       pool: this.#pool,
       resources: options.resources,
@@ -171,10 +176,11 @@ export class HostNode {
     this.#leases = new Leases({
       endpoint,
       lessors: () => this.node.lessors,
-      renew: (lessor, remainingMs) => {
+      renew: (lessor, remainingMs, grant) => {
         this.membership.hear(lessor);
-        this.node.renewLeases(lessor, remainingMs);
+        this.node.renewLeases(lessor, remainingMs, grant);
       },
+      createSecret,
       ownRemainingMs: () => this.#registration.remainingMs,
     });
     this.supervisor = new Supervisor({
@@ -194,6 +200,9 @@ export class HostNode {
       names: this.names,
       beforeLending: () => this.#registration.lend(),
       outstandingMs: (nodeId) => this.#leases.outstandingMs(nodeId),
+      grantIdFor: (nodeId) => this.#leases.idFor(nodeId),
+      revoke: (nodeId) => this.#leases.revoke(nodeId),
+      createSecret,
       nodes: () => this.membership.nodes(),
       refusals: () => this.membership.refusals,
       recordCalls: options.onCalls !== undefined,
@@ -209,6 +218,7 @@ export class HostNode {
       endpoint,
       path: this.caller,
       supervisor: this.supervisor,
+      allowEnvironment: options.allowEnvironment,
       find: (module, type) => this.#findDefinition(module, type),
     });
     this.#serving = (home === undefined ? [endpoint] : [endpoint, home]).map((way) =>
@@ -241,10 +251,7 @@ export class HostNode {
         this.#events.add({ event: 'node-refused', message: why });
         warn(`refused: ${why}`);
       },
-      onReturned: (id) => {
-        this.supervisor.isClear(id);
-        this.objects.reader.noteReturned(id);
-      },
+      onReturned: (id) => this.objects.reader.noteReturned(id),
     });
     const { node, supervisor, membership, store, names } = this;
     const { definitions } = options;
@@ -254,6 +261,7 @@ export class HostNode {
     this.#requests = new NodeRequests({
       endpoint,
       nodeName: options.nodeName,
+      allowEnvironment: options.allowEnvironment,
       definitions,
       pool: this.#pool,
       node,
@@ -366,6 +374,7 @@ export class HostNode {
       startProcess,
       clock,
       idleMax: warmProcesses,
+      createSecret: this.#options.createSecret,
       createProcessId: () => {
         this.#lastProcess += 1;
         return `${nodeId}-${this.#lastProcess}`;
@@ -409,7 +418,7 @@ export class HostNode {
       this.supervisor.noteExit(incarnation, cause);
       return;
     }
-    const bytes = encodeMessage({ kind: 'exited', incarnation, cause });
+    const bytes = encodeMessage({ kind: 'exited', incarnation, secret: start.secret, cause });
     const subject = subjects.node(this.endpoint.namespace, start.owner);
     const options = { timeoutMs: EXIT_REPORT_MS, absentMs: EXIT_REPORT_MS };
     requestControl(this.endpoint, subject, 'done', { bytes }, options).catch(() => {

@@ -16,7 +16,7 @@ import type { OwnedActor } from './owned-actor.ts';
 import { type NodeInfo, type PlacementRequest, rankNodes } from './placement.ts';
 
 const KILL_TIMEOUT_MS = 5_000;
-/** Incarnations remembered for each lost node. */
+/** Incarnations remembered for each node. */
 const FENCED_MAX = 16_384;
 
 export interface LauncherOptions {
@@ -40,6 +40,12 @@ export interface LauncherOptions {
   loadCheckpoint(actor: OwnedActor): Promise<Uint8Array | undefined>;
   /** How long a node that isn't reached may still let our actors act. */
   outstandingMs(nodeId: string): number;
+  /** Under which id actors on a node get our word. */
+  grantIdFor(nodeId: string): string;
+  /** No actor of ours that lives there now gets our word any more. */
+  revoke(nodeId: string): void;
+  /** A word that nobody can guess. */
+  createSecret(): string;
   /** The node on which an actor of any owner lives. @throws PlacementError when it is dead. */
   whereIs(actor: ActorAddress): Promise<string>;
 }
@@ -47,7 +53,7 @@ export interface LauncherOptions {
 /** Brings an owner's actors to nodes, this one or others, and ends what must not live on there. */
 export class Launcher {
   readonly #options: LauncherOptions;
-  /** Incarnations left behind on nodes that were lost, to be ended if those come back. */
+  /** Incarnations that are to end on nodes that did not answer, as long as those are not lost. */
   readonly #fenced = new Map<string, Set<string>>();
   readonly #clearing = new Set<string>();
 
@@ -72,7 +78,7 @@ export class Launcher {
     );
     const reasons = [...ranked.reasons, ...this.#options.refusals()];
     for (const node of ranked.nodes) {
-      actor.beginLife(node.nodeId);
+      actor.beginLife(node.nodeId, this.#options.createSecret());
       await this.#options.beforeLife(actor);
       if (actor.named && !node.self) await this.#options.beforeLending();
       try {
@@ -131,6 +137,8 @@ export class Launcher {
       ...(plan.niceness !== undefined && { niceness: plan.niceness }),
       ...(plan.environment && { environment: plan.environment }),
       ...(leased && { lessor: this.#options.endpoint.nodeId }),
+      ...(leased && !node.self && { grant: this.#options.grantIdFor(node.nodeId) }),
+      secret: actor.secret!,
       ...(this.#options.recordCalls && { recordCalls: true }),
     };
     if (node.self) return this.#options.node.start(start, actor.definition, value);
@@ -152,7 +160,7 @@ export class Launcher {
     return answer.pid;
   }
 
-  /** Ends an incarnation, now or when its node shows itself again. */
+  /** Ends an incarnation, now or when its node answers again. */
   async kill(nodeId: string, incarnation: string): Promise<void> {
     const { endpoint, node } = this.#options;
     if (nodeId === endpoint.nodeId) {
@@ -165,17 +173,26 @@ export class Launcher {
       await requestControl(endpoint, subject, 'done', parcel, { timeoutMs: KILL_TIMEOUT_MS });
       this.#unfence(nodeId, incarnation);
     } catch {
-      // Not reached: ended when the node shows itself again.
+      // Not reached: ended when the node answers again.
       this.fence(nodeId, incarnation);
     }
   }
 
-  /** Notes an incarnation that must not act any more, should its node come back. */
+  /** Notes an incarnation that must not act any more on a node that may not have heard of it. */
   fence(nodeId: string, incarnation: string): void {
-    if (nodeId === this.#options.endpoint.nodeId) return;
+    const node = this.#options.nodes().find((known) => known.nodeId === nodeId);
+    // What lives on one that is lost gets our word no more, whatever it is.
+    if (node === undefined || node.self) return;
     const fenced = this.#fenced.get(nodeId) ?? new Set();
     if (fenced.size < FENCED_MAX) fenced.add(incarnation);
+    else this.#options.revoke(nodeId);
     this.#fenced.set(nodeId, fenced);
+  }
+
+  /** A node is lost. */
+  forget(nodeId: string): void {
+    this.#options.revoke(nodeId);
+    this.#fenced.delete(nodeId);
   }
 
   /**

@@ -47,7 +47,7 @@ export interface MembershipOptions {
   onOverdue(nodeId: string): void;
   /** A node speaks another protocol version. */
   onRefused(why: string): void;
-  /** A node that was lost shows itself again: what it still runs of ours is outdated. */
+  /** A node that was lost shows itself again. */
   onReturned(nodeId: string): void;
 }
 

@@ -20,6 +20,7 @@ const CHECKPOINT_FETCH_MS = 300_000;
 export interface NodeRequestsOptions {
   readonly endpoint: Endpoint;
   readonly nodeName: string;
+  readonly allowEnvironment: readonly string[];
   /** What may be instantiated for other owners, by type. */
   readonly definitions: ReadonlyMap<string, AnyActorDefinition>;
   readonly pool: ProcessPool | undefined;
@@ -57,7 +58,7 @@ export class NodeRequests {
         await supervisor.stop(message.name, message.timeoutMs);
         break;
       case 'ready':
-        this.#options.pool?.noteReady(message.processId);
+        this.#options.pool?.noteReady(message.processId, message.secret);
         break;
       case 'move':
         await supervisor.move(message.name, message.incarnation, message.timeoutMs);
@@ -81,7 +82,7 @@ export class NodeRequests {
         return undefined;
       case 'lease':
         membership.hear(message.nodeId);
-        return { kind: 'leased', remainingMs: this.#grantLease(message.nodeId) };
+        return this.#grantLease(message.nodeId);
       case 'kill':
         node.kill(message.incarnation);
         break;
@@ -89,7 +90,7 @@ export class NodeRequests {
         this.#options.onCalls?.(timeCalls(message, this.#options.endpoint.clock.now()));
         break;
       case 'exited':
-        supervisor.noteExit(message.incarnation, message.cause);
+        supervisor.hearExit(message);
         break;
       case 'checkpoint': {
         const timeoutMs = CHECKPOINT_FETCH_MS;
@@ -104,15 +105,19 @@ export class NodeRequests {
   }
 
   /** A node that still runs what was replaced gets no word that would hold for that as well. */
-  #grantLease(nodeId: string): number {
-    return this.#options.supervisor.isClear(nodeId) ? this.#options.leases.grant(nodeId) : 0;
+  #grantLease(nodeId: string): WireMessage {
+    const { supervisor, leases, membership } = this.#options;
+    // One that is lost, and any stranger: nothing of ours that lives there is meant to.
+    if (!membership.isAlive(nodeId)) return { kind: 'leased', remainingMs: 0, grant: '' };
+    const remainingMs = supervisor.isClear(nodeId) ? leases.grant(nodeId) : 0;
+    return { kind: 'leased', remainingMs, grant: leases.idFor(nodeId) };
   }
 
   /** Another owner wants an actor here: only types of this node's own modules are made. */
   async #startForeign(start: StartMessage): Promise<WireMessage> {
     const { definitions, nodeName, endpoint, node } = this.#options;
     if (this.#options.isDraining()) throw new PlacementError('it is about to leave');
-    checkForeignEnvironment(start.environment);
+    checkForeignEnvironment(start.environment, this.#options.allowEnvironment);
     const definition = definitions.get(start.type);
     if (definition === undefined) {
       const known = [...definitions.keys()].join(', ') || 'none';

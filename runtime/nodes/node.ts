@@ -1,10 +1,11 @@
 import { type DeathCause, PlacementError } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
+import type { Bus } from '../bus/bus.ts';
 import { ActorHost } from '../calls/actor-host.ts';
 import { requestControl } from '../calls/control.ts';
 import { type Endpoint, encodeCarrying } from '../calls/endpoint.ts';
 import type { CallPath } from '../calls/handle.ts';
-import { Lease } from '../calls/lease.ts';
+import { Lease, leasedBus } from '../calls/lease.ts';
 import type { ObjectTable } from '../objects/object-table.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import type { StartMessage, StartValue } from '../wire/life-messages.ts';
@@ -12,6 +13,7 @@ import { freeResources, missingResource, type Resources } from '../wire/resource
 import { encodeMessage } from '../wire/wire.ts';
 import type { ActorProcess } from './actor-child.ts';
 import type { ChildSpawner } from './child-spawner.ts';
+import type { LeaseGrant } from './leases.ts';
 import { scopeOf } from './name-scope.ts';
 import type { ProcessPool } from './process-pool.ts';
 
@@ -21,6 +23,8 @@ export const START_TIMEOUT_MS = 120_000;
 export interface NodeOptions {
   readonly endpoint: Endpoint;
   readonly path: CallPath;
+  /** A path of its own over that bus, which holds back what it is told to. */
+  createPath(bus: Bus): ClosablePath;
   readonly objects: ObjectTable;
   /** Absent where actors can only live inline. */
   readonly pool: ProcessPool | undefined;
@@ -36,12 +40,21 @@ export interface NodeOptions {
   log(message: string): void;
 }
 
+/** Closing it rejects what is open. */
+interface ClosablePath extends CallPath {
+  close(): void;
+}
+
 /** An actor that lives on this node or is about to: in a child process or inline. */
 export interface HostedActor {
   readonly start: StartMessage;
   readonly started: Promise<number>;
+  /** When it was ordered, on this node's clock. */
+  readonly startedAt: number;
   child: ActorProcess | undefined;
   host: ActorHost | undefined;
+  /** Of an inline actor that needs somebody's word. */
+  path: ClosablePath | undefined;
   /** Of an inline actor; one in a process has its own there. */
   readonly lease: Lease;
   /** It is meant to end: by its owner's wish, or because the owner is gone. */
@@ -99,8 +112,10 @@ export class Node {
     const actor: HostedActor = {
       start,
       started: promise,
+      startedAt: this.#options.endpoint.clock.now(),
       child: undefined,
       host: undefined,
+      path: undefined,
       lease: new Lease(this.#options.endpoint.clock),
       stopping: false,
     };
@@ -119,10 +134,17 @@ export class Node {
     return new Set(this.hosted.flatMap(({ start }) => start.lessor ?? []));
   }
 
-  /** The actors under this lessor may act for so long from now. */
-  renewLeases(lessor: string, remainingMs: number): void {
-    for (const { start, child, lease } of this.#actors.values()) {
+  /**
+   * The actors under this lessor may act for so long from now. Those that it gives no word any more end:
+   * it had lost this node meanwhile, and has replaced them.
+   */
+  renewLeases(lessor: string, remainingMs: number, grant: LeaseGrant | undefined): void {
+    for (const [incarnation, { start, child, lease, startedAt }] of this.#actors) {
       if (start.lessor !== lessor) continue;
+      if (start.grant !== grant?.id) {
+        if (grant !== undefined && startedAt < grant.askedAt) this.kill(incarnation);
+        continue;
+      }
       if (start.isolation === 'inline') lease.renew(remainingMs);
       else child?.renewLease(remainingMs);
     }
@@ -137,10 +159,10 @@ export class Node {
     if (actor.host) void this.#endInline(actor.host, actor);
   }
 
-  /** Ends all actors of an owner that is gone. */
-  killAllOf(owner: string): void {
+  /** Ends all actors of a node that is gone, the detached ones that it supervised included. */
+  killAllOf(nodeId: string): void {
     for (const [incarnation, { start }] of this.#actors) {
-      if (start.owner === owner) this.kill(incarnation);
+      if (start.owner === nodeId || start.lessor === nodeId) this.kill(incarnation);
     }
   }
 
@@ -178,6 +200,7 @@ export class Node {
   async close(): Promise<void> {
     for (const actor of this.#actors.values()) actor.stopping = true;
     await Promise.all([...this.#actors.values()].map((actor) => actor.host?.stop()));
+    for (const { path } of this.#actors.values()) path?.close();
   }
 
   async #startInline(
@@ -185,18 +208,26 @@ export class Node {
     definition: AnyActorDefinition,
     { options, state }: StartValue,
   ): Promise<number> {
-    const { endpoint, path, objects } = this.#options;
+    const { endpoint, objects, children } = this.#options;
     const { start, lease } = actor;
+    let own: ClosablePath | undefined;
     if (start.lessor !== undefined) {
       lease.limit();
       this.#options.onLessor(start.lessor);
+      // What it calls waits for its lease as well, which is none of others in this process.
+      own = this.#options.createPath(leasedBus(endpoint.bus, lease));
     }
-    const { children } = this.#options;
+    const path = own ?? this.#options.path;
     const given = { definition, start, options, state };
-    const begin = { ...given, endpoint, path, objects, lease, children };
-    const host = await ActorHost.start(begin);
-    actor.host = host;
-    void host.ended.then((failure) => this.#endInline(host, actor, failure));
+    try {
+      const host = await ActorHost.start({ ...given, endpoint, path, objects, lease, children });
+      actor.host = host;
+      actor.path = own;
+      void host.ended.then((failure) => this.#endInline(host, actor, failure));
+    } catch (error) {
+      own?.close();
+      throw error;
+    }
     return process.pid;
   }
 
@@ -248,6 +279,7 @@ export class Node {
 
   async #endInline(host: ActorHost, actor: HostedActor, failure?: Error): Promise<void> {
     await host.stop();
+    actor.path?.close();
     const message = failure === undefined ? 'it was stopped' : `it failed: ${failure.message}`;
     const kind = failure === undefined ? 'stopped' : 'error';
     this.#noteExit(actor, { kind, message, lastOutput: [] });

@@ -21,6 +21,8 @@ export class OwnedActor {
   readonly options: unknown;
   epoch = 1;
   nodeId = '';
+  /** Of the present life: who runs it has it too. */
+  secret: string | undefined;
   pid = 0;
   status: ActorStatus = 'restarting';
   /** Another node goes on with it: its end here is none. */
@@ -88,8 +90,9 @@ export class OwnedActor {
     this.#version = before.#version + 1;
   }
 
-  beginLife(nodeId: string): void {
+  beginLife(nodeId: string, secret: string): void {
     this.nodeId = nodeId;
+    this.secret = secret;
     this.exitedEarly = undefined;
     this.#checkpoint = undefined;
     this.life = new AbortController();

@@ -24,6 +24,8 @@ export interface ProcessBoot {
   readonly namespace: string;
   readonly nodeId: string;
   readonly processId: string;
+  /** By which its node knows that it is this process that says it is ready. */
+  readonly secret: string;
   /** The only modules that the process imports actors from. */
   readonly modules: readonly string[];
 }
@@ -85,5 +87,6 @@ const bootSchema = v.object({
   namespace: v.string(),
   nodeId: v.string(),
   processId: v.string(),
+  secret: v.string(),
   modules: v.array(v.string()),
 });

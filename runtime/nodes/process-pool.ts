@@ -19,6 +19,8 @@ export interface ProcessPoolOptions {
   readonly startProcess: StartProcess;
   /** A word that nobody else uses, for the next process. */
   createProcessId(): string;
+  /** A word that nobody can guess. */
+  createSecret(): string;
   onOutput(processId: string, line: string): void;
   onExit(processId: string): void;
 }
@@ -28,6 +30,7 @@ export class ProcessPool {
   readonly #options: ProcessPoolOptions;
   readonly #modules = new Set<string>();
   readonly #children = new Map<string, ActorProcess>();
+  readonly #secrets = new Map<string, string>();
   readonly #idle: ActorProcess[] = [];
   #sampling: ClockTimer | undefined;
   #refilling: ClockTimer | undefined;
@@ -62,8 +65,9 @@ export class ProcessPool {
     return child;
   }
 
-  noteReady(processId: string): void {
-    this.#children.get(processId)?.noteReady();
+  /** Anybody on the bus can say this; the process itself has the secret. */
+  noteReady(processId: string, secret: string): void {
+    if (this.#secrets.get(processId) === secret) this.#children.get(processId)?.noteReady();
   }
 
   /** Kills what has not ended by itself after `graceMs`; resolves when all are gone. */
@@ -116,15 +120,18 @@ export class ProcessPool {
   #start(environment: Readonly<Record<string, string>>): ActorProcess {
     const { boot, clock, createProcessId, startProcess, onOutput, onExit } = this.#options;
     const processId = createProcessId();
+    const secret = this.#options.createSecret();
     const child = startProcess({
-      boot: { ...boot, processId, modules: [...this.#modules] },
+      boot: { ...boot, processId, secret, modules: [...this.#modules] },
       environment,
       clock,
       onOutput: (line) => onOutput(processId, line),
     });
     this.#children.set(processId, child);
+    this.#secrets.set(processId, secret);
     void child.exited.then(() => {
       this.#children.delete(processId);
+      this.#secrets.delete(processId);
       onExit(processId);
     });
     this.#sampling ??= repeat(clock, SAMPLE_MS, () => this.#sampleMemory());

@@ -37,7 +37,10 @@ export interface SpawnOptions {
   readonly maxConcurrency?: number;
   /** Priority of the actor's process, -20 (urgent) to 19 (background). */
   readonly niceness?: number;
-  /** Added to the environment of the actor's process, which is then never a warm one. */
+  /**
+   * Added to the environment of the actor's process, which is then never a warm one. Other hosts take only
+   * `ACTOR_…` and what they were started with.
+   */
   readonly environment?: Readonly<Record<string, string>>;
   /** Goes on from the checkpoint that the store holds under this name, if there is one. */
   readonly resume?: boolean;

@@ -14,7 +14,7 @@ import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { detachedOwner, subjects } from '../wire/address.ts';
-import type { CheckpointMessage, StateMessage } from '../wire/life-messages.ts';
+import type { CheckpointMessage, ExitedMessage, StateMessage } from '../wire/life-messages.ts';
 import type { ObjectAddress } from '../wire/object-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import { type ActorEvent, ActorLives, HEARSAY_MS } from './actor-lives.ts';
@@ -203,6 +203,12 @@ export class Supervisor {
     return this.#actors.living.map(({ nodeId }) => nodeId);
   }
 
+  /** Somebody on the bus says that an incarnation is gone: believed of who was told its secret. */
+  hearExit({ incarnation, secret, cause }: ExitedMessage): void {
+    if (this.#actors.ofIncarnation(incarnation)?.secret === secret)
+      this.noteExit(incarnation, cause);
+  }
+
   /** An incarnation is gone. */
   noteExit(incarnation: string, cause: DeathCause): void {
     const actor = this.#actors.ofIncarnation(incarnation);
@@ -216,10 +222,13 @@ export class Supervisor {
 
   /** @throws DamagedDataError for an incarnation that is no longer the living one. */
   async saveCheckpoint(message: CheckpointMessage, state: unknown): Promise<void> {
-    const { name, incarnation, number } = message;
+    const { name, incarnation, secret, number } = message;
     const actor = this.#actors.get(name);
     if (actor === undefined || actor.incarnation !== incarnation || actor.status === 'dead') {
       throw new DamagedDataError(`${incarnation} was replaced; its checkpoint is not wanted`);
+    }
+    if (actor.secret !== secret) {
+      throw new DamagedDataError(`a checkpoint of ${incarnation} has not its secret`);
     }
     if (!(state instanceof Uint8Array)) {
       throw new DamagedDataError(`the checkpoint of ${incarnation} is no frame`);
@@ -235,9 +244,9 @@ export class Supervisor {
     const { endpoint, outstandingMs } = this.#options;
     const message = `its node ${node.nodeName} (${node.nodeId}) ${why}`;
     const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
+    this.#launcher.forget(node.nodeId);
     for (const actor of this.#actors.living) {
       if (actor.nodeId !== node.nodeId) continue;
-      this.#launcher.fence(node.nodeId, actor.incarnation);
       actor.actsUntil = endpoint.clock.now() + outstandingMs(node.nodeId);
       if (actor.status === 'running' || actor.status === 'moving')
         this.#lives.noteDeath(actor, cause);

@@ -1,8 +1,10 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { UserInputError } from '../../errors.ts';
+import { isLoopback } from '../../loopback.ts';
 import type { NodeInspection } from './inspection.ts';
 import { registerNodeMetrics } from './metrics.ts';
 
@@ -11,8 +13,10 @@ const CONNECTIONS_MAX = 32;
 export interface MetricsOptions {
   /** 0 takes a free one. */
   readonly port: number;
-  /** Default: this host only. There is no password and no encryption. */
+  /** Default: this host only. What others read is not encrypted. */
   readonly host?: string;
+  /** Who reads has to send it, as `Authorization: Bearer …`. Wanted where others can reach the port. */
+  readonly token?: string;
 }
 
 /** Serves a node's metrics in the format of Prometheus; disposing closes the port. */
@@ -26,12 +30,18 @@ export interface MetricsServer extends AsyncDisposable {
 /**
  * Starts to serve the metrics of a system's node, of its actors and of this process (memory,
  * garbage collection, delay of the event loop).
- * @throws UserInputError when the port can't be had.
+ * @throws UserInputError when the port can't be had, or anybody could read them there.
  */
 export async function startMetricsServer(
   system: { inspectNode(): Promise<NodeInspection> },
-  { port, host = '127.0.0.1' }: MetricsOptions,
+  { port, host = '127.0.0.1', token }: MetricsOptions,
 ): Promise<MetricsServer> {
+  if (token === undefined && !isLoopback(host)) {
+    throw new UserInputError(
+      `Metrics on ${host} could be read by everybody in reach. Give --metrics-token-file with a token that ` +
+        'readers have to send, or serve them to this machine only: --metrics-port PORT.',
+    );
+  }
   // Loaded only here: it costs every process that imports the runtime some milliseconds.
   const { collectDefaultMetrics, Registry } = await import('prom-client');
   const registry = new Registry();
@@ -44,7 +54,11 @@ export async function startMetricsServer(
     latest = await system.inspectNode();
     return await registry.metrics();
   };
-  const server = createServer(async ({ method, url }, response) => {
+  const server = createServer(async ({ method, url, headers }, response) => {
+    if (token !== undefined && !isSame(headers.authorization ?? '', `Bearer ${token}`)) {
+      response.writeHead(401, { 'www-authenticate': 'Bearer' }).end('a bearer token is needed\n');
+      return;
+    }
     if (method !== 'GET' || url !== '/metrics') {
       response.writeHead(404).end('GET /metrics\n');
       return;
@@ -74,6 +88,12 @@ export async function startMetricsServer(
       await closed;
     },
   };
+}
+
+/** Takes as long whatever is the same of them. */
+function isSame(given: string, wanted: string): boolean {
+  const [a, b] = [given, wanted].map((text) => createHash('sha256').update(text).digest());
+  return timingSafeEqual(a!, b!);
 }
 
 async function listen(server: Server, port: number, host: string): Promise<void> {

@@ -113,6 +113,7 @@ export class SimulatedProcess implements ActorProcess {
     this.#runner = new ActorRunner({
       endpoint: { bus, clock, namespace, nodeId, link: watchLink(bus, clock) },
       processId: this.processId,
+      secret: order.boot.secret,
       pid,
       modules: this.modules,
       find: async (modules, type) =>

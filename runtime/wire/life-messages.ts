@@ -43,6 +43,10 @@ export interface StartMessage extends Carried {
   readonly environment?: Readonly<Record<string, string>>;
   /** The node whose word the actor needs to act, again and again; absent where nobody else starts it. */
   readonly lessor?: string;
+  /** Of that word: it counts for the actor only as long as it comes under this id. */
+  readonly grant?: string;
+  /** Known to the owner and to whoever runs this life: what they say of it is believed with that only. */
+  readonly secret: string;
   /** Its owner wants to know when its calls ran. */
   readonly recordCalls?: boolean;
 }
@@ -90,12 +94,16 @@ export interface KillMessage {
 export interface ExitedMessage {
   readonly kind: 'exited';
   readonly incarnation: string;
+  /** That of the life's start. */
+  readonly secret: string;
   readonly cause: DeathCause;
 }
 /** Actor to owner: keep this state (`value`, a frame's bytes) of the incarnation. */
 export interface CheckpointMessage extends Carried {
   readonly kind: 'checkpoint';
   readonly incarnation: string;
+  /** That of the life's start. */
+  readonly secret: string;
   readonly name: string;
   /** Counts the checkpoints of this incarnation: an earlier one that comes late is not kept. */
   readonly number: number;
@@ -104,6 +112,8 @@ export interface CheckpointMessage extends Carried {
 export interface ReadyMessage {
   readonly kind: 'ready';
   readonly processId: string;
+  /** Told to the process through its standard input. */
+  readonly secret: string;
 }
 /**
  * Actor to its node: spawn an actor that ends when the incarnation `parent` does. `value` is the list
@@ -155,6 +165,8 @@ export const lifeMessageSchemas = [
     niceness: v.exactOptional(v.number()),
     environment: v.exactOptional(texts),
     lessor: v.exactOptional(v.string()),
+    grant: v.exactOptional(v.string()),
+    secret: v.string(),
     recordCalls: v.exactOptional(v.boolean()),
     ...carried,
   }),
@@ -174,15 +186,21 @@ export const lifeMessageSchemas = [
   }),
   v.object({ kind: v.literal('end-actor'), name: v.string(), timeoutMs: v.number() }),
   v.object({ kind: v.literal('kill'), incarnation: v.string() }),
-  v.object({ kind: v.literal('exited'), incarnation: v.string(), cause: deathCauseSchema }),
+  v.object({
+    kind: v.literal('exited'),
+    incarnation: v.string(),
+    secret: v.string(),
+    cause: deathCauseSchema,
+  }),
   v.object({
     kind: v.literal('checkpoint'),
     incarnation: v.string(),
+    secret: v.string(),
     name: v.string(),
     number: count,
     ...carried,
   }),
-  v.object({ kind: v.literal('ready'), processId: v.string() }),
+  v.object({ kind: v.literal('ready'), processId: v.string(), secret: v.string() }),
   v.object({
     kind: v.literal('spawn'),
     parent: v.string(),

@@ -49,6 +49,8 @@ export interface LeaseMessage {
 export interface LeasedMessage {
   readonly kind: 'leased';
   readonly remainingMs: number;
+  /** Only for actors that were started under this id. */
+  readonly grant: string;
 }
 /** Anybody to a node: let your actors finish, move them elsewhere and leave. */
 export interface LeaveMessage {
@@ -128,7 +130,7 @@ export const nodeMessageSchemas = [
     nextMs: v.number(),
   }),
   v.object({ kind: v.literal('lease'), nodeId: v.string() }),
-  v.object({ kind: v.literal('leased'), remainingMs: v.number() }),
+  v.object({ kind: v.literal('leased'), remainingMs: v.number(), grant: v.string() }),
   v.object({ kind: v.literal('leave'), timeoutMs: v.number() }),
   v.object({ kind: v.literal('look') }),
   v.object({ kind: v.literal('lookup'), name: v.string() }),

@@ -27,6 +27,8 @@ interface Scene {
 interface Wishes {
   readonly modules?: readonly string[];
   readonly on?: NatsServer;
+  /** Of the far one. */
+  readonly allowEnvironment?: readonly string[];
 }
 
 /** Two systems of one namespace in two processes. */
@@ -37,7 +39,9 @@ async function withNodes(body: (scene: Scene) => Promise<void>, wishes: Wishes =
   const common = { bus: { nats }, namespace, warmProcesses: 0 };
   const modules = wishes.modules ?? [counter.module];
   const system = await createSystem({ ...common, nodeName: 'near', modules: [counter.module] });
-  await using far = await startNodeProcess({ ...common, nodeName: 'far', modules });
+  const { allowEnvironment = [] } = wishes;
+  const farOptions = { ...common, nodeName: 'far', modules, allowEnvironment };
+  await using far = await startNodeProcess(farOptions);
   const events: ActorEvent[] = [];
   let wake = (): void => {};
   system.onActorEvent((event) => {
@@ -107,23 +111,23 @@ test('a node takes only types of its own modules, and says so', async (t) => {
   );
 });
 
-test('a node takes no variables from others that make a process load code', async (t) => {
-  await withNodes(async ({ system, far }) => {
+test('a node takes from others only variables of actors, and those that it names itself', async (t) => {
+  const allowEnvironment = ['GREETING'];
+  const body = async ({ system, far }: Scene) => {
     const placement = { nodeId: far.nodeId };
     const program = 'data:text/javascript,console.log(1)';
-    for (const name of ['NODE_OPTIONS', 'ld_preload', 'PATH']) {
+    for (const name of ['NODE_OPTIONS', 'ld_preload', 'PATH', 'UNHEARD_OF', 'XACTOR_A']) {
       const environment = { [name]: `--import ${program}` };
       await t.throwsAsync(system.spawn(counter, {}, { placement, environment }), {
-        message: new RegExp(`the variable ${name} decides what a process loads`),
+        message: new RegExp(`takes no variable ${name} from others`),
       });
     }
-    const harmless = await system.spawn(
-      counter,
-      {},
-      { placement, environment: { GREETING: 'hi' } },
-    );
+    const environment = { GREETING: 'hi', ACTOR_MOOD: 'good' };
+    const harmless = await system.spawn(counter, {}, { placement, environment });
     t.is((await harmless.surroundings('GREETING')).value, 'hi');
-  });
+    t.is((await harmless.surroundings('ACTOR_MOOD')).value, 'good');
+  };
+  await withNodes(body, { allowEnvironment });
 });
 
 test('a name that lives in another system of the namespace is refused', async (t) => {

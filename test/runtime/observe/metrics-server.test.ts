@@ -63,3 +63,24 @@ test('only /metrics is served, and a port that is taken is refused in words', as
     message: /can't be served on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
   });
 });
+
+test('what other machines can reach wants a token, and without one nothing is served there', async (t) => {
+  await using system = await createSystem({ bus: 'memory' });
+  for (const host of ['0.0.0.0', '::', '127.example.org']) {
+    await t.throwsAsync(startMetricsServer(system, { port: 0, host }), {
+      code: 'USER_INPUT',
+      message: /could be read by everybody .*--metrics-token-file/,
+    });
+  }
+  const token = 'a-token-of-some-length';
+  await using metrics = await startMetricsServer(system, { port: 0, host: '0.0.0.0', token });
+  const url = metrics.url.replace('0.0.0.0', '127.0.0.1');
+  const ask = async (authorization?: string) => {
+    const response = await fetch(url, { headers: authorization ? { authorization } : {} });
+    return [response.status, (await response.text()).includes('nodejs_')];
+  };
+  t.deepEqual(await ask(), [401, false]);
+  t.deepEqual(await ask('Bearer guessed'), [401, false]);
+  t.deepEqual(await ask(token), [401, false]);
+  t.deepEqual(await ask(`Bearer ${token}`), [200, true]);
+});

@@ -38,7 +38,7 @@ const samples: readonly WireMessage[] = [
     nodeId: 'n',
     cause,
   },
-  { kind: 'exited', incarnation: 'a@n#1', cause },
+  { kind: 'exited', secret: 's', incarnation: 'a@n#1', cause },
   { kind: 'spawn', parent: 'a@n#1', request: 1, type: 'a/b', module: 'file:///m', value: [{}, {}] },
   { kind: 'spawned', name: 'b', owner: 'n', owned: true },
   { kind: 'stop-child', name: 'b', timeoutMs: 5 },
