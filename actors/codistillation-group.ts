@@ -4,6 +4,7 @@ import { UserInputError } from '../errors.ts';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
 import { type ClassificationScores, createModel, type Model } from '../training/index.ts';
 import { type Evaluation, type Evaluator, evaluator, type WeightSource } from './evaluator.ts';
+import { writeGroupFile } from './group-file.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
 import { isPassing, messageOf, retry } from './retry.ts';
@@ -40,6 +41,7 @@ export class CodistillationGroup {
           'the vocabulary at each place. Leave it false.',
       );
     }
+    await writeGroupFile(context.runDirectory, plan);
     return new CodistillationGroup(context, plan, await spawnReplicas(context, plan));
   }
 

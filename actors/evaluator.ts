@@ -75,7 +75,7 @@ export class Evaluator {
    * row is written there, on this actor's host.
    */
   async evaluate(
-    sources: readonly Handle<WeightSource>[],
+    sources: readonly (WeightSource | Handle<WeightSource>)[],
     predictionsPath?: string,
   ): Promise<Evaluation | null> {
     const versions: number[] = [];

@@ -6,7 +6,8 @@ import { trainer } from './trainer.ts';
 
 export { CodistillationGroup } from './codistillation-group.ts';
 export { type DataShard, type DataShardOptions, dataShard } from './data-shard.ts';
-export { type Evaluation, type Evaluator, type EvaluatorOptions, evaluator } from './evaluator.ts';
+export { type Evaluation, Evaluator, type EvaluatorOptions, evaluator } from './evaluator.ts';
+export { type GroupFile, readGroupFile } from './group-file.ts';
 export type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 export {
   type ParameterServer,

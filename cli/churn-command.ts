@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { type Predictions, predictionsFile, readPredictions } from '../datasets/index.ts';
+import { availableParallelism } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { predictionsFile, readPredictions } from '../datasets/index.ts';
 import { UserInputError } from '../errors.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { CommandContext } from './program.ts';
 import { findRun } from './run-directory.ts';
+import { compareCheckpoints, readCheckpointModel } from './study/checkpoint-churn.ts';
 import {
   type Churn,
   churnBetween,
@@ -26,66 +28,127 @@ interface PredictionSet extends ServedPredictions {
   readonly name: string;
 }
 
-/** `actorctl churn A B …`: all pairs of sets of predictions, and how good each set is. */
+/** What was found out of some models on the same rows. */
+interface Comparison {
+  readonly rows: number;
+  readonly pairs: readonly { readonly indices: readonly [number, number]; readonly churn: Churn }[];
+  /** Nats per row by model; `null`: the right classes aren't known. */
+  readonly losses: readonly (number | null)[];
+}
+
+/** `actorctl churn A B …`: all pairs of models, by their saved predictions or by their checkpoints. */
 export async function churnCommand(
   names: readonly string[],
-  { served, threshold }: ChurnFlags,
+  flags: ChurnFlags,
   { output, environment }: CommandContext,
 ): Promise<ExitCode> {
   if (names.length < 2)
     throw new UserInputError('Give two sets of predictions or more to compare.');
-  const sets = await Promise.all(
-    names.map(async (name): Promise<PredictionSet> => {
-      const predictions = await readSet(name, environment.cwd);
-      return { name, ...servedPredictions(predictions, served) };
-    }),
-  );
-  checkComparable(sets, threshold);
-  const pairs = sets.flatMap((one, first) =>
-    sets.slice(first + 1).map((other, index) => ({
-      indices: [first, first + 1 + index] as const,
-      names: [one.name, other.name] as const,
-      churn: churnBetween(one.probabilities, other.probabilities, {
-        classes: one.classes,
-        threshold,
-      }),
-    })),
-  );
+  const places = await Promise.all(names.map((name) => findPredictions(name, environment.cwd)));
+  const { rows, pairs, losses } = places.some(({ file }) => file === undefined)
+    ? await compareRuns(places, flags)
+    : await comparePredictions(places, flags);
   const mean = (key: keyof Churn) =>
-    jackknife(sets.length, (kept) =>
+    jackknife(names.length, (kept) =>
       meanOf(
         pairs
           .filter(({ indices }) => indices.every((index) => kept.includes(index)))
           .map(({ churn }) => churn[key]),
       ),
     );
-  const losses = sets.map(({ name, targets, probabilities, classes }) => ({
-    name,
-    logLoss: targets === undefined ? null : logLoss(probabilities, targets, classes),
-  }));
   const result = {
     type: 'churn',
-    rows: sets[0]!.probabilities.length / sets[0]!.classes,
-    served,
+    rows,
+    served: flags.served,
     difference: mean('difference'),
     flips: mean('flips'),
-    pairs: pairs.map(({ names: [one, other], churn }) => ({ one, other, ...churn })),
-    losses,
+    pairs: pairs.map(({ indices: [one, other], churn }) => ({
+      one: names[one] as string,
+      other: names[other] as string,
+      ...churn,
+    })),
+    losses: names.map((name, index) => ({ name, logLoss: losses[index] ?? null })),
   };
   output.message(describe(result), result);
   return exitCodes.ok;
 }
 
+interface Place {
+  readonly name: string;
+  /** With predictions; undefined for a run that saved none. */
+  readonly file: string | undefined;
+  readonly directory: string;
+}
+
 /** A run's folder, or a file. @throws UserInputError */
-async function readSet(name: string, cwd: string): Promise<Predictions> {
+async function findPredictions(name: string, cwd: string): Promise<Place> {
   const path = resolve(cwd, name);
-  if ((await stat(path).catch(() => undefined))?.isFile()) return await readPredictions(path);
-  const run = await findRun(name, cwd);
-  const file = join(run.path, predictionsFile);
-  if (await stat(file).catch(() => undefined)) return await readPredictions(file);
-  throw new UserInputError(
-    `${run.path} has saved no predictions. Those of examples (not of text) are saved with ` +
-      '--set evaluation.savePredictions=true',
+  if (await isFile(path)) return { name, file: path, directory: dirname(path) };
+  const { path: directory } = await findRun(name, cwd);
+  const file = join(directory, predictionsFile);
+  return { name, directory, file: (await isFile(file)) ? file : undefined };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
+async function comparePredictions(
+  places: readonly Place[],
+  { served, threshold }: ChurnFlags,
+): Promise<Comparison> {
+  const sets = await Promise.all(
+    places.map(async ({ name, file }): Promise<PredictionSet> => {
+      const predictions = await readPredictions(file as string);
+      return { name, ...servedPredictions(predictions, served) };
+    }),
+  );
+  checkComparable(sets, threshold);
+  const [{ classes, probabilities }] = sets as [PredictionSet];
+  return {
+    rows: probabilities.length / classes,
+    pairs: pairsOf(sets).map(({ indices, one, other }) => ({
+      indices,
+      churn: churnBetween(one.probabilities, other.probabilities, { classes, threshold }),
+    })),
+    losses: sets.map(({ targets, probabilities: own }) =>
+      targets === undefined ? null : logLoss(own, targets, classes),
+    ),
+  };
+}
+
+/** The first replicas, as of their last checkpoints, on the rows that nobody trained on. */
+async function compareRuns(
+  places: readonly Place[],
+  { served, threshold }: ChurnFlags,
+): Promise<Comparison> {
+  if (served !== 'first' || threshold !== undefined) {
+    throw new UserInputError(
+      '--served and --threshold need saved predictions; checkpoints are compared by their first replica.',
+    );
+  }
+  const models = await Promise.all(
+    places.map(({ name, directory }) => readCheckpointModel(name, directory)),
+  );
+  const losses: number[] = [];
+  const pairs: Comparison['pairs'][number][] = [];
+  let rows = 0;
+  for (const { indices, one, other } of pairsOf(models)) {
+    const found = await compareCheckpoints(one, other, availableParallelism());
+    pairs.push({ indices, churn: found.churn });
+    rows = found.rows;
+    for (const at of [0, 1] as const) losses[indices[at]] = found.losses[at];
+  }
+  return { rows, pairs, losses };
+}
+
+function pairsOf<T>(all: readonly T[]) {
+  return all.flatMap((one, first) =>
+    all.slice(first + 1).map((other, index) => ({
+      indices: [first, first + 1 + index] as const,
+      one,
+      other,
+    })),
   );
 }
 

@@ -139,7 +139,7 @@ function tellFigures(output: Output, report: StudyReport, directory: string): vo
   output.message([table, ...readingsOf(report), `Report: ${page}`].join('\n'), {
     type: 'study-report',
     report: page,
-    targetLoss: report.analysis.targetLoss,
+    targetLosses: Object.fromEntries(report.analysis.targetLosses),
     summaries: report.analysis.summaries,
   });
 }

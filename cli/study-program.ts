@@ -64,10 +64,7 @@ function addChurn(program: Command, context: CommandContext, done: (code: ExitCo
   program
     .command('churn')
     .description('tell how much the predictions of retrained models differ on the same rows')
-    .argument(
-      '<sets...>',
-      'runs that saved predictions, or Arrow or CSV files of them; two or more',
-    )
+    .argument('<sets...>', 'runs, or Arrow or CSV files of predictions; two or more')
     .addOption(
       new Option('--served <which>', 'of a set with several models: the first, or their average')
         .choices(['first', 'average'])

@@ -38,7 +38,7 @@ export interface PairMeasure extends MeasureText {
 }
 
 export interface MeasureContext {
-  /** The loss to be reached; `null` while the arm that sets it has no finished run. */
+  /** The loss to be reached; `null` while the arm that sets it has no finished run with this seed. */
   readonly targetLoss: number | null;
 }
 

@@ -98,8 +98,9 @@ function optionText(value: OptionValue): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** A replica computes with its own threads; a job that has no replicas is taken for one process. */
-function coresOf({ replicas, threads }: Readonly<Record<string, unknown>>): number {
+/** Each worker of a replica computes with its own threads; a job that has no replicas is taken for one process. */
+function coresOf({ replicas, threads, workers }: Readonly<Record<string, unknown>>): number {
   const whole = (value: unknown) => (typeof value === 'number' && value >= 1 ? value : 1);
-  return whole(replicas) * whole(threads);
+  const { count } = (workers ?? {}) as { readonly count?: unknown };
+  return whole(replicas) * whole(count) * whole(threads);
 }

@@ -53,7 +53,8 @@ export interface StudyAnalysis {
   readonly runs: readonly StudyRun[];
   readonly rows: readonly FigureRow[];
   readonly summaries: readonly ArmSummary[];
-  readonly targetLoss: number | null;
+  /** By seed: what the target arm came to. Empty without one. */
+  readonly targetLosses: ReadonlyMap<number, number>;
 }
 
 export async function readStudyRuns(
@@ -76,11 +77,11 @@ export async function readStudyRuns(
 
 /** Arms in the study's order, its measures within each; seeds are paired by their number. */
 export function analyseStudy(study: Study, runs: readonly StudyRun[]): StudyAnalysis {
-  const targetLoss = targetOf(study, runs);
+  const targetLosses = targetsOf(study, runs);
   const tables = study.measures.map((name) => {
     const measure = measures[name];
     return 'of' in measure
-      ? { name, measure, values: valuesOfRuns(measure, runs, targetLoss) }
+      ? { name, measure, values: valuesOfRuns(measure, runs, targetLosses) }
       : { name, measure, pairs: pairsOfRuns(measure, study, runs) };
   });
   const rows = runs.flatMap(({ arm, seed, figures }) =>
@@ -109,7 +110,7 @@ export function analyseStudy(study: Study, runs: readonly StudyRun[]): StudyAnal
       };
     }),
   );
-  return { runs, rows, summaries, targetLoss };
+  return { runs, rows, summaries, targetLosses };
 }
 
 /** By arm and seed. */
@@ -118,13 +119,16 @@ type RunValues = ReadonlyMap<string, ReadonlyMap<number, number | null>>;
 function valuesOfRuns(
   measure: RunMeasure,
   runs: readonly StudyRun[],
-  targetLoss: number | null,
+  targetLosses: ReadonlyMap<number, number>,
 ): RunValues {
   const values = new Map<string, Map<number, number | null>>();
   for (const { arm, seed, figures } of runs) {
     if (figures === undefined) continue;
     const own = values.get(arm) ?? new Map<number, number | null>();
-    values.set(arm, own.set(seed, measure.of(figures, { targetLoss })));
+    values.set(
+      arm,
+      own.set(seed, measure.of(figures, { targetLoss: targetLosses.get(seed) ?? null })),
+    );
   }
   return values;
 }
@@ -248,11 +252,10 @@ function compare(
     : undefined;
 }
 
-function targetOf({ targetArm }: Study, runs: readonly StudyRun[]): number | null {
-  if (targetArm === undefined) return null;
-  const losses = runs
-    .filter(({ arm }) => arm === targetArm)
-    .map(({ figures }) => figures?.loss)
-    .filter((loss) => loss != null);
-  return losses.length > 0 ? meanOf(losses) : null;
+function targetsOf({ targetArm }: Study, runs: readonly StudyRun[]): ReadonlyMap<number, number> {
+  return new Map(
+    runs.flatMap(({ arm, seed, figures }) =>
+      arm === targetArm && figures?.loss != null ? [[seed, figures.loss] as const] : [],
+    ),
+  );
 }

@@ -127,10 +127,11 @@ export function readingsOf({ record, analysis }: StudyReport): readonly string[]
   ).length;
   return [
     ...comparisons,
-    ...(analysis.targetLoss === null
+    ...(analysis.targetLosses.size === 0
       ? []
       : [
-          `The target loss is ${analysis.targetLoss.toFixed(4)}, the mean final one of ${study.targetArm}.`,
+          `The target of each seed is the final loss of ${study.targetArm} with that seed, in the mean ` +
+            `${meanOf([...analysis.targetLosses.values()]).toFixed(4)}. A run that never reaches it has no steps to it.`,
         ]),
     ...failures,
     ...(unfinished === 0 ? [] : [`${unfinished} of ${analysis.runs.length} runs aren't finished.`]),

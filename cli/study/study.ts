@@ -37,7 +37,7 @@ export interface Study {
   readonly seeds: number;
   /** What is measured, the most important first. */
   readonly measures: readonly (typeof measureNames)[number][];
-  /** For `stepsToTarget`: the loss to be reached is the mean final one of this arm. */
+  /** For `stepsToTarget`: the loss to be reached is the final one of this arm with the same seed. */
   readonly targetArm?: string | undefined;
   /** What to bear in mind with the figures. */
   readonly notes: readonly string[];

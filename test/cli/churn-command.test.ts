@@ -1,7 +1,8 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { writePredictions } from '../../datasets/index.ts';
+import { smallOptions, writeSmallText } from '../actors/small-run.ts';
 import { actorctl, makeFolder, parseEvents } from './actorctl-process.ts';
 
 interface ChurnEvent {
@@ -101,4 +102,40 @@ test('what can not be compared is refused with the reason', async (t) => {
   await refused(['a.csv', 'none.csv'], /none\.csv has no predictions/);
   await refused(['a.csv', 'bad.arrow'], /bad\.arrow (is no Arrow file|has no predictions)/);
   await refused(['a.csv', 'nowhere'], /There is no run nowhere/);
+});
+
+test('runs without predictions are compared by their checkpoints, on the rows that neither trained on', async (t) => {
+  await using folder = await makeFolder();
+  const text = await writeSmallText(folder.path);
+  const train = async (name: string, set: readonly string[]): Promise<void> => {
+    const options = Object.entries({ ...smallOptions, steps: 20, replicas: 1 });
+    const args = ['run', 'lm-codistill', '--data', text, '--run-dir', name, '--json', '--set'];
+    const assigned = options.map(([key, value]) => `${key}=${value}`);
+    const { exitCode, stdout } = await actorctl([...args, ...assigned, ...set], folder.path);
+    t.is(exitCode, 0, stdout);
+  };
+  await train('one', ['seed=1']);
+  await train('same', ['seed=1']);
+  await train('two', ['seed=2']);
+  const { exitCode, stdout, stderr } = await actorctl(
+    ['churn', 'one', 'same', 'two', '--json'],
+    folder.path,
+  );
+  t.is(exitCode, 0, stderr + stdout);
+  const [result] = parseEvents(stdout) as unknown as [ChurnEvent];
+  const [same, other] = result.pairs;
+  t.is(same?.difference, 0);
+  t.true((other?.difference ?? 0) > 0.001);
+  const finished = parseEvents(await readFile(join(folder.path, 'one', 'events.jsonl'), 'utf8')).at(
+    -1,
+  );
+  const { replicas } = finished as unknown as {
+    readonly replicas: readonly { readonly valLoss: number }[];
+  };
+  t.is(result.losses[0].logLoss.toFixed(4), replicas[0]?.valLoss.toFixed(4));
+
+  await train('apart', ['seed=1', 'partition.heldOutFraction=0.2']);
+  const refused = await actorctl(['churn', 'one', 'apart'], folder.path);
+  t.is(refused.exitCode, 2, refused.stderr);
+  t.regex(refused.stderr, /one and apart hold other rows out/);
 });

@@ -49,7 +49,7 @@ test('arms are compared seed by seed, over the seeds that both have', (t) => {
   );
 });
 
-test('steps to the target are those to the mean final loss of the target arm; never is said', (t) => {
+test('steps to the target are those to the final loss of the target arm with that seed; never is said', (t) => {
   const falling = [
     { step: 100, loss: 6 },
     { step: 200, loss: 4 },
@@ -60,11 +60,18 @@ test('steps to the target are those to the mean final loss of the target arm; ne
       loss: 4,
       curves: [falling.map(({ step, loss }) => ({ step: step / 2, loss }))],
     }),
+    run('base', 2, { loss: 4.5, curves: [falling] }),
     run('other', 2, { loss: 6, curves: [[{ step: 100, loss: 6 }]] }),
   ]);
-  t.is(analysis.targetLoss, 5);
+  t.deepEqual(
+    [...analysis.targetLosses],
+    [
+      [1, 5],
+      [2, 4.5],
+    ],
+  );
   const [, base, , other] = analysis.summaries;
-  t.is(base?.estimate?.mean, 150);
+  t.is(base?.estimate?.mean, (150 + 175) / 2);
   t.is(other?.estimate?.mean, 75);
   t.is(other?.against?.mean, 0.5);
   t.is(other?.without, 1);
