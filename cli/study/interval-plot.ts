@@ -39,6 +39,7 @@ export function formatIntervalPlot(panels: readonly PlotPanel[]): string {
     formatPanel(panel, labelWidth + index * (panelWidth + panelGap), plotHeight),
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" class="intervals" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
+<title>${escapeHtml(panels.map(({ title }) => title).join('; '))}</title>
 <style>${style}</style>
 <rect class="page" width="100%" height="100%"/>
 ${[...names, ...drawn].join('\n')}

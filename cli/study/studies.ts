@@ -233,7 +233,7 @@ export const studies: readonly Study[] = [
     seeds: 5,
     measures: ['stepsToTarget', 'loss', 'ensembleLoss'],
     notes: [
-      'A worker with W times the batch computes what W synchronous workers do, so batches stand for groups of workers.',
+      'One worker with W times the batch computes what W synchronous workers do, so batches stand for groups of workers.',
     ],
   },
 ];
