@@ -132,7 +132,7 @@ test('runs without predictions are compared by their checkpoints, on the rows th
   const { replicas } = finished as unknown as {
     readonly replicas: readonly { readonly valLoss: number }[];
   };
-  t.is(result.losses[0].logLoss.toFixed(4), replicas[0]?.valLoss.toFixed(4));
+  t.is(result.losses[0].logLoss.toFixed(4), (replicas[0]?.valLoss ?? 0).toFixed(4));
 
   await train('apart', ['seed=1', 'partition.heldOutFraction=0.2']);
   const refused = await actorctl(['churn', 'one', 'apart'], folder.path);
