@@ -16,12 +16,12 @@ import type { ActorFigures } from '../observe/inspection.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
 import type { DrainMessage, StartMessage, StopMessage } from '../wire/life-messages.ts';
-import { decodeMessage, encodeMessage, type WireMessage } from '../wire/wire.ts';
+import { decodeMessage, type WireMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
 import { ActorTimers } from './actor-timers.ts';
 import { CallCounters } from './call-counters.ts';
 import { CallServer } from './call-server.ts';
-import { requestControl } from './control.ts';
+import { answerOn, requestControl } from './control.ts';
 import { type Endpoint, encodeCarrying } from './endpoint.ts';
 import {
   type CallPath,
@@ -365,11 +365,11 @@ export class ActorHost {
     }
     if (message.kind === 'ping') {
       const pong = { kind: 'pong', owner: this.#options.start.owner } as const;
-      reply(bus, busMessage.replySubject, pong);
+      answerOn(bus, busMessage.replySubject, pong);
     } else if ('to' in message) {
       if (message.to !== this.incarnation) this.#noteOther(message.to);
       else if (message.kind === 'drain' || message.kind === 'stop') {
-        void this.#control(message, (answer) => reply(bus, busMessage.replySubject, answer));
+        void this.#control(message, (answer) => answerOn(bus, busMessage.replySubject, answer));
       } else if (message.kind !== 'call' || !this.#last) {
         this.#counters.receivedBytes += busMessage.data.length;
         this.#calls?.receive(message);
@@ -399,8 +399,4 @@ export class ActorHost {
     respond(answer);
     if (message.kind === 'stop') this.#ended.resolve(undefined);
   }
-}
-
-function reply(bus: Bus, replySubject: string | undefined, message: WireMessage): void {
-  if (replySubject !== undefined) bus.publish(replySubject, encodeMessage(message));
 }

@@ -93,15 +93,20 @@ export function serveControl(bus: Bus, subject: string, answer: Answer): Subscri
   };
   const serve = async ({ data, replySubject }: BusMessage): Promise<void> => {
     const reply = await readAndAnswer(data, answerOnce);
-    if (reply === undefined || replySubject === undefined) return;
-    try {
-      bus.publish(replySubject, encodeAnswer(bus, reply));
-    } catch (error) {
-      // Closed while we worked: nobody is left to answer.
-      if (!(error instanceof BusClosedError)) throw error;
-    }
+    if (reply !== undefined) answerOn(bus, replySubject, reply);
   };
   return bus.subscribe(subject, (message) => void serve(message));
+}
+
+/** An answer to whoever awaits one. */
+export function answerOn(bus: Bus, replySubject: string | undefined, answer: WireMessage): void {
+  if (replySubject === undefined) return;
+  try {
+    bus.publish(replySubject, encodeAnswer(bus, answer));
+  } catch (error) {
+    // Closed while we worked: nobody is left to answer.
+    if (!(error instanceof BusClosedError)) throw error;
+  }
 }
 
 async function readAndAnswer(data: Uint8Array, answer: Answer): Promise<WireMessage | undefined> {

@@ -23,7 +23,7 @@ export interface Link {
   readonly connected: boolean;
   /** On the endpoint's clock. */
   readonly connectedSince: number;
-  /** False once the bus is closed for good. */
+  /** False once the bus is closed for good, or about to be. */
   readonly usable: boolean;
   close(): void;
 }
@@ -49,7 +49,10 @@ export function watchLink(bus: Bus, clock: Clock): Link {
     get usable() {
       return usable;
     },
-    close: () => subscription.unsubscribe(),
+    close() {
+      usable = false;
+      subscription.unsubscribe();
+    },
   };
 }
 

@@ -48,6 +48,7 @@ export class ActorLives {
 
   /** A life has ended: the next one follows, unless it was to end or has ended too often. */
   noteDeath(actor: OwnedActor, cause: DeathCause): void {
+    if (actor.released) return;
     if (actor.stopping || this.closing) {
       this.announce(actor, 'dead', { ...cause, kind: 'stopped', message: 'it was stopped' });
       this.emit(actor, 'died');
@@ -80,13 +81,13 @@ export class ActorLives {
     try {
       await this.#options.launcher.launch(actor);
     } catch (error) {
-      if (actor.status === 'dead') return;
+      if (actor.status === 'dead' || actor.released) return;
       if (error instanceof PlacementError) this.#options.onRefused(actor.address, error.message);
       const message = `it could not be restarted: ${(error as Error).message}`;
       this.noteDeath(actor, { kind: 'error', message, lastOutput: [] });
       return;
     }
-    if (actor.status === 'dead') {
+    if (actor.status === 'dead' || actor.released) {
       void this.#options.launcher.kill(actor.nodeId, actor.incarnation);
       return;
     }

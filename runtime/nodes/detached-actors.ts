@@ -72,11 +72,8 @@ export class DetachedActors {
   /** The actor's node leaves in an orderly way: another one goes on with it. */
   async release(actor: OwnedActor, timeoutMs: number): Promise<void> {
     const { name } = actor.address;
-    this.#options.lives.announce(actor, 'moving');
-    await delay(this.#options.endpoint.clock, HEARSAY_MS);
-    const finished = this.#options.lives.control(actor, 'drain', timeoutMs / 2, true);
-    await finished.catch((error) => this.#options.log(`actor ${name} was not drained: ${error}`));
-    actor.released = true;
+    if (actor.status !== 'restarting') await this.#finish(actor, Math.max(1, timeoutMs / 2));
+    actor.release();
     this.#options.names.release(name);
     const message = 'its node leaves, and another one takes it over';
     const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
@@ -84,6 +81,18 @@ export class DetachedActors {
     this.leave(name);
     await this.#options.launcher.kill(actor.nodeId, actor.incarnation);
     this.#options.actors.remove(name);
+  }
+
+  async #finish(actor: OwnedActor, timeoutMs: number): Promise<void> {
+    const { endpoint, lives, log } = this.#options;
+    lives.announce(actor, 'moving');
+    // What callers sent before they heard of it is still to be taken.
+    await delay(endpoint.clock, HEARSAY_MS);
+    try {
+      await lives.control(actor, 'drain', timeoutMs, true);
+    } catch (error) {
+      log(`actor ${actor.address.name} was not drained: ${error}`);
+    }
   }
 
   /** Another node may answer as its owner. */

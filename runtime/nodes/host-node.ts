@@ -296,6 +296,7 @@ export class HostNode {
   /** Moves actors of other owners elsewhere, lets the own ones save their state and ends those. */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
+    this.#adoption?.close();
     this.membership.announce();
     // A fifth is left for the stop.
     const savingMs = timeoutMs * 0.8;
@@ -326,12 +327,13 @@ export class HostNode {
   }
 
   #createRegistration(warn: (message: string) => void): Registration {
-    const { register, clock, nodeId, nodeName, shared, processes, life } = this.#options;
+    const { bus, register, clock, nodeId, nodeName, shared, processes, life } = this.#options;
     return new Registration({
       register,
       clock,
       nodeId,
       nodeName,
+      mark: bus.createInbox(),
       shared,
       processes,
       life,

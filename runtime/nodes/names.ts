@@ -25,6 +25,7 @@ const ASK_MS = 3_000;
 /** A life waits that long for a register that has lost its leader. */
 const AMEND_WAIT = { timeoutMs: 30_000 };
 const CLOSE_MS = 1_000;
+const FREE_AGAIN_MS = 2_000;
 
 /** A name in the register: which actor has it and which incarnation of which node keeps it. */
 export interface NameRecord {
@@ -91,7 +92,11 @@ export class Names {
   readonly #options: NamesOptions;
   /** Of this node's own names, the revision that proves it. */
   readonly #revisions = new Map<string, number>();
-  readonly #freeing = new Set<Promise<unknown>>();
+  /** Names that are being claimed: what the register says of them is about to be known. */
+  readonly #claiming = new Set<string>();
+  readonly #amending = new Map<string, Promise<void>>();
+  readonly #freeing = new Map<string, Promise<void>>();
+  readonly #closing = new AbortController();
 
   constructor(options: NamesOptions) {
     this.#options = options;
@@ -109,9 +114,22 @@ export class Names {
    * @throws DeadlineError when the register is away.
    */
   async claim(address: ActorAddress, detached?: DetachedRecord): Promise<ActorAddress | undefined> {
+    this.#claiming.add(address.name);
+    try {
+      return await this.#claim(address, detached);
+    } finally {
+      this.#claiming.delete(address.name);
+    }
+  }
+
+  async #claim(
+    address: ActorAddress,
+    detached: DetachedRecord | undefined,
+  ): Promise<ActorAddress | undefined> {
     const { register, registration, endpoint } = this.#options;
-    await registration.hold();
     const { name } = address;
+    await this.freed(name);
+    await registration.hold();
     const key = nameKey(name);
     let entry: RegisterEntry | undefined;
     for (;;) {
@@ -144,15 +162,38 @@ export class Names {
    * Writes where the next life of a detached actor will be, before it begins.
    * @throws NameTakenError when the actor is another node's now.
    */
-  async amend(address: ActorAddress, detached: DetachedRecord): Promise<void> {
-    const { register, registration, endpoint } = this.#options;
+  amend(address: ActorAddress, detached: DetachedRecord): Promise<void> {
     const { name } = address;
-    const revision = this.#revisions.get(name);
-    const record = { address, node: endpoint.nodeId, nodeEpoch: registration.epoch, detached };
-    const written =
-      revision && (await register.update(nameKey(name), record, revision, AMEND_WAIT));
-    if (written) this.#revisions.set(name, written);
-    else throw new NameTakenError(`actor ${name} is supervised by another node now`);
+    const amending = this.#amend(address, detached).finally(() => this.#amending.delete(name));
+    this.#amending.set(name, amending);
+    return amending;
+  }
+
+  async #amend(address: ActorAddress, detached: DetachedRecord): Promise<void> {
+    const { register, registration, endpoint, onLost } = this.#options;
+    const { name } = address;
+    const key = nameKey(name);
+    if (this.#freeing.has(name)) throw new NameTakenError(`actor ${name} has ended`);
+    let revision = this.#revisions.get(name);
+    while (revision !== undefined) {
+      const nodeEpoch = registration.epoch;
+      const record = { address, node: endpoint.nodeId, nodeEpoch, detached };
+      const written = await register.update(key, record, revision, AMEND_WAIT);
+      if (written !== undefined) {
+        this.#revisions.set(name, written);
+        return;
+      }
+      const entry = await register.get(key, AMEND_WAIT);
+      revision = entry && this.#isOwn(parseRecord(entry), nodeEpoch) ? entry.revision : undefined;
+    }
+    const why = `actor ${name} is supervised by another node now`;
+    if (this.#revisions.delete(name)) onLost(name, why);
+    throw new NameTakenError(why);
+  }
+
+  /** A write of this node that was not acknowledged may have happened all the same. */
+  #isOwn(record: NameRecord | undefined, epoch: number): boolean {
+    return record?.node === this.#options.endpoint.nodeId && record.nodeEpoch === epoch;
   }
 
   /** Leaves a detached actor to whoever adopts it. */
@@ -160,12 +201,23 @@ export class Names {
     this.#revisions.delete(name);
   }
 
-  /** Detached actors whose supervisor `isAlive` doesn't know. */
+  /**
+   * Detached actors whose supervisor `isAlive` doesn't know, or is this node, which doesn't know of it:
+   * nobody heard that it had taken them.
+   */
   async orphans(isAlive: (nodeId: string) => boolean): Promise<readonly Orphan[]> {
+    const { nodeId } = this.#options.endpoint;
     const entries = await this.#options.register.list('names', WAIT);
     return entries.flatMap((entry) => {
       const record = parseRecord(entry);
-      if (record?.detached === undefined || isAlive(record.node)) return [];
+      if (record?.detached === undefined) return [];
+      const { name } = record.address;
+      const isUnheard =
+        record.node === nodeId &&
+        !this.#revisions.has(name) &&
+        !this.#claiming.has(name) &&
+        !this.#freeing.has(name);
+      if (isAlive(record.node) && !isUnheard) return [];
       return [{ record: { ...record, detached: record.detached }, revision: entry.revision }];
     });
   }
@@ -174,7 +226,7 @@ export class Names {
   async adopt({ record, revision }: Orphan): Promise<NodeState> {
     const { register, registration, endpoint } = this.#options;
     const { node, nodeEpoch, address } = record;
-    const state = node === '' ? 'lapsed' : await awaitGone(this.#looks, node, nodeEpoch);
+    const state = await this.#stateOf(node, nodeEpoch);
     if (state === 'alive') return 'alive';
     await registration.hold();
     const mine = { ...record, node: endpoint.nodeId, nodeEpoch: registration.epoch };
@@ -184,25 +236,57 @@ export class Names {
     return state;
   }
 
-  /** The actor is dead for good. What can't be freed now counts as free, since nobody has it. */
-  async free(name: string): Promise<void> {
-    const revision = this.#revisions.get(name);
-    if (revision === undefined) return;
+  async #stateOf(node: string, epoch: number): Promise<NodeState> {
+    if (node === '') return 'lapsed';
+    // Taken before, without hearing of it: how the one before that was is not known any more.
+    if (node === this.#options.endpoint.nodeId) return 'ended';
+    return await awaitGone(this.#looks, node, epoch);
+  }
+
+  /**
+   * The actor is dead for good: the name is free when what is left of it has been removed by `clean`.
+   * While the register is away that is tried again; an owned actor's name counts as free meanwhile, as
+   * its owner says that it is dead.
+   */
+  free(name: string, clean: () => Promise<unknown>): void {
+    if (!this.#revisions.has(name) || this.#freeing.has(name)) return;
+    const freeing = this.#free(name, clean).finally(() => this.#freeing.delete(name));
+    this.#freeing.set(name, freeing);
+  }
+
+  /** Resolves when the name of an actor that died here is free. */
+  async freed(name: string): Promise<void> {
+    await this.#freeing.get(name);
+  }
+
+  async #free(name: string, clean: () => Promise<unknown>): Promise<void> {
+    const { register, registration, endpoint } = this.#options;
+    const { signal } = this.#closing;
+    const key = nameKey(name);
+    await clean();
+    // A life that was about to begin may be writing itself into the entry.
+    await this.#amending.get(name)?.catch(() => {});
+    let revision = this.#revisions.get(name);
     this.#revisions.delete(name);
-    const freeing = this.#options.register
-      .delete(nameKey(name), revision, WAIT)
-      .catch(() => false)
-      .finally(() => this.#freeing.delete(freeing));
-    this.#freeing.add(freeing);
-    await freeing;
+    while (revision !== undefined && !signal.aborted) {
+      try {
+        if (await register.delete(key, revision, WAIT)) return;
+        const entry = await register.get(key, WAIT);
+        const own = entry && this.#isOwn(parseRecord(entry), registration.epoch);
+        revision = own ? entry.revision : undefined;
+      } catch {
+        await delay(endpoint.clock, FREE_AGAIN_MS, signal).catch(() => {});
+      }
+    }
   }
 
   /** Resolves when all names of dead actors are free, or the register took too long. */
   async close(): Promise<void> {
     const enough = new AbortController();
     const late = delay(this.#options.endpoint.clock, CLOSE_MS, enough.signal).catch(() => {});
-    await Promise.race([Promise.all(this.#freeing), late]);
+    await Promise.race([Promise.all(this.#freeing.values()), late]);
     enough.abort();
+    this.#closing.abort();
   }
 
   /** Writes this node's new epoch into its names; those that others took meanwhile are lost. */
@@ -212,9 +296,10 @@ export class Names {
       const key = nameKey(name);
       const entry = await register.get(key, WAIT);
       const record = entry && parseRecord(entry);
-      const mine = record !== undefined && entry?.revision === revision;
+      const mine = entry?.revision === revision || this.#isOwn(record, epoch);
       const next = { ...record, node: endpoint.nodeId, nodeEpoch: epoch };
-      const written = mine ? await register.update(key, next, revision, WAIT) : undefined;
+      const written =
+        record && mine ? await register.update(key, next, entry!.revision, WAIT) : undefined;
       if (!this.#revisions.has(name)) continue;
       if (written !== undefined) {
         this.#revisions.set(name, written);

@@ -76,6 +76,8 @@ export class NodeRequests {
         };
       case 'end-actor':
         await supervisor.stop(message.name, message.timeoutMs);
+        // Whoever asked may want the name for another actor.
+        await names.freed(message.name);
         break;
       case 'heartbeat':
         membership.greet(message);

@@ -25,8 +25,7 @@ export class OwnedActor {
   secret: string | undefined;
   pid = 0;
   status: ActorStatus = 'restarting';
-  /** Another node goes on with it: its end here is none. */
-  released = false;
+  #released = false;
   /** Its end was asked for: no restart follows. */
   stopping = false;
   /** The store holds a state that a next life goes on from. */
@@ -69,6 +68,16 @@ export class OwnedActor {
     this.options = options;
     this.named = named;
     this.hasCheckpoint = plan.resume === true;
+  }
+
+  /** Another node goes on with it: its end here is none, and no life follows here. */
+  get released(): boolean {
+    return this.#released;
+  }
+
+  release(): void {
+    this.#released = true;
+    this.ending.abort(this.diedError());
   }
 
   get detached(): boolean {

@@ -63,6 +63,15 @@ export class OwnedActors {
     this.#dead.delete(actor);
   }
 
+  /** A new actor turns out not to have its name: the one before is there again, if it still was. */
+  takeBack(actor: OwnedActor, before: OwnedActor | undefined): void {
+    const { name } = actor.address;
+    // Meanwhile this node may have adopted the one that has the name.
+    if (this.#byName.get(name) !== actor) return;
+    if (before === undefined) this.remove(name);
+    else this.put(before);
+  }
+
   /** It is dead for good. */
   noteDead(actor: OwnedActor): void {
     const { name } = actor.address;

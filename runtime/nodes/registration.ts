@@ -24,6 +24,8 @@ export interface NodeRecord {
    */
   readonly epoch: number;
   readonly nodeName: string;
+  /** The process that wrote it. */
+  readonly mark: string;
   /** Changes with each beat. */
   readonly beat: number;
   /**
@@ -48,6 +50,7 @@ export interface ActorLife {
 const recordSchema: v.GenericSchema<unknown, NodeRecord> = v.object({
   epoch: v.number(),
   nodeName: v.string(),
+  mark: v.string(),
   beat: v.number(),
   fenced: v.picklist(['no', 'lapsed', 'ended']),
   lent: v.boolean(),
@@ -60,6 +63,8 @@ export interface RegistrationOptions {
   readonly clock: Clock;
   readonly nodeId: string;
   readonly nodeName: string;
+  /** A text that no other process has. */
+  readonly mark: string;
   /** False where no other node can be: nothing needs to be proved then. */
   readonly shared: boolean;
   /** Absent where nothing is known of processes. */
@@ -91,6 +96,8 @@ export class Registration {
   #until = Number.NEGATIVE_INFINITY;
   #beating: ClockTimer | undefined;
   #writing: Promise<void> | undefined;
+  /** Our names are still written under an earlier epoch, which others take for gone. */
+  #owesReclaim = false;
   #closed = false;
 
   constructor(options: RegistrationOptions) {
@@ -113,6 +120,11 @@ export class Registration {
 
   /** Enters the node, as a new incarnation if it was there. @throws DeadlineError */
   async enter(): Promise<void> {
+    this.#until = (await this.#enter()) + LEASE_MS;
+  }
+
+  /** @returns when it was asked for. */
+  async #enter(): Promise<number> {
     const { register } = this.#options;
     for (;;) {
       const before = await register.get(this.#key, WAIT);
@@ -125,8 +137,7 @@ export class Registration {
       if (revision === undefined) continue;
       this.#revision = revision;
       this.#epoch = revision;
-      this.#until = sentAt + LEASE_MS;
-      return;
+      return sentAt;
     }
   }
 
@@ -179,6 +190,7 @@ export class Registration {
         return;
       }
       this.#revision = revision;
+      await this.#reclaim();
       this.#until = sentAt + LEASE_MS;
       if (record.lent) this.#lent = 'written';
     } catch (error) {
@@ -189,29 +201,44 @@ export class Registration {
 
   /** Somebody wrote our entry. */
   async #comeBack(): Promise<void> {
-    const { register, clock, nodeId, reclaim, onReplaced, log } = this.#options;
+    const { register, nodeId, mark, onReplaced, log } = this.#options;
     if (this.#closed) return;
     this.#until = Number.NEGATIVE_INFINITY;
     const entry = await register.get(this.#key, WAIT);
     const record = entry && parseNodeRecord(entry);
-    if (record?.fenced === 'no' && record.epoch !== this.#epoch) {
+    if (record?.fenced === 'no' && record.mark === mark) {
+      // A write of ours, whose answer was lost: nobody has taken anything.
+      this.#revision = entry!.revision;
+      const epoch = epochOf(entry!, record);
+      if (epoch !== this.#epoch) this.#owesReclaim = true;
+      this.#epoch = epoch;
+      await this.#write();
+      return;
+    }
+    if (record?.fenced === 'no') {
       this.#beating?.cancel();
       onReplaced();
       return;
     }
     log(`node ${nodeId} was silent for too long and was fenced off; it takes back what is left`);
-    await this.enter();
-    const until = this.#until;
-    this.#until = Number.NEGATIVE_INFINITY;
-    await reclaim(this.#epoch);
-    if (until > clock.now()) this.#until = until;
+    this.#owesReclaim = true;
+    const sentAt = await this.#enter();
+    await this.#reclaim();
+    this.#until = sentAt + LEASE_MS;
+  }
+
+  async #reclaim(): Promise<void> {
+    if (!this.#owesReclaim) return;
+    await this.#options.reclaim(this.#epoch);
+    this.#owesReclaim = false;
   }
 
   #record(epoch: number): NodeRecord {
-    const { nodeName, processes, life } = this.#options;
+    const { nodeName, mark, processes, life } = this.#options;
     return {
       epoch,
       nodeName,
+      mark,
       beat: this.#beat,
       fenced: 'no',
       lent: this.#lent !== 'no',

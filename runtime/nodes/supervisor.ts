@@ -132,8 +132,7 @@ export class Supervisor {
       if (named) actor.holder = this.#options.names.claim(address, record);
       const holder = await actor.holder;
       if (holder !== undefined) {
-        if (known === undefined) this.#actors.remove(name);
-        else this.#actors.put(known);
+        this.#actors.takeBack(actor, known);
         return this.#share(holder, plan, definition.type);
       }
       if (detached) this.#detached.takeOver(actor);
@@ -268,7 +267,7 @@ export class Supervisor {
     const cause: DeathCause = { kind: 'fenced', message: why, lastOutput: [] };
     if (actor.detached) {
       // It lives on elsewhere; only this life of it is over.
-      actor.released = true;
+      actor.release();
       this.#detached.leave(name);
       this.#actors.remove(name);
       actor.enter('restarting', cause);
@@ -361,12 +360,16 @@ export class Supervisor {
     const { named, detached, address } = actor;
     const { name } = address;
     this.#actors.noteDead(actor);
-    if (named) void names.free(name);
-    if (!detached) return;
-    this.#detached.leave(name);
-    replicated
-      ?.remove(name)
-      .catch((error) => log(`the state of ${name} was not removed: ${error}`));
+    if (detached) this.#detached.leave(name);
+    if (!named) return;
+    names.free(name, async () => {
+      if (!detached) return;
+      try {
+        await replicated?.remove(name);
+      } catch (error) {
+        log(`the state of ${name} was not removed: ${error}`);
+      }
+    });
   }
 
   async #loadCheckpoint(actor: OwnedActor): Promise<Uint8Array | undefined> {

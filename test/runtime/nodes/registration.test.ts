@@ -23,17 +23,21 @@ interface Wishes {
   readonly life?: NodeLife;
 }
 
+let marks = 0;
+
 async function enter(
   register: Register,
   clock: ManualClock,
   { nodeId = 'a', processes, life }: Wishes = {},
 ): Promise<Registered> {
+  marks += 1;
   const reclaimed: number[] = [];
   const registration = new Registration({
     register,
     clock,
     nodeId,
     nodeName: nodeId,
+    mark: `process-${marks}`,
     shared: true,
     processes,
     life,
