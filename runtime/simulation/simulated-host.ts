@@ -1,12 +1,14 @@
 import type { AnyActorDefinition } from '../actor.ts';
 import type { SimulatedConnection, SimulatedNetwork, Traffic } from '../bus/simulated-bus.ts';
-import { watchLink } from '../calls/endpoint.ts';
+import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
 import type { ProcessOrder } from '../nodes/actor-child.ts';
 import { connectRegister } from '../registry/bus-register.ts';
+import { createReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { createSystem, type System } from '../system.ts';
 import type { Resources } from '../wire/resources.ts';
 import type { Random } from './random.ts';
+import { connectChunks } from './simulated-chunks.ts';
 import { type ClockSkew, createSimulatedClock } from './simulated-clock.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { SimulatedProcess } from './simulated-process.ts';
@@ -36,8 +38,8 @@ export interface SimulatedHostParts {
   readonly network: SimulatedNetwork;
   readonly random: Random;
   readonly timerLateMsMax: number;
-  /** Serves the register of a namespace, which all its hosts share. */
-  openRegister(namespace: string): Promise<void>;
+  /** Serves the register of a namespace and the states of its detached actors, which all its hosts share. */
+  openStores(namespace: string): Promise<void>;
   nextPid(): number;
   trace(text: string): void;
 }
@@ -58,6 +60,7 @@ export class SimulatedHost {
   #lives = 0;
   #life: HostLife | undefined;
   #system: System | undefined;
+  #endpoint: Endpoint | undefined;
   #connected = true;
 
   constructor(options: SimulatedHostOptions, parts: SimulatedHostParts) {
@@ -76,6 +79,12 @@ export class SimulatedHost {
     return this.#system;
   }
 
+  /** Through which the system's parts speak: for what a test has to say itself. */
+  get endpoint(): Endpoint {
+    if (this.#endpoint === undefined) throw new Error(`host ${this.name} has not started yet`);
+    return this.#endpoint;
+  }
+
   /** What went through the host process's connection in its present life. */
   get traffic(): Readonly<Traffic> | undefined {
     return this.#life?.connection.traffic;
@@ -86,14 +95,14 @@ export class SimulatedHost {
     if (this.#life !== undefined) throw new Error(`host ${this.name} is running already`);
     this.#lives += 1;
     const nodeId = this.#lives === 1 ? this.name : `${this.name}-life${this.#lives}`;
-    const { openRegister, trace } = this.#parts;
+    const { openStores, trace } = this.#parts;
     trace(`${nodeId} starts`);
     const lifeline = new Lifeline();
     const clock = this.#createClock(lifeline);
     const connection = this.#connect(nodeId, clock, lifeline);
     const processes = new Set<SimulatedProcess>();
     const { namespace = 'simulation' } = this.#options;
-    const system = openRegister(namespace).then(() =>
+    const system = openStores(namespace).then(() =>
       this.#createSystem(namespace, nodeId, clock, lifeline, connection, processes),
     );
     const life: HostLife = { lifeline, connection, processes, system };
@@ -220,9 +229,16 @@ export class SimulatedHost {
     };
     const { bus } = connection;
     const endpoint = { bus, clock, namespace, nodeId, link: watchLink(bus, clock) };
+    this.#endpoint = endpoint;
     const register = connectRegister(endpoint);
+    const replicated = createReplicatedCheckpoints(register, connectChunks(bus, namespace));
     return createSystem({
-      bus: { connected: bus, register, ...(isolation === 'process' && { startProcess }) },
+      bus: {
+        connected: bus,
+        register,
+        replicated,
+        ...(isolation === 'process' && { startProcess }),
+      },
       namespace,
       nodeId,
       nodeName: this.name,

@@ -3,6 +3,7 @@ import { type Link, type LinkFaults, SimulatedNetwork } from '../bus/simulated-b
 import { serveRegister } from '../registry/bus-register.ts';
 import { createMemoryRegister } from '../registry/memory-register.ts';
 import { createRandom, type Random } from './random.ts';
+import { serveChunks } from './simulated-chunks.ts';
 import { createSimulatedClock } from './simulated-clock.ts';
 import { SimulatedHost, type SimulatedHostOptions } from './simulated-host.ts';
 import { describeMessage } from './trace-text.ts';
@@ -69,7 +70,7 @@ export interface Simulation {
     others: readonly SimulatedHost[],
     options?: PartitionOptions,
   ): void;
-  /** Loses what goes between these hosts and the register of names, both ways, until `heal`. */
+  /** Loses what goes between these hosts and the register with its states, both ways, until `heal`. */
   partitionRegister(hosts: readonly SimulatedHost[]): void;
   /** Ends all partitions. */
   heal(): void;
@@ -144,7 +145,7 @@ class SeededSimulation implements Simulation {
       network: this.#network,
       random: this.#hostRandom,
       timerLateMsMax: this.#options.timerLateMsMax ?? 1,
-      openRegister: (namespace) => this.#openRegister(namespace),
+      openStores: (namespace) => this.#openStores(namespace),
       nextPid: () => {
         this.#lastPid += 1;
         return this.#lastPid;
@@ -245,8 +246,8 @@ class SeededSimulation implements Simulation {
     this.#options.onTrace?.(`${this.nowMs.toFixed(3)} ${text}`);
   }
 
-  /** On a connection of its own, as a cluster of servers keeps it; it never fails itself. */
-  async #openRegister(namespace: string): Promise<void> {
+  /** Register and states, on a connection as a cluster of servers keeps them; they never fail themselves. */
+  async #openStores(namespace: string): Promise<void> {
     let serving = this.#registers.get(namespace);
     if (serving === undefined) {
       const lifeline = new Lifeline();
@@ -255,6 +256,7 @@ class SeededSimulation implements Simulation {
       const clock = createSimulatedClock({ ...parts, random: this.#hostRandom });
       const name = `register-${namespace}`;
       const { bus } = this.#network.connect({ name, place: REGISTER_PLACE, clock, lifeline });
+      serveChunks(bus, namespace);
       serving = serveRegister({ bus, namespace }, createMemoryRegister());
       this.#registers.set(namespace, serving);
     }

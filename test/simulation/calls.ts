@@ -6,6 +6,7 @@ import type { Station } from './station.ts';
 
 /** Timers are late by some milliseconds in every scenario. */
 const LATE_MS_MAX = 10;
+const REMINDER_MS_MAX = 15_000;
 /** What a caller may be told under faults; anything else is a defect. */
 const expectedCodes: ReadonlySet<string> = new Set([
   'DEADLINE',
@@ -26,6 +27,7 @@ const methods = [
   'read',
   'carry',
   'relay',
+  'remindMe',
 ] as const;
 
 export interface Tally {
@@ -74,17 +76,17 @@ export class Calls {
       else await this.#call(station, actor, caller, entry, timeoutMs, random);
       this.tally.answered += 1;
     } catch (error) {
-      this.#noteFailure(error, controller?.signal, entry);
+      this.#noteFailure(error, controller?.signal, station, entry);
     }
   }
 
   /** A call that must succeed, since nothing is wrong any more. */
-  async read(station: Station, actor: string, handle: Handle<Ledger>) {
+  async read(station: Station, actor: string, handle: Handle<Ledger>, timeoutMs = 20_000) {
     const entry = station.nextEntry(actor);
-    const timeoutMs = 20_000;
     const result = withCallOptions(handle, { timeoutMs }).read(entry);
-    const { incarnation, keys } = await this.#within(station, timeoutMs, 'last read', result);
+    const { incarnation, keys } = await this.within(station, timeoutMs, 'last read', result);
     this.#journal.noteAnswer(actor, incarnation, 'read', entry);
+    this.#journal.checkState(actor, keys);
     return keys;
   }
 
@@ -103,6 +105,8 @@ export class Calls {
           return handle.work(entry, random.between(0, 400));
         case 'read':
           return handle.read(entry).then(({ incarnation }) => incarnation);
+        case 'remindMe':
+          return handle.remindMe(entry, random.between(0, REMINDER_MS_MAX));
         case 'carry':
           return this.#carry(handle, entry, random);
         case 'relay': {
@@ -115,7 +119,7 @@ export class Calls {
           return handle[method](entry);
       }
     };
-    const incarnation = await this.#within(station, timeoutMs, `${method} of ${actor}`, start());
+    const incarnation = await this.within(station, timeoutMs, `${method} of ${actor}`, start());
     this.#journal.noteAnswer(actor, incarnation, method, entry);
   }
 
@@ -141,7 +145,7 @@ export class Calls {
     const iterator = reader[Symbol.asyncIterator]();
     for (let index = 0; index < wanted; index += 1) {
       const next = iterator.next();
-      const result = await this.#within(station, timeoutMs, `stream of ${actor}`, next);
+      const result = await this.within(station, timeoutMs, `stream of ${actor}`, next);
       if (result.done) {
         if (index !== items) this.#journal.violation(`a stream ended after ${index} of ${items}`);
         return;
@@ -156,7 +160,7 @@ export class Calls {
   }
 
   /** Hands on how `work` settles, and notes if that is later than `timeoutMs` allows. */
-  async #within<Result>(
+  async within<Result>(
     station: Station,
     timeoutMs: number,
     what: string,
@@ -184,12 +188,18 @@ export class Calls {
     );
   }
 
-  #noteFailure(error: unknown, signal: AbortSignal | undefined, entry: Entry): void {
+  #noteFailure(
+    error: unknown,
+    signal: AbortSignal | undefined,
+    station: Station,
+    entry: Entry,
+  ): void {
     const aborted = signal?.aborted === true && error === signal.reason;
     const code = error instanceof CodistillError ? error.code : 'none';
     const kind = aborted ? 'aborted' : code;
     this.tally.failed.set(kind, (this.tally.failed.get(kind) ?? 0) + 1);
     if (aborted || expectedCodes.has(code)) return;
+    if (code === 'BUS_CLOSED' && (station.leaving || !station.host.alive)) return;
     this.#journal.violation(`a call of ${entry.caller} failed unexpectedly: ${error}`);
   }
 }

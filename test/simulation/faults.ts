@@ -1,9 +1,14 @@
 import type { LinkFaults, Random, Simulation } from '../../runtime/index.ts';
+import type { Calls } from './calls.ts';
 import type { Station } from './station.ts';
+
+/** A drained host may take so long to end its actors and processes, and to take leave of the register. */
+const LEAVE_MS = 20_000;
 
 export interface FaultPlanOptions {
   readonly simulation: Simulation;
   readonly stations: readonly Station[];
+  readonly calls: Calls;
   readonly random: Random;
   /** Faults begin within that, and all end with it. */
   readonly durationMs: number;
@@ -66,6 +71,14 @@ const kinds = {
     station.resume();
     station.host.crash(random.chance(0.5) ? 0 : random.between(0, 8_000));
     simulation.after(random.between(100, 10_000), () => restart(station));
+  },
+  drainHost({ simulation, stations, calls, restart }: FaultPlanOptions, random: Random): void {
+    const station = random.pick(stations);
+    if (!station.host.alive || station.leaving) return;
+    const timeoutMs = random.between(500, 10_000);
+    const left = calls.within(station, timeoutMs + LEAVE_MS, 'drain', station.leave(timeoutMs));
+    left.catch((error) => simulation.trace(`${station.host.name} left with ${error}`));
+    simulation.after(random.between(1_000, 15_000), () => restart(station));
   },
   crashActor({ stations }: FaultPlanOptions, random: Random): void {
     random.pick(stations).host.crashActor();

@@ -4,10 +4,37 @@ export interface Entry {
   readonly number: number;
 }
 
-export type Method = 'add' | 'addAndSave' | 'put' | 'work' | 'carry' | 'relay' | 'read' | 'count';
+export type Method =
+  | 'add'
+  | 'addAndSave'
+  | 'put'
+  | 'work'
+  | 'carry'
+  | 'relay'
+  | 'read'
+  | 'count'
+  | 'remindMe';
 
 /** At most once, in all lives together. */
-const onceMethods: ReadonlySet<Method> = new Set(['add', 'addAndSave', 'work', 'carry', 'relay']);
+const onceMethods: ReadonlySet<Method> = new Set([
+  'add',
+  'addAndSave',
+  'work',
+  'carry',
+  'relay',
+  'remindMe',
+]);
+/** Clocks of hosts are that much faster than time, at most. */
+const RATE_MAX = 1.02;
+
+interface AskedReminder {
+  readonly actor: string;
+  readonly setAt: number;
+  readonly delayMs: number;
+  /** The caller was told that it is durable. */
+  acknowledged: boolean;
+  times: number;
+}
 
 interface Life {
   readonly actor: string;
@@ -34,6 +61,8 @@ export class Journal {
   /** The latest epoch that a caller accepted an answer of, by caller and incarnation's owner. */
   readonly #acceptedEpochs = new Map<string, number>();
 
+  /** By the call that asked for it. */
+  readonly #reminders = new Map<string, AskedReminder>();
   /** What each stream brought, what was taken of it and how many items may be ahead. */
   readonly #streams = new Map<string, { produced: number; taken: number; ahead: number }>();
 
@@ -68,10 +97,7 @@ export class Journal {
   noteRun(incarnation: string, method: Method, entry: Entry): void {
     const life = this.#lives.get(incarnation)!;
     const key = keyOf(entry);
-    const latest = this.#latest.get(life.actor);
-    if (latest !== incarnation) {
-      this.violation(`${incarnation} began ${method} ${key} although ${latest} had been created`);
-    }
+    this.#noteAct(incarnation, `${method} ${key}`);
     const inLife = (life.runs.get(key) ?? 0) + 1;
     life.runs.set(key, inLife);
     if (inLife > 1) this.violation(`${method} ${key} ran ${inLife} times in ${incarnation}`);
@@ -87,6 +113,47 @@ export class Journal {
       this.violation(`${incarnation} ran call ${entry.number} of ${entry.caller} after ${last}`);
     }
     life.lastNumbers.set(entry.caller, entry.number);
+  }
+
+  /** Only the latest life of a name may do anything. */
+  #noteAct(incarnation: string, what: string): void {
+    const latest = this.#latest.get(this.#lives.get(incarnation)!.actor);
+    if (latest === incarnation) return;
+    this.violation(`${incarnation} began ${what} although ${latest} had been created`);
+  }
+
+  noteReminderAsked(actor: string, entry: Entry, delayMs: number): void {
+    const asked = { actor, setAt: this.#now(), delayMs, acknowledged: false, times: 0 };
+    this.#reminders.set(keyOf(entry), asked);
+  }
+
+  noteReminder(incarnation: string, key: string): void {
+    this.#noteAct(incarnation, `reminder ${key}`);
+    const reminder = this.#reminders.get(key)!;
+    reminder.times += 1;
+    const afterMs = this.#now() - reminder.setAt;
+    if (afterMs >= reminder.delayMs / RATE_MAX - 1e-6) return;
+    this.violation(`reminder ${key} came after ${afterMs} ms instead of ${reminder.delayMs}`);
+  }
+
+  /** So many of an actor's own may wait in its mailbox beside the calls. */
+  remindersAsked(actor: string): number {
+    return [...this.#reminders.values()].filter((asked) => asked.actor === actor).length;
+  }
+
+  /** Nothing has been wrong for long enough. */
+  checkReminders(): void {
+    for (const [key, { acknowledged, times }] of this.#reminders) {
+      if (acknowledged && times === 0) this.violation(`reminder ${key} never came`);
+    }
+  }
+
+  /** What an actor says that it knows, when nothing is wrong any more. */
+  checkState(actor: string, keys: readonly string[]): void {
+    const known = new Set(keys);
+    for (const key of this.#saved.get(actor) ?? []) {
+      if (!known.has(key)) this.violation(`${actor} lost ${key}, which was saved and acknowledged`);
+    }
   }
 
   noteStream(entry: Entry, ahead: number): void {
@@ -111,7 +178,8 @@ export class Journal {
     if (!this.#lives.get(incarnation)?.runs.has(key)) {
       this.violation(`${method} ${key} was answered by ${incarnation}, which never ran it`);
     }
-    if (method === 'addAndSave') {
+    if (method === 'remindMe') this.#reminders.get(key)!.acknowledged = true;
+    if (method === 'addAndSave' || method === 'remindMe') {
       const saved = this.#saved.get(actor) ?? new Set();
       saved.add(key);
       this.#saved.set(actor, saved);

@@ -10,7 +10,7 @@ import {
 import { type Entry, type Journal, keyOf, type Method } from './journal.ts';
 
 export interface LedgerOptions {
-  /** The node id of the owner, which the actor isn't told otherwise. */
+  /** The node id of the owner, or `@name`, which the actor isn't told otherwise. */
   readonly owner: string;
 }
 
@@ -63,6 +63,18 @@ export class Ledger {
     return { incarnation: this.#note('carry', entry), bytes };
   }
 
+  /** Answers when the reminder is durable. */
+  async remindMe(entry: Entry, delayMs: number): Promise<string> {
+    const incarnation = this.#note('remindMe', entry);
+    this.#journal.noteReminderAsked(this.#context.name, entry, delayMs);
+    await this.#context.reminders.set(keyOf(entry), { delayMs });
+    return incarnation;
+  }
+
+  remind(name: string): void {
+    this.#journal.noteReminder(this.#incarnation, name);
+  }
+
   /** Calls another ledger from its own process, within the time that the caller gives. */
   async relay(entry: Entry, other: Handle<Ledger>, context: CallContext): Promise<string> {
     const incarnation = this.#note('relay', entry);
@@ -111,6 +123,7 @@ export function defineLedger(journal: Journal): ActorDefinition<LedgerOptions, L
       work: 'call',
       carry: 'call',
       relay: 'call',
+      remindMe: 'call',
       read: 'idempotent',
       count: 'stream',
     },

@@ -5,9 +5,11 @@ import {
   type Simulation,
 } from '../../runtime/index.ts';
 import { Calls, type Tally } from './calls.ts';
+import { acquire, type DetachedPlan, plant } from './detached.ts';
 import { endFaults, planFaults } from './faults.ts';
 import { Journal } from './journal.ts';
 import { defineLedger, type Ledger } from './ledger.ts';
+import { loseAHost } from './lose-a-host.ts';
 import { Station } from './station.ts';
 
 const RETRY_MS = 1_000;
@@ -26,11 +28,9 @@ export interface ScenarioReport {
   readonly virtualMs: number;
 }
 
-interface Plan {
-  readonly name: string;
+/** Of an actor that its owner's host takes along. */
+interface OwnedPlan extends DetachedPlan {
   readonly owner: Station;
-  readonly mailboxMessagesMax: number;
-  readonly isolation: 'process' | 'inline';
 }
 
 /**
@@ -56,7 +56,8 @@ class Scenario {
   readonly #journal: Journal;
   readonly #calls: Calls;
   readonly #stations: Station[] = [];
-  readonly #plans: Plan[] = [];
+  readonly #plans: OwnedPlan[] = [];
+  readonly #detached: DetachedPlan[] = [];
   /** As their owners have them. */
   readonly #handles = new Map<string, Handle<Ledger>>();
   #faults: ReadonlyMap<string, number> = new Map();
@@ -95,6 +96,7 @@ class Scenario {
     const faults = {
       simulation,
       stations: this.#stations,
+      calls: this.#calls,
       random: this.#random,
       durationMs,
       restart: (station: Station) => this.#restart(station),
@@ -108,7 +110,17 @@ class Scenario {
     await simulation.runFor(CALM_MS);
     this.#calls.checkOverdue();
     await this.#checkRecovery();
-    const closing = this.#stations.map(({ host }) => host.system.close());
+    this.#journal.checkReminders();
+    await loseAHost({
+      simulation,
+      random: this.#random,
+      stations: this.#stations,
+      detached: this.#detached.map(({ name }) => name),
+      calls: this.#calls,
+      journal: this.#journal,
+    });
+    const living = this.#stations.filter(({ host }) => host.alive);
+    const closing = living.map(({ host }) => host.system.close());
     await simulation.run(Promise.all(closing), { withinMs: 60_000 });
     return this.report();
   }
@@ -116,7 +128,7 @@ class Scenario {
   async #setUp(): Promise<void> {
     const random = this.#random;
     const ledger = defineLedger(this.#journal);
-    const hosts = random.integer(1, 4);
+    const hosts = random.chance(0.3) ? random.integer(5, 8) : random.integer(1, 4);
     for (let index = 1; index <= hosts; index += 1) {
       const rate = random.between(0.98, 1.02);
       const skew = { rate, offsetMs: random.between(0, 1e6) };
@@ -133,6 +145,17 @@ class Scenario {
         isolation: random.pick(['process', 'inline']),
       });
     }
+    const detached = random.integer(0, 2);
+    for (let index = 1; index <= detached; index += 1) {
+      this.#detached.push({
+        name: `detached-${index}`,
+        mailboxMessagesMax: random.pick([8, 1024]),
+        isolation: random.pick(['process', 'inline']),
+      });
+    }
+    const planted = this.#detached.filter(() => random.chance(0.3));
+    const planting = planted.map((plan) => plant(plan, random.pick(this.#stations), this.#journal));
+    await this.#simulation.run(Promise.all(planting), { withinMs: 60_000 });
     const ready = this.#stations.map((station) => this.#furnish(station));
     await this.#simulation.run(Promise.all(ready), { withinMs: 60_000 });
   }
@@ -143,10 +166,25 @@ class Scenario {
     const own = this.#plans.filter(({ owner }) => owner === station);
     await Promise.all(own.map((plan) => this.#spawn(plan)));
     await Promise.all([...this.#handles].map(([name, handle]) => station.meet(name, handle)));
+    await Promise.all(this.#detached.map((plan) => this.#acquire(plan, station)));
+  }
+
+  /** All hosts want each detached actor at once: who comes first spawns it, the others share it. */
+  async #acquire(plan: DetachedPlan, station: Station): Promise<void> {
+    const { life } = station;
+    const random = this.#random.fork(`${plan.name} ${station.host.name} ${life}`);
+    while (station.host.alive && station.life === life && !station.leaving) {
+      const handle = await acquire(plan, station, random, this.#journal);
+      if (handle !== undefined) {
+        station.ledgers.set(plan.name, handle);
+        return;
+      }
+      await station.sleep(RETRY_MS);
+    }
   }
 
   /** Tries until it succeeds: what remains of the name's last life may still be there. */
-  async #spawn(plan: Plan): Promise<void> {
+  async #spawn(plan: OwnedPlan): Promise<void> {
     const { owner, name, mailboxMessagesMax, isolation } = plan;
     const { life } = owner;
     const options = { owner: owner.host.system.nodeId };
@@ -190,7 +228,12 @@ class Scenario {
   }
 
   async #restart(station: Station): Promise<void> {
-    if (station.host.alive) return;
+    if (station.host.alive && !station.leaving) return;
+    if (station.host.alive) {
+      await station.sleep(RETRY_MS);
+      await this.#restart(station);
+      return;
+    }
     try {
       await station.host.start();
     } catch (error) {
@@ -200,7 +243,13 @@ class Scenario {
       await this.#restart(station);
       return;
     }
-    await this.#furnish(station);
+    try {
+      await this.#furnish(station);
+    } catch (error) {
+      if (station.host.alive && !station.leaving) throw error;
+      this.#simulation.trace(`${station.host.name} ended before it was ready: ${error}`);
+      return;
+    }
     this.#startClients(station);
   }
 
@@ -217,7 +266,8 @@ class Scenario {
     const { life } = station;
     for (;;) {
       await station.sleep(random.between(10, 600));
-      if (!this.#loading || !station.host.alive || station.life !== life) return;
+      if (!this.#loading || !station.host.alive || station.leaving) return;
+      if (station.life !== life) return;
       const burst = random.chance(0.1) ? random.integer(5, 15) : 1;
       for (let call = 0; call < burst && station.ledgers.size > 0; call += 1) {
         const [actor, handle] = random.pick([...station.ledgers]);
@@ -228,12 +278,13 @@ class Scenario {
 
   async #watchMailboxes(station: Station): Promise<void> {
     const { life } = station;
-    while (this.#loading && station.host.alive && station.life === life) {
+    while (this.#loading && station.host.alive && !station.leaving && station.life === life) {
       const { hosted } = await station.host.system.inspectNode();
       for (const { name, figures } of hosted) {
-        const plan = this.#plans.find((plan) => plan.name === name);
+        const plan = [...this.#plans, ...this.#detached].find((plan) => plan.name === name);
         if (plan === undefined || figures === undefined) continue;
-        if (figures.waiting <= plan.mailboxMessagesMax) continue;
+        const own = this.#journal.remindersAsked(name);
+        if (figures.waiting <= plan.mailboxMessagesMax + own) continue;
         this.#journal.violation(`the mailbox of ${name} holds ${figures.waiting} calls`);
       }
       await station.sleep(500);
@@ -244,7 +295,7 @@ class Scenario {
   async #checkRecovery(): Promise<void> {
     for (const station of this.#stations) {
       if (!station.host.alive) this.#journal.violation(`${station.host.name} was not restarted`);
-      for (const { name } of this.#plans) {
+      for (const { name } of [...this.#plans, ...this.#detached]) {
         const handle = station.ledgers.get(name);
         if (handle === undefined) {
           this.#journal.violation(`${station.host.name} never learned of ${name}`);

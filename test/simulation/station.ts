@@ -10,6 +10,8 @@ export class Station {
   /** As called from this host in its present life. */
   ledgers: Map<string, Handle<Ledger>> = new Map();
   life = 0;
+  /** It drains, and then ends. */
+  leaving = false;
   readonly #simulation: Simulation;
   #guest: Handle<Guest> | undefined;
   #numbers = new Map<string, number>();
@@ -25,6 +27,7 @@ export class Station {
   /** The host has begun a life: nothing of the one before counts. */
   async settleIn(): Promise<void> {
     this.life += 1;
+    this.leaving = false;
     this.#numbers = new Map();
     this.#guest = undefined;
     this.ledgers = new Map();
@@ -35,6 +38,14 @@ export class Station {
   /** Gives this host a handle of its own for an actor that another one spawned. */
   async meet(name: string, ledger: Handle<Ledger>): Promise<void> {
     await this.#guest?.meet(name, ledger);
+  }
+
+  /** Lets the host's actors finish and move, and ends it. */
+  async leave(timeoutMs: number): Promise<void> {
+    this.leaving = true;
+    const { system } = this.host;
+    await system.drain({ timeoutMs });
+    await system.close();
   }
 
   nextEntry(actor: string): Entry {
