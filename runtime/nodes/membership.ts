@@ -8,6 +8,7 @@ import { decodeFrame } from '../wire/frame.ts';
 import type { HeartbeatMessage } from '../wire/node-messages.ts';
 import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../wire/wire.ts';
 import type { NodeInfo } from './placement.ts';
+import { SharedValues } from './shared-values.ts';
 
 export const HEARTBEAT_MS = 1_000;
 /**
@@ -70,6 +71,7 @@ interface Waiter {
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #others = new Map<string, KnownNode>();
+  readonly #values = new SharedValues();
   readonly #lost = new Set<string>();
   readonly #refused = new Map<string, string>();
   readonly #waiters = new Set<Waiter>();
@@ -283,7 +285,7 @@ export class Membership {
     const { endpoint } = this.#options;
     const { nodeId, nextMs } = heartbeat;
     if (nodeId === endpoint.nodeId) return;
-    const info = toNodeInfo(heartbeat, false);
+    const info = this.#toInfo(heartbeat);
     const known = this.#others.get(nodeId);
     if (heartbeat.leaving) {
       if (known) this.#lose(info, 'left', 'left');
@@ -308,6 +310,18 @@ export class Membership {
     if (this.#lost.delete(nodeId)) this.#options.onReturned(nodeId);
     const count = this.#others.size + 1;
     for (const waiter of [...this.#waiters]) if (waiter.count <= count) waiter.resolve();
+  }
+
+  /** Every node knows all others, so what most of them have in common is kept once. */
+  #toInfo(heartbeat: HeartbeatMessage): NodeInfo {
+    const { labels, resources, free, actorTypes } = heartbeat;
+    const shared = {
+      labels: this.#values.share(labels),
+      resources: this.#values.share(resources),
+      free: this.#values.share(free),
+      actorTypes: this.#values.share(actorTypes),
+    };
+    return toNodeInfo({ ...heartbeat, ...shared }, false);
   }
 
   #lose(info: NodeInfo, why: string, how: 'left' | 'lost'): void {
