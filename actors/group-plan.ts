@@ -6,7 +6,8 @@ import type {
   ObjectiveConfig,
   UpdateConfig,
 } from '../training/index.ts';
-import type { TeacherPrecision } from './student.ts';
+import type { Carriage } from './student.ts';
+import type { TeacherPrecision } from './teacher-precision.ts';
 import type { DeltaCodec } from './tensor-delta.ts';
 import type { BeyondStaleness, ExchangeMode } from './weight-exchange.ts';
 import type { WorkersPlan } from './workers-plan.ts';
@@ -44,6 +45,7 @@ export interface GroupPlan {
   /** How old a teacher may be in the mode `freshest`; null: any age. */
   readonly stalenessStepsMax: number | null;
   readonly beyondStaleness: BeyondStaleness;
+  readonly carries: Carriage;
   readonly exchangeIntervalSteps: number;
   readonly codec: DeltaCodec;
   readonly checkpointIntervalSteps: number;

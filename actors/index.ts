@@ -27,7 +27,7 @@ export { explainGroupPlan } from './plan/plan-explanation.ts';
 export { findPlanProblems } from './plan/plan-problems.ts';
 export { type Plan, planSchema } from './plan/plan-schema.ts';
 export { recordsDataOf } from './plan/records-data.ts';
-export { type TeacherPrecision, teacherPrecisions } from './student.ts';
+export { type TeacherPrecision, teacherPrecisions } from './teacher-precision.ts';
 export {
   type TeacherSnapshot,
   type TeacherSnapshotOptions,

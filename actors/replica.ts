@@ -43,7 +43,14 @@ export async function spawnReplicas(
       const shapes = weightShapes(createModel(model));
       return system.spawn(
         teacherSnapshot,
-        { replica: name, shapes, versionsMax: versionsKept(plan) },
+        {
+          replica: name,
+          shapes,
+          versionsMax: versionsKept(plan),
+          ...(plan.carries === 'predictions' && {
+            predictor: { ...plan, model, precision: plan.teacherPrecision },
+          }),
+        },
         {
           name: `${name}-snapshot`,
           placement: { nodeId: nodes[place] as string },

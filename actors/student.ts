@@ -26,15 +26,12 @@ import {
   weightShapes,
 } from '../training/index.ts';
 import { readState, type StateCopy, writeState } from './state-copy.ts';
-import { rounded } from './tensor-delta.ts';
+import { atPrecision, type TeacherPrecision } from './teacher-precision.ts';
 import type { WeightShapes, Weights } from './weight-delta.ts';
 
-/**
- * How exact teachers are. `int8`: their products are computed so, in about half the time, where the engine can.
- * `f16` and `int4`: their matrices are rounded so, `int4` with one scale for each row, and computed with in f32.
- */
-export type TeacherPrecision = 'f32' | 'f16' | 'int8' | 'int4';
-export const teacherPrecisions: readonly TeacherPrecision[] = ['f32', 'f16', 'int8', 'int4'];
+/** What comes to a student from its teachers: their weights, or what they predict for its batches. */
+export type Carriage = 'weights' | 'predictions';
+export const carriages: readonly Carriage[] = ['weights', 'predictions'];
 
 export interface StudentOptions extends UpdateConfig {
   readonly replica: string;
@@ -54,6 +51,8 @@ export interface StudentOptions extends UpdateConfig {
   readonly threads: number;
   /** Whether a step ends with gradients, for an update that several workers share. */
   readonly givesGradients: boolean;
+  /** Whether a step is given the teachers' predictions instead of running the teachers. */
+  readonly carries: Carriage;
 }
 
 /** What one step showed; losses are in nats per row. */
@@ -204,12 +203,7 @@ export class Student {
     for (const [name, values] of Object.entries(weights)) {
       const entry = `teacher${teacher}/${name}`;
       const shape = this.#state.specs[entry]?.shape ?? [];
-      const rounds = teacherPrecision === 'f16' || teacherPrecision === 'int4';
-      const exact = !rounds || shape.length < 2;
-      this.#state.write(
-        entry,
-        exact ? values : rounded(teacherPrecision, values, shape.at(-1) ?? 1),
-      );
+      this.#state.write(entry, atPrecision(teacherPrecision, values, shape));
     }
   }
 
@@ -280,6 +274,7 @@ export class Student {
       model: this.#model,
       teachers: teaches ? teacherModels.map(createModel) : [],
       sharedUnevenly: this.#teachersComeAndGo,
+      teachersRunElsewhere: this.#options.carries === 'predictions',
     };
   }
 }

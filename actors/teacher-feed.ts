@@ -14,6 +14,7 @@ export class TeacherFeed {
   readonly #snapshot: Handle<TeacherSnapshot>;
   readonly #patience: Patience;
   readonly #signal: AbortSignal;
+  readonly #versionsOnly: boolean;
   #newestVersion = -1;
   #arrival: PromiseWithResolvers<void> = Promise.withResolvers();
   #failure: { readonly error: unknown } | undefined;
@@ -25,10 +26,13 @@ export class TeacherFeed {
     readonly snapshot: Handle<TeacherSnapshot>;
     readonly patience: Patience;
     readonly signal: AbortSignal;
+    /** Whether a version is known without its weights: the snapshot itself computes with them. */
+    readonly versionsOnly: boolean;
   }) {
     this.#snapshot = withCallOptions(options.snapshot, { signal: options.signal });
     this.#patience = options.patience;
     this.#signal = options.signal;
+    this.#versionsOnly = options.versionsOnly;
     this.#watch().catch((error: unknown) => this.giveUp(error));
   }
 
@@ -66,6 +70,7 @@ export class TeacherFeed {
   /** The newest version if it is newer than `version`, without waiting for one to arrive. */
   async takeNewer(version: number): Promise<VersionedWeights | undefined> {
     if (this.#newestVersion <= version) return undefined;
+    if (this.#versionsOnly) return { version: this.#newestVersion, weights: {} };
     const newest = await this.#transfer(() => this.#snapshot.weights());
     return newest !== null && newest.version > version ? newest : undefined;
   }
@@ -86,6 +91,7 @@ export class TeacherFeed {
   async #fetch(version: number): Promise<VersionedWeights> {
     for (;;) {
       await this.#arrived(version);
+      if (this.#versionsOnly) return { version, weights: {} };
       const exact = await this.#transfer(() => this.#snapshot.weightsOf(version));
       if (exact !== null) return exact;
       const newest = await this.#transfer(() => this.#snapshot.weights());

@@ -1,9 +1,12 @@
+import type { TensorData } from '../compiler/index.ts';
 import { type ActorContext, type ActorDefinition, defineActor } from '../runtime/index.ts';
+import { type PredictionAnswer, Predictor, type PredictorOptions } from './predictor.ts';
 import {
   applyDelta,
   type VersionedWeights,
   type WeightDelta,
   type WeightShapes,
+  type Weights,
 } from './weight-delta.ts';
 
 export interface TeacherSnapshotOptions {
@@ -12,6 +15,8 @@ export interface TeacherSnapshotOptions {
   readonly shapes: WeightShapes;
   /** Newest versions kept: a student that restarts from its checkpoint asks for older ones. */
   readonly versionsMax: number;
+  /** Of the replica's model as it answers with predictions. */
+  readonly predictor?: PredictorOptions;
 }
 
 export type ApplyAnswer =
@@ -29,6 +34,7 @@ export class TeacherSnapshot {
   /** Oldest first. */
   #versions: VersionedWeights[] = [];
   #savedVersion = -1;
+  #predictor: Predictor | undefined;
   /** Wakes the watchers; replaced at each version. */
   #arrival: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -87,6 +93,30 @@ export class TeacherSnapshot {
     return this.#versions.find((entry) => entry.version === version) ?? null;
   }
 
+  /**
+   * What `version`, or the newest after it, predicts for a batch; null when neither is here. Students run one after
+   * the other.
+   */
+  async predict(
+    version: number,
+    columns: Readonly<Record<string, TensorData>>,
+    recurrentState: Weights,
+  ): Promise<PredictionAnswer | null> {
+    const newest = this.#versions.at(-1);
+    const entry =
+      this.weightsOf(version) ?? (newest && newest.version > version ? newest : undefined);
+    if (entry === undefined) return null;
+    if (this.#options.predictor === undefined) {
+      throw new TypeError(`the snapshot of ${this.#options.replica} was not told of its model`);
+    }
+    this.#predictor ??= new Predictor(this.#options.predictor);
+    return await this.#predictor.predict(entry, columns, recurrentState);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#predictor?.dispose();
+  }
+
   /** The newest version's number now, and each later one as it arrives; a slow reader sees only the newest. */
   async *arrivals(): AsyncGenerator<number> {
     let seen: number | null = null;
@@ -122,6 +152,7 @@ export const teacherSnapshot: ActorDefinition<TeacherSnapshotOptions, TeacherSna
       latestVersion: 'idempotent',
       weights: 'idempotent',
       weightsOf: 'idempotent',
+      predict: 'idempotent',
       arrivals: 'stream',
     },
     create: (context, options: TeacherSnapshotOptions) => new TeacherSnapshot(context, options),

@@ -20,6 +20,7 @@ import { SharedLearner } from './shared-learner.ts';
 import type { StateCopy } from './state-copy.ts';
 import { StepReports } from './step-reports.ts';
 import { Student, type StudentOptions } from './student.ts';
+import { TeacherPredictions } from './teacher-predictions.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
 import type { DeltaCodec } from './tensor-delta.ts';
 import { addStaleness, noTotals, type StepReport, type TrainingTotals } from './training-totals.ts';
@@ -27,6 +28,7 @@ import {
   copyWeights,
   DeltaEncoder,
   type VersionedWeights,
+  type Weights,
   weightsBytes,
   weightsSha256,
 } from './weight-delta.ts';
@@ -97,6 +99,8 @@ interface TrainerCheckpoint {
   readonly totals: TrainingTotals;
   /** Weights, the optimizer's and recurrent states by their name in the compiled step. */
   readonly state: StateCopy;
+  /** Of teachers that predict elsewhere. */
+  readonly teacherStates: readonly Weights[];
   /** What its part among several workers needs beside it. */
   readonly learner: StateCopy;
 }
@@ -115,6 +119,8 @@ export class Trainer {
   #exchangeState: ExchangeState;
   #exchange: WeightExchange | undefined;
   #learnerState: StateCopy = {};
+  #predictions: TeacherPredictions | undefined;
+  #teacherStates: readonly Weights[] = [];
   #learner: Learner | undefined;
   #step = 0;
   #checkpointedAt = 0;
@@ -188,6 +194,7 @@ export class Trainer {
       encoderBase: this.#encoder.base ?? null,
       totals: this.#totals,
       state: await this.#student.checkpoint(),
+      teacherStates: this.#predictions?.recurrentStates ?? this.#teacherStates,
       learner: this.#learner?.checkpoint() ?? this.#learnerState,
     };
   }
@@ -198,6 +205,7 @@ export class Trainer {
     this.#checkpointedAt = checkpoint.step;
     this.#totals = checkpoint.totals;
     this.#exchangeState = checkpoint.exchange;
+    this.#teacherStates = checkpoint.teacherStates;
     this.#learnerState = checkpoint.learner;
     this.#encoder = new DeltaEncoder({
       codec: this.#options.codec,
@@ -220,6 +228,7 @@ export class Trainer {
     this.#learner = learner;
     const exchange = this.#openExchange(patience);
     this.#exchange = exchange;
+    this.#predictions = this.#openPredictions(patience);
     try {
       this.#step = await learner.begin(this.#step);
       let reader = this.#openReader(patience);
@@ -271,8 +280,10 @@ export class Trainer {
     const teacherShares = exchange.teacherShares(this.#step);
     const teaches = teacherShares !== undefined;
     await this.#timed('compileMs', () => this.#student.prepare(teaches));
+    const columns = await this.#timed('exchangeMs', () =>
+      this.#withPredictions(batch.columns, exchange, teacherShares),
+    );
     const startMs = this.#context.clock.now();
-    const { columns } = batch;
     const learned = await learner.step({ step: this.#step, columns, teacherShares });
     if (learned === undefined) return false;
     const { outputs, next } = learned;
@@ -317,6 +328,29 @@ export class Trainer {
     return answering || this.#saving !== undefined || this.#exchange?.transferring === true;
   }
 
+  /** The batch, with what the teachers predict for it where the student doesn't run them itself. */
+  async #withPredictions(
+    columns: Batch['columns'],
+    exchange: WeightExchange,
+    shares: readonly number[] | undefined,
+  ): Promise<Batch['columns']> {
+    if (this.#predictions === undefined || shares === undefined) return columns;
+    const { teacherVersions } = exchange.state;
+    return { ...columns, ...(await this.#predictions.of(columns, teacherVersions, shares)) };
+  }
+
+  #openPredictions(patience: Patience): TeacherPredictions | undefined {
+    const { carries, teachers } = this.#options;
+    if (carries !== 'predictions' || teachers.length === 0) return undefined;
+    return new TeacherPredictions({
+      teachers: teachers.map(({ snapshot }) => snapshot),
+      logitCounts: teachers.map(() => this.#student.rows * this.#student.classes),
+      patience,
+      signal: this.#stop.signal,
+      recurrentStates: this.#teacherStates,
+    });
+  }
+
   #openExchange(patience: Patience): WeightExchange {
     const { exchangeMode, exchangeIntervalSteps, burnInSteps, snapshot, teachers } = this.#options;
     const { stalenessStepsMax, beyondStaleness } = this.#options;
@@ -326,6 +360,7 @@ export class Trainer {
       burnInSteps,
       ...(snapshot && { snapshot }),
       teachers,
+      carries: this.#options.carries,
       stalenessStepsMax,
       beyondStaleness,
       encoder: this.#encoder,

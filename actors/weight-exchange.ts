@@ -1,5 +1,6 @@
 import type { Handle } from '../runtime/index.ts';
 import type { Patience } from './retry.ts';
+import type { Carriage } from './student.ts';
 import { TeacherFeed } from './teacher-feed.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
 import type { DeltaEncoder, VersionedWeights, Weights } from './weight-delta.ts';
@@ -33,6 +34,7 @@ export interface WeightExchangeOptions {
   /** How old a teacher may be in the mode `freshest`, at least T; null: any age. */
   readonly stalenessStepsMax: number | null;
   readonly beyondStaleness: BeyondStaleness;
+  readonly carries: Carriage;
   readonly encoder: DeltaEncoder;
   /** Puts a teacher's weights where the compiled step reads them. */
   readonly load: (teacher: number, weights: Weights) => void;
@@ -72,7 +74,13 @@ export class WeightExchange {
       this.#publisher = new WeightPublisher(publisher);
     }
     this.#feeds = options.teachers.map(
-      (teacher) => new TeacherFeed({ snapshot: teacher.snapshot, patience, signal }),
+      (teacher) =>
+        new TeacherFeed({
+          snapshot: teacher.snapshot,
+          patience,
+          signal,
+          versionsOnly: options.carries === 'predictions',
+        }),
     );
     this.#exchangedAt = resumed.exchangedAt;
     this.#teacherVersions = [...resumed.teacherVersions];

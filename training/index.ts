@@ -15,6 +15,7 @@ export { criteoNetwork, type DenseNetworkConfig, denseNetwork } from './dense-ne
 export { createEvaluationStep, type EvaluationStepConfig } from './evaluation-step.ts';
 export { forwardFlop } from './flop.ts';
 export { importedWeights } from './imported-weights.ts';
+export { createInferenceStep } from './inference-step.ts';
 export { initialiseParameters } from './initialisation.ts';
 export { forward, type LanguageModelOutput } from './language-model.ts';
 export {

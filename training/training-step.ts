@@ -24,6 +24,8 @@ export interface TrainingStepConfig extends UpdateConfig {
   readonly objective: ObjectiveConfig;
   /** Whether teachers count differently from step to step; then the step has an input `teacherShares`. */
   readonly sharedUnevenly?: boolean;
+  /** Whether somebody else runs the teachers; then the step has inputs `teacher<j>.logits` and nothing else of them. */
+  readonly teachersRunElsewhere?: boolean;
 }
 
 /**
@@ -78,13 +80,14 @@ function learningState(config: TrainingStepConfig): Record<string, TensorSpec> {
   return {
     ...floatSpecs('student', weightShapes(model)),
     ...floatSpecs('student.recurrent', model.recurrentState(batch)),
-    ...Object.assign(
-      {},
-      ...teachers.map((teacher, index) => ({
-        ...floatSpecs(`teacher${index}`, weightShapes(teacher)),
-        ...floatSpecs(`teacher${index}.recurrent`, teacher.recurrentState(batch)),
-      })),
-    ),
+    ...(config.teachersRunElsewhere !== true &&
+      Object.assign(
+        {},
+        ...teachers.map((teacher, index) => ({
+          ...floatSpecs(`teacher${index}`, weightShapes(teacher)),
+          ...floatSpecs(`teacher${index}.recurrent`, teacher.recurrentState(batch)),
+        })),
+      )),
     ...(objective.smoothing.kind === 'unigram' && {
       frequencies: { shape: [model.classes], dtype: 'float32' },
     }),
@@ -100,6 +103,16 @@ function learningInputs(config: TrainingStepConfig): Record<string, TensorSpec> 
     ...(hasShareInput(config) && {
       teacherShares: { shape: [teachers.length], dtype: 'float32' },
     }),
+    ...(config.teachersRunElsewhere === true &&
+      Object.fromEntries(
+        teachers.map((teacher, index) => {
+          const rows = teacher.targetShape(batch).reduce((product, size) => product * size, 1);
+          return [
+            `teacher${index}.logits`,
+            { shape: [rows, teacher.classes], dtype: 'float32' } as const,
+          ];
+        }),
+      )),
   };
 }
 
@@ -167,11 +180,15 @@ function learn(
     stepsTaken: state.steps as tf.Scalar,
   };
   const teachers = config.teachers.map((teacher, index) => {
-    const { logits, recurrentState } = teacher.predict(
-      entriesUnder(state, `teacher${index}`),
-      entriesUnder(state, `teacher${index}.recurrent`),
-      inputs,
-    );
+    const given = inputs[`teacher${index}.logits`] as tf.Tensor2D | undefined;
+    const { logits, recurrentState } =
+      given !== undefined
+        ? { logits: given, recurrentState: {} }
+        : teacher.predict(
+            entriesUnder(state, `teacher${index}`),
+            entriesUnder(state, `teacher${index}.recurrent`),
+            inputs,
+          );
     const orders = { from: teacher.rowOrder, to: model.rowOrder };
     return { logits: orderRows(logits, orders, inputs.targets!.shape), recurrentState };
   });

@@ -110,7 +110,10 @@ function trainerNames({ name, workers }: ReplicaPlan): readonly string[] {
   return Array.from({ length: count }, (_, worker) => workerName(name, worker));
 }
 
-/** In an exchange a replica's delta goes to its snapshot, and from there all weights to each student. */
+/**
+ * In an exchange a replica's delta goes to its snapshot, and from there all weights to each student; or students ask it
+ * for predictions in each step.
+ */
 function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
   const places = snapshotNodes(plan, nodes);
   const link = (name: string, [from, to]: Way, bytes: number, minutes: number) => [
@@ -151,12 +154,19 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
         minutes,
       ),
       ...students.map((student) =>
-        link(
-          `${name} → ${student.name}`,
-          [snapshot, student.node],
-          BYTES_PER_VALUE * valuesOf(shapesOf(teacher)),
-          minutes,
-        ),
+        plan.carries === 'predictions'
+          ? link(
+              `${name} ⇄ ${student.name}, each step`,
+              [snapshot, student.node],
+              predictionBytes(plan, teacher),
+              stepFlop(plan, teacher) / (gflops * 1e9 * 60),
+            )
+          : link(
+              `${name} → ${student.name}`,
+              [snapshot, student.node],
+              BYTES_PER_VALUE * valuesOf(shapesOf(teacher)),
+              minutes,
+            ),
       ),
     ];
   });
@@ -165,6 +175,19 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
     columns: ['link', 'way', 'bytes an exchange', 'bytes a minute'],
     rows: [...workerRows, ...rows],
   };
+}
+
+/** Of one batch and its answer, the recurrent state both ways. */
+function predictionBytes({ batch }: GroupPlan, { model: config }: ReplicaPlan): number {
+  const model = createModel(config);
+  const rows = valuesOf({ targets: model.targetShape(batch) });
+  const inputs = Object.entries(model.inputs(batch)).map(([name, { shape }]) => [name, shape]);
+  return (
+    BYTES_PER_VALUE *
+    (valuesOf(Object.fromEntries(inputs)) +
+      rows * model.classes +
+      2 * valuesOf(model.recurrentState(batch)))
+  );
 }
 
 function exchangeMinutes(plan: GroupPlan, replica: ReplicaPlan, gflops: number): number {

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { engineNames } from '../../compiler/index.ts';
 import { distillations } from '../../training/index.ts';
-import { teacherPrecisions } from '../student.ts';
+import { carriages } from '../student.ts';
+import { teacherPrecisions } from '../teacher-precision.ts';
 import { deltaCodecs } from '../tensor-delta.ts';
 import { beyondStaleness, exchangeModes } from '../weight-exchange.ts';
 import { workersModes } from '../workers-plan.ts';
@@ -61,6 +62,11 @@ const exchange = v.strictObject({
     'which version of a teacher a student takes; auto: freshest over NATS, else scheduled',
   ),
   intervalSteps: option(whole(1, 1e9), 50, 'steps between two exchanges'),
+  carries: option(
+    v.picklist(carriages),
+    'weights',
+    'whether a student runs its teachers, or their snapshots answer with predictions',
+  ),
   codec: option(v.picklist(deltaCodecs), 'f32', 'how exchanged weights are coded'),
   teacherPrecision: option(v.picklist(teacherPrecisions), 'f32', 'how teachers compute'),
   stalenessStepsMax: option(

@@ -63,6 +63,7 @@ export function groupPlanOf(plan: Plan, data: PlanData, models: PlanModels): Gro
     exchangeMode:
       exchange.mode !== 'auto' ? exchange.mode : models.overNats ? 'freshest' : 'scheduled',
     exchangeIntervalSteps: exchange.intervalSteps,
+    carries: exchange.carries,
     codec: exchange.codec,
     stalenessStepsMax: exchange.stalenessStepsMax,
     beyondStaleness: exchange.beyond,

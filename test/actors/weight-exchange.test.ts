@@ -30,6 +30,7 @@ async function openExchange(
     intervalSteps: interval,
     burnInSteps: 0,
     stalenessStepsMax: null,
+    carries: 'weights',
     beyondStaleness: 'skip',
     snapshot: own,
     teachers: snapshots.map((snapshot) => ({ snapshot, steps: 100 })),
