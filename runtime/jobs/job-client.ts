@@ -28,6 +28,8 @@ const START_MS = 20_000;
 /** A job drains for ten seconds; a new life of its controller may have to be waited for. */
 const STOP_MS = 40_000;
 const RESTARTS_MAX = 10;
+/** A busy node that answers late must not count as none. */
+const NODES_MS = 10_000;
 
 /** Jobs that nodes run for themselves, as seen from outside. */
 export interface JobClient {
@@ -78,7 +80,8 @@ export async function openJobClient(nats: NatsOptions, namespace: string): Promi
 
   const nodesWith = async (job: string): Promise<readonly string[]> => {
     const observer = createObserver(endpoint);
-    const { nodes } = await observer.inspect().finally(() => observer.close());
+    const looking = observer.inspect({ timeoutMs: NODES_MS });
+    const { nodes } = await looking.finally(() => observer.close());
     const able = nodes.filter(
       ({ labels, actorTypes }) =>
         labels[jobLabel(job)] === 'yes' && actorTypes.includes(jobController.type),
