@@ -41,9 +41,9 @@ export function describeComparison(summary: ArmSummary, base: ArmSummary): strin
   const text = formatEstimate(against, (value) => formatComparison(measure, value));
   const share = comparison === 'difference' ? describeShare(against, base) : '';
   const than = comparison === 'ratio' ? `of ${baseline}'s` : `against ${baseline}`;
-  const pairs = `${count} ${count === 1 ? 'pair' : 'pairs'}`;
-  const said = `${arm}: ${title.toLowerCase()} ${text} ${than}${share}, ${pairs}.`;
-  if (interval === null) return `${said} One pair shows no more than itself.${missing}`;
+  const seeds = `${count} ${count === 1 ? 'seed' : 'seeds'}`;
+  const said = `${arm}: ${title.toLowerCase()} ${text} ${than}${share}, ${seeds}.`;
+  if (interval === null) return `${said} One seed shows no more than itself.${missing}`;
   const neutral = comparison === 'ratio' ? 1 : 0;
   const [lower, upper] = interval;
   if (lower === upper && lower === neutral) return `${said} Exactly the same.${missing}`;

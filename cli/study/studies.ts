@@ -102,7 +102,9 @@ export const studies: readonly Study[] = [
     baseline: 'disjoint',
     seeds: 5,
     measures: ['loss', 'ensembleLoss', 'disagreement'],
-    notes: ['Less than one pass: no replica sees a text twice in any arm.'],
+    notes: [
+      'Less than one pass: no replica sees a text twice in any arm. In the arm same both see the same batches in the same order.',
+    ],
   },
   {
     ...languageModel,
@@ -197,6 +199,43 @@ export const studies: readonly Study[] = [
     seeds: 3,
     measures: ['loss', 'ensembleLoss'],
     notes: [],
+  },
+  {
+    name: 'churn',
+    question: 'How much do predictions change when a model is trained again?',
+    job: 'tabular-codistill',
+    options: {
+      steps: 1000,
+      'exchange.intervalSteps': 20,
+      'evaluation.savePredictions': true,
+      checkpointIntervalSteps: 1000,
+    },
+    full: { rows: 2_000_000, steps: 6000, 'model.hiddenSizes': [2560, 1024, 256] },
+    arms: [
+      { name: 'one', options: { replicas: 1 } },
+      {
+        name: 'ensemble',
+        options: { replicas: 2, topology: 'none', 'partition.kind': 'same' },
+        served: 'average',
+      },
+      { name: 'codistilled', options: { replicas: 2, 'partition.kind': 'same' } },
+      {
+        name: 'codistilled-weight-3',
+        options: { replicas: 2, 'partition.kind': 'same', 'objective.weight': 3 },
+      },
+      {
+        name: 'four-codistilled-weight-3',
+        options: { replicas: 4, 'partition.kind': 'same', 'objective.weight': 3 },
+      },
+    ],
+    baseline: 'one',
+    seeds: 5,
+    measures: ['churn', 'servedLoss', 'flips'],
+    notes: [
+      'Retraining is another seed: other first weights, another order of the rows. Of codistilled models the first is ' +
+        'served, of the ensemble the average of both.',
+      'All replicas train on all rows: with halves of so small a table each model is worse than one that has all of it.',
+    ],
   },
   {
     ...languageModel,

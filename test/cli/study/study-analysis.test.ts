@@ -45,7 +45,7 @@ test('arms are compared seed by seed, over the seeds that both have', (t) => {
   );
   t.regex(
     describeComparison(other!, base!),
-    /, that is −4.00 % \[−29.41 %, \+21.41 %\], 2 pairs\. No difference is shown: the interval covers 0/,
+    /, that is −4.00 % \[−29.41 %, \+21.41 %\], 2 seeds\. No difference is shown: the interval covers 0/,
   );
 });
 
