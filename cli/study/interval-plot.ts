@@ -18,7 +18,9 @@ export interface PlotPanel {
 }
 
 const rowHeight = 26;
-const labelWidth = 150;
+const labelWidthMin = 100;
+/** At most, in the font of the plot. */
+const characterWidth = 7.5;
 const panelWidth = 340;
 const panelGap = 60;
 const headHeight = 34;
@@ -28,6 +30,8 @@ const ticksMax = 5;
 /** Panels side by side over the same arms, one line for each. An SVG that stands alone, light or dark. */
 export function formatIntervalPlot(panels: readonly PlotPanel[]): string {
   const labels = panels[0]?.rows.map(({ label }) => label) ?? [];
+  const longest = Math.max(0, ...labels.map(({ length }) => length));
+  const labelWidth = Math.max(labelWidthMin, Math.ceil(longest * characterWidth) + 20);
   const plotHeight = labels.length * rowHeight;
   const width = labelWidth + panels.length * (panelWidth + panelGap);
   const height = headHeight + plotHeight + axisHeight;
