@@ -1,5 +1,5 @@
 import test from 'ava';
-import * as v from 'valibot';
+import { parseAssignment, parseJobOptions } from '../../cli/job-options.ts';
 import job from '../../examples/lm-codistill.ts';
 import { createSystem } from '../../runtime/index.ts';
 import { makeFolder } from '../cli/actorctl-process.ts';
@@ -23,10 +23,11 @@ test('a disk that is full at the snapshots ends training instead of letting repl
       load: async () => undefined,
     },
   });
-  const options = { ...smallOptions, data: [text], patienceMs: 600_000 };
+  const settings = Object.entries({ ...smallOptions, data: text, patienceMs: 600_000 });
+  const assignments = settings.map(([key, value]) => parseAssignment(`${key}=${value}`));
   const training = job.run({
     system,
-    options: v.parse(job.options, options),
+    options: parseJobOptions(job, assignments) as Parameters<typeof job.run>[0]['options'],
     runDirectory: folder.path,
     resumed: false,
     signal: new AbortController().signal,
