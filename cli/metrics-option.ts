@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { UserInputError } from '../errors.ts';
+import { isLoopback } from '../loopback.ts';
 import type { MetricsOptions, MetricsServer } from '../runtime/index.ts';
 import type { Output } from './output.ts';
 
@@ -19,11 +20,17 @@ export function addMetricsOption(command: Command): Command {
     );
 }
 
-/** @throws UserInputError when the file can't be read or has no token. */
+/** @throws UserInputError when the file can't be read or has no token, or others could read without one. */
 export function planMetrics(flags: MetricsFlags): MetricsOptions | undefined {
   const { metricsPort, metricsTokenFile: path } = flags;
-  if (metricsPort === undefined || path === undefined) return metricsPort;
-  return { ...metricsPort, token: readToken(path) };
+  if (metricsPort === undefined) return undefined;
+  if (path !== undefined) return { ...metricsPort, token: readToken(path) };
+  const { host } = metricsPort;
+  if (host === undefined || isLoopback(host)) return metricsPort;
+  throw new UserInputError(
+    `Metrics on ${host} could be read by everybody in reach. Give --metrics-token-file with a token that ` +
+      'readers have to send, or serve them to this machine only: --metrics-port PORT.',
+  );
 }
 
 function readToken(path: string): string {

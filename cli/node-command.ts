@@ -7,9 +7,11 @@ import {
   isJob,
   jobController,
   jobLabel,
+  type MetricsOptions,
   type NatsOptions,
   type Resources,
   type System,
+  type SystemOptions,
   startMetricsServer,
 } from '../runtime/index.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
@@ -41,8 +43,9 @@ const drainMs = 5000;
 export async function nodeCommand(flags: NodeFlags, context: CommandContext): Promise<ExitCode> {
   const nats = parseNatsFlags(flags);
   if (nats === undefined) throw new UserInputError('A node needs a server to join: give --nats.');
+  const plan = await planNode(flags, context.environment.cwd);
   using watch = watchNode(context);
-  return await serveNode({ nats, flags, watch, context });
+  return await serveNode({ nats, plan, watch, context });
 }
 
 /** Its first Ctrl-C lets a node leave, its second ends the process. */
@@ -55,33 +58,47 @@ export function watchNode({ output, environment }: CommandContext): Interruption
   });
 }
 
-/** A node from joining to leaving. @throws what ended it, unless it was asked to. */
-export async function serveNode(options: {
-  readonly nats: NatsOptions;
-  readonly flags: NodeOptions;
-  readonly watch: InterruptionWatch;
-  readonly context: CommandContext;
-}): Promise<ExitCode> {
-  const { nats, flags, watch, context } = options;
-  const { output, environment } = context;
-  const planned = planMetrics(flags);
+/** What a node offers, checked and with its modules loaded. */
+export interface NodePlan {
+  readonly system: Omit<SystemOptions, 'bus'>;
+  readonly metrics: MetricsOptions | undefined;
+}
+
+/** @throws UserInputError, or what a module throws when it is loaded. */
+export async function planNode(flags: NodeOptions, cwd: string): Promise<NodePlan> {
+  const metrics = planMetrics(flags);
   const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
-  const modules = await listModules(flags.module ?? [], environment.cwd);
+  const labels = flags.labels && parseLabels(flags.labels);
+  const modules = await listModules(flags.module ?? [], cwd);
   const jobs = await labelJobs(modules);
-  await using system = await createSystem({
-    bus: { nats },
+  const system = {
     modules,
     ...(flags.name !== undefined && { nodeName: flags.name }),
     ...(flags.namespace !== undefined && { namespace: flags.namespace }),
     ...(resources && { resources }),
     ...(flags.allowEnvironment && { allowEnvironment: flags.allowEnvironment }),
-    labels: { ...jobs, ...(flags.labels && parseLabels(flags.labels)) },
-  });
+    labels: { ...jobs, ...labels },
+  };
+  return { system, metrics };
+}
+
+/** A node from joining to leaving. @throws what ended it, unless it was asked to. */
+export async function serveNode(options: {
+  readonly nats: NatsOptions;
+  readonly plan: NodePlan;
+  readonly watch: InterruptionWatch;
+  readonly context: CommandContext;
+  onJoined?(): void;
+}): Promise<ExitCode> {
+  const { nats, plan, watch, context, onJoined } = options;
+  const { output } = context;
+  await using system = await createSystem({ bus: { nats }, ...plan.system });
   followNode(system, watch, context);
-  await using metrics = planned && (await startMetricsServer(system, planned));
+  await using metrics = plan.metrics && (await startMetricsServer(system, plan.metrics));
+  onJoined?.();
   const server = describeServers(nats);
   const { nodeId } = system;
-  output.message(`Joined ${server} as ${flags.name ?? nodeId}; Ctrl-C leaves.`, {
+  output.message(`Joined ${server} as ${plan.system.nodeName ?? nodeId}; Ctrl-C leaves.`, {
     type: 'node',
     event: 'joined',
     node: nodeId,

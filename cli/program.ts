@@ -232,6 +232,11 @@ function addUp(program: Command, context: CommandContext, done: (code: ExitCode)
     .addHelpText(
       'after',
       `
+Kept in --dir for the next time: --join, --listen, --advertise, --port, --tls, and of the node --name,
+--namespace, --module, --resources, --labels, --allow-environment, --metrics-port and --metrics-token-file
+(its path). An option that is given again replaces what was kept of it. Without node.json there, the node
+starts anew.
+
 Examples:
   actorctl up                                    for this machine alone
   actorctl up --listen 10.0.0.5                  others may join; it prints how

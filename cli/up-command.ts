@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { BusUnavailableError, UserInputError } from '../errors.ts';
 import { isLoopback } from '../loopback.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { Interruption } from './interruption.ts';
-import { type NodeOptions, serveNode, watchNode } from './node-command.ts';
+import { type NodeOptions, type NodePlan, planNode, serveNode, watchNode } from './node-command.ts';
 import type { CommandContext } from './program.ts';
 import { takeRunLock } from './run-lock.ts';
 import { type ClusterKey, createClusterKey, parseClusterKey } from './server/cluster-key.ts';
@@ -17,6 +17,12 @@ import {
 import { watchCluster } from './server/cluster-watch.ts';
 import { endLeftBehind } from './server/left-behind.ts';
 import { searchNatsServer } from './server/nats-server-binary.ts';
+import {
+  type NodeSettings,
+  nodeSettingsName,
+  planNodeSettings,
+  readNodeSettings,
+} from './server/node-settings.ts';
 import { defaultPort, planSettings, type SettingsFlags } from './server/plan-settings.ts';
 import {
   defaultServerFolder,
@@ -34,7 +40,7 @@ export interface UpFlags extends NodeOptions, SettingsFlags {
  * `actorctl up`: a nats-server with JetStream and credentials of its own, and a node on it, until it is told to
  * stop. What it was started with is kept in its folder.
  *
- * @throws UserInputError before anything is started.
+ * @throws UserInputError before anything is started; of the node's options before its folder is made.
  */
 export async function upCommand(flags: UpFlags, context: CommandContext): Promise<ExitCode> {
   const { output, environment } = context;
@@ -42,6 +48,7 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     flags.dir === undefined
       ? defaultServerFolder(process.env)
       : resolve(environment.cwd, flags.dir);
+  const node = await planOwnNode(flags, path, environment.cwd);
   const folder = openServerFolder(path);
   using _lock = takeRunLock(path);
   const before = folder.readSettings();
@@ -61,7 +68,9 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     if (joining) keep(folder, settings, key);
     tellServer({ server, settings, folder }, context);
     using _watch = watchCluster({ server, settings, folder, warn });
-    return await serveNode({ nats: server.connection, flags, watch, context });
+    const nats = server.connection;
+    const onJoined = () => keepNode(folder, node.settings);
+    return await serveNode({ nats, plan: node.plan, watch, context, onJoined });
   } catch (error) {
     if (watch.signal.reason instanceof Interruption) return exitCodes.ok;
     throw error;
@@ -69,6 +78,26 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     await server.stop();
     // What a server stored that was not taken in belongs to no cluster.
     if (folder.readSettings() === undefined) folder.forgetStore();
+  }
+}
+
+/** The node by flags, else as it was before. @throws UserInputError */
+async function planOwnNode(
+  flags: UpFlags,
+  path: string,
+  cwd: string,
+): Promise<{ readonly settings: NodeSettings; readonly plan: NodePlan }> {
+  const before = readNodeSettings(path);
+  const settings = planNodeSettings(flags, before, cwd);
+  try {
+    return { settings, plan: await planNode(settings, cwd) };
+  } catch (error) {
+    if (before === undefined || !(error instanceof UserInputError)) throw error;
+    throw new UserInputError(
+      `${error.message} The node's options are kept in ${join(path, nodeSettingsName)}: give that ` +
+        'one again, or delete the file.',
+      { cause: error.cause },
+    );
   }
 }
 
@@ -135,11 +164,15 @@ function notJoined(settings: ServerSettings, server: ClusterServer): BusUnavaila
   return new BusUnavailableError(`${what} The server wrote:\n${telling.slice(-5).join('\n')}`);
 }
 
-/** Only what has worked is kept. */
+/** Only what has worked is kept, of the node too: see `keepNode`. */
 function keep(folder: ServerFolder, settings: ServerSettings, key: ClusterKey): void {
   folder.write('cluster.key', `${key.text}\n`);
   folder.write('nats.json', `${JSON.stringify(describeConnection(settings, key), undefined, 2)}\n`);
   folder.writeSettings(settings);
+}
+
+function keepNode(folder: ServerFolder, settings: NodeSettings): void {
+  folder.write(nodeSettingsName, `${JSON.stringify(settings, undefined, 2)}\n`);
 }
 
 function tellServer(

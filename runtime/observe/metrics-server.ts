@@ -38,8 +38,8 @@ export async function startMetricsServer(
 ): Promise<MetricsServer> {
   if (token === undefined && !isLoopback(host)) {
     throw new UserInputError(
-      `Metrics on ${host} could be read by everybody in reach. Give --metrics-token-file with a token that ` +
-        'readers have to send, or serve them to this machine only: --metrics-port PORT.',
+      `Metrics on ${host} could be read by everybody in reach. Give a token that readers have to send, or ` +
+        'serve them to this machine only, without a host.',
     );
   }
   // Loaded only here: it costs every process that imports the runtime some milliseconds.

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
@@ -33,7 +33,15 @@ async function startUp(
   args: readonly string[],
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Up> {
-  const all = ['up', '--dir', dir, '--json', '--module', whereaboutsJob, ...args];
+  return await startUpAsItWas(dir, ['--module', whereaboutsJob, ...args], variables);
+}
+
+async function startUpAsItWas(
+  dir: string,
+  args: readonly string[] = [],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Up> {
+  const all = ['up', '--dir', dir, '--json', ...args];
   const process = startActorctl(all, join(dir, '..'), { ...environment, ...variables });
   await process.waitForLine((line) => line.includes('"joined"'));
   const names = (await readdir(dir)).filter((name) => name.endsWith('.pid'));
@@ -110,7 +118,15 @@ test('a second machine joins by one command, and both come back as they were', a
   await using first = await startUp(a, ['--port', port, '--name', 'first', '--tls']);
   const keyFile = join(a, 'cluster.key');
   const joinArgs = ['--join', `127.0.0.1:${port}`, '--key-file', keyFile, '--tls'];
-  const args = [...joinArgs, '--port', await freePort(), '--name', 'second'];
+  const args = [
+    ...joinArgs,
+    '--port',
+    await freePort(),
+    '--name',
+    'second',
+    '--labels',
+    'zone=attic',
+  ];
   await using second = await startUp(b, args);
   t.is(second.pids.length, 1);
   const { servers } = JSON.parse(await readFile(join(b, 'nats.json'), 'utf8'));
@@ -132,11 +148,31 @@ test('a second machine joins by one command, and both come back as they were', a
   await second.process.ended;
   t.true(isAlive(second.pids[0]!));
   const again = await Promise.all([
-    startUp(a, ['--name', 'first']),
-    startUp(b, ['--name', 'second']),
+    startUpAsItWas(a),
+    startUpAsItWas(b, ['--resources', 'camera=1']),
   ]);
   await waitForProcessEnd(second.pids[0]!);
-  t.is((await seeNodes(join(a, 'nats.json'))).size, 3);
+  t.deepEqual(JSON.parse(await readFile(join(b, 'node.json'), 'utf8')), {
+    name: 'second',
+    module: [whereaboutsJob],
+    labels: ['zone=attic'],
+    resources: ['camera=1'],
+  });
+  const back = await seeNodes(join(a, 'nats.json'));
+  t.is(back.size, 3);
+  t.true(back.has('first') && back.has('second'), [...back].join());
+  const looking = [
+    'nodes',
+    '--nats',
+    join(a, 'nats.json'),
+    '--json',
+    '--filter',
+    'labels.zone=attic',
+  ];
+  const looked = await actorctl(looking, folder.path);
+  const [row, ...others] = parseEvents(looked.stdout);
+  t.like(row, { nodeName: 'second', resources: { custom: { camera: 1 } } });
+  t.deepEqual(others, []);
   for (const up of again) t.is((await up.stop()).exitCode, 0);
 });
 
@@ -155,6 +191,37 @@ test('what can not be is refused before a server starts, with what to do', async
     /Port \d+ of 127\.0\.0\.1 is taken.*--port/,
   );
   t.regex(await up('--dir', 'd', '--listen', '192.0.2.1'), /192\.0\.2\.1 is no address of this/);
+});
+
+test('a node that can not be is refused before its folder is made', async (t) => {
+  await using folder = await makeFolder();
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [['--module', 'none.ts'], /There is no file .*none\.ts/],
+    [['--resources', 'cpu=many'], /takes a number/],
+    [['--labels', 'attic'], /--labels takes name=value/],
+    [['--metrics-port', '0.0.0.0:9464'], /--metrics-token-file/],
+    [['--metrics-port', '9464', '--metrics-token-file', 'none'], /can't be read/],
+  ];
+  for (const [args, message] of wrong) {
+    const { exitCode, stderr } = await actorctl(['up', '--dir', 'up', ...args], folder.path);
+    t.is(exitCode, 2, stderr);
+    t.regex(stderr, message);
+  }
+  t.deepEqual(await readdir(folder.path), []);
+});
+
+test('what was kept of a node is checked as flags are, and a damaged file is named', async (t) => {
+  await using folder = await makeFolder();
+  const file = join(folder.path, 'node.json');
+  const up = async () => await actorctl(['up', '--dir', '.'], folder.path, environment);
+  await writeFile(file, JSON.stringify({ module: [join(folder.path, 'gone.ts')] }));
+  const gone = await up();
+  t.is(gone.exitCode, 2);
+  t.regex(gone.stderr, /There is no file .*gone\.ts.* kept in .*node\.json: give that one again/);
+  await writeFile(file, JSON.stringify({ labels: 'zone=attic' }));
+  const damaged = await up();
+  t.not(damaged.exitCode, 0);
+  t.regex(damaged.stderr, /node\.json is damaged; delete it/);
 });
 
 async function takePort(): Promise<AsyncDisposable & { readonly port: string }> {

@@ -69,7 +69,7 @@ test('what other machines can reach wants a token, and without one nothing is se
   for (const host of ['0.0.0.0', '::', '127.example.org']) {
     await t.throwsAsync(startMetricsServer(system, { port: 0, host }), {
       code: 'USER_INPUT',
-      message: /could be read by everybody .*--metrics-token-file/,
+      message: /could be read by everybody .*Give a token/,
     });
   }
   const token = 'a-token-of-some-length';
