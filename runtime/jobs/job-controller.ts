@@ -8,7 +8,7 @@ import { isJob, type Job, type JobEvent } from '../job.ts';
 import type { LogEntry } from '../nodes/host-node.ts';
 import { toWireError } from '../wire/wire-error.ts';
 import type { JobProcess } from './job-process.ts';
-import { changeJobRecord, type JobRecord, watchJobRecord } from './job-record.ts';
+import { beginJobLife, changeJobRecord, type JobRecord, watchJobRecord } from './job-record.ts';
 
 /** A job that is asked to stop has so long to drain and save. */
 const STOP_MS = 10_000;
@@ -39,6 +39,8 @@ class JobController {
   readonly #options: JobControllerOptions;
   readonly #stopping = new AbortController();
   readonly #startedAt: number;
+  /** A later life runs the job; only that one says how it is. */
+  #replaced = false;
 
   constructor(context: ActorContext, options: JobControllerOptions) {
     this.#context = context;
@@ -58,7 +60,7 @@ class JobController {
   }
 
   async #control(): Promise<void> {
-    const { openJob, epoch, name, nodeId } = this.#context;
+    const { openJob, epoch, name, nodeId, clock } = this.#context;
     const { id, job, options, scope } = this.#options;
     if (openJob === undefined) throw new TypeError('a job needs a process of its own');
     const early: LogEntry[] = [];
@@ -69,6 +71,7 @@ class JobController {
       controller: name,
       epoch,
       ownModule: import.meta.url,
+      isReplaced: () => this.#replaced,
       onLog: (entry) => onLog(entry),
     });
     const emit = (event: JobEvent): void => {
@@ -80,16 +83,25 @@ class JobController {
     };
     for (const entry of early) onLog(entry);
     opened.system.onActorEvent((event) => emit({ type: 'actor', ...event }));
-    await changeJobRecord(opened.register, id, (record) => ({ ...record, lives: epoch }));
-    await watchJobRecord(opened.register, id, ({ stopAsked }) => {
+    const begun = await beginJobLife(opened.register, id, { epoch, clock });
+    if (begun === 'over') return await opened.end();
+    this.#replaced = begun === 'replaced';
+    if (this.#replaced) return await opened.leave();
+    await watchJobRecord(opened.register, id, ({ stopAsked, lives }) => {
       if (stopAsked) this.stop();
+      if (lives <= epoch || this.#replaced) return;
+      this.#replaced = true;
+      void opened.leave();
     });
     emit({ type: 'run', job, resumed: epoch > 1, options, node: nodeId });
     const outcome = await this.#run(opened, emit);
     await opened.log.flush();
-    const endedAt = Date.now();
-    await changeJobRecord(opened.register, id, (record) => ({ ...record, ...outcome, endedAt }));
-    await opened.end();
+    const ended =
+      (await opened.mayAct()) &&
+      (await changeJobRecord(opened.register, id, (record) =>
+        record.lives === epoch ? { ...record, ...outcome, endedAt: Date.now() } : undefined,
+      ));
+    await (ended ? opened.end() : opened.leave());
   }
 
   async #run(opened: JobProcess, emit: (event: JobEvent) => void): Promise<Outcome> {

@@ -32,10 +32,14 @@ export interface JobLog {
   ): AsyncIterable<JobEvent>;
 }
 
+/** @param options.mayWrite is asked before each event; what it refuses is dropped. */
 export async function openJobLog(
   bus: Bus,
   namespace: string,
-  { timeoutMs }: { readonly timeoutMs: number },
+  {
+    timeoutMs,
+    mayWrite = async () => true,
+  }: { readonly timeoutMs: number; readonly mayWrite?: () => Promise<boolean> },
 ): Promise<JobLog> {
   const jetStream = await openJetStream(natsConnectionOf(bus), timeoutMs);
   const config = {
@@ -50,7 +54,7 @@ export async function openJobLog(
     allow_direct: false,
   };
   await ensureStream(jetStream, config, timeoutMs);
-  return new StreamedLog(jetStream, `${ROOT}.${encodeToken(namespace)}`);
+  return new StreamedLog(jetStream, `${ROOT}.${encodeToken(namespace)}`, mayWrite);
 }
 
 interface WaitingEvent {
@@ -61,13 +65,15 @@ interface WaitingEvent {
 class StreamedLog implements JobLog {
   readonly #jetStream: JetStream;
   readonly #root: string;
+  readonly #mayWrite: () => Promise<boolean>;
   #waiting: WaitingEvent[] = [];
   #dropped = 0;
   #writing: Promise<void> | undefined;
 
-  constructor(jetStream: JetStream, root: string) {
+  constructor(jetStream: JetStream, root: string, mayWrite: () => Promise<boolean>) {
     this.#jetStream = jetStream;
     this.#root = root;
+    this.#mayWrite = mayWrite;
   }
 
   append(job: string, event: JobEvent): void {
@@ -115,9 +121,9 @@ class StreamedLog implements JobLog {
       const options = { msgID: nuid.next() };
       const { client } = this.#jetStream;
       try {
-        await repeatUntil(TIMEOUT_MS, WHAT, () =>
-          client.publish(this.#subject(job), bytes, options),
-        );
+        await repeatUntil(TIMEOUT_MS, WHAT, async () => {
+          if (await this.#mayWrite()) await client.publish(this.#subject(job), bytes, options);
+        });
       } catch {
         this.#dropped += 1;
         continue;

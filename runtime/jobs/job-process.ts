@@ -1,6 +1,7 @@
 import type { Bus } from '../bus/bus.ts';
 import { connectNatsBus } from '../bus/connect-nats.ts';
 import type { NatsOptions } from '../bus/nats-options.ts';
+import { delay, systemClock } from '../clock.ts';
 import type { CheckpointStore } from '../nodes/checkpoint-store.ts';
 import type { LogEntry } from '../nodes/host-node.ts';
 import { openNatsCheckpoints, openNatsRegister } from '../registry/open-register.ts';
@@ -13,6 +14,7 @@ import { type JobLog, openJobLog } from './job-log.ts';
 
 const WAIT = { timeoutMs: 15_000 };
 const END_MS = 5_000;
+const LOOK_MS = 100;
 
 /** What the process of a job's controller works with. */
 export interface JobProcess {
@@ -21,8 +23,12 @@ export interface JobProcess {
   readonly log: JobLog;
   /** Those that the node was started with. */
   readonly modules: readonly string[];
-  /** Ends the job's actors, then the controller itself. */
+  /** Resolves when this life may act, perhaps again; false when a later one does. */
+  mayAct(): Promise<boolean>;
+  /** The job is over: ends its actors, then the controller itself. */
   end(): Promise<void>;
+  /** Only this life is over: ends its actors and its process, and leaves the job to the others. */
+  leave(): Promise<void>;
 }
 
 export interface JobProcessOptions {
@@ -37,20 +43,29 @@ export interface JobProcessOptions {
   readonly epoch: number;
   /** How long the controller may act without another word. */
   remainingMs(): number;
+  /** A later life of the controller has begun. */
+  isReplaced(): boolean;
+  /** Ends the process. */
+  exit(): void;
   /** Where the controller's own definition is. */
   readonly ownModule: string;
   onLog(entry: LogEntry): void;
 }
 
 export type OpenJob = (
-  options: Omit<JobProcessOptions, 'nats' | 'namespace' | 'modules' | 'remainingMs'>,
+  options: Omit<JobProcessOptions, 'nats' | 'namespace' | 'modules' | 'remainingMs' | 'exit'>,
 ) => Promise<JobProcess>;
 
 export async function openJobProcess(options: JobProcessOptions): Promise<JobProcess> {
   const { nats, namespace, modules, id, controller, epoch, onLog } = options;
   const bus = await connectNatsBus({ ...nats, name: controller });
   const register = await openNatsRegister(bus, namespace, WAIT);
-  const log = await openJobLog(bus, namespace, WAIT);
+  const mayAct = async (): Promise<boolean> => {
+    // Ends with a word of the node, with a later life, or with the node and so with this process.
+    while (!options.isReplaced() && options.remainingMs() <= 0) await delay(systemClock, LOOK_MS);
+    return !options.isReplaced();
+  };
+  const log = await openJobLog(bus, namespace, { ...WAIT, mayWrite: mayAct });
   const replicated = await openNatsCheckpoints(bus, namespace, register, WAIT);
   const states = jobCheckpoints(replicated, id, epoch);
   const system = await createSystem({
@@ -68,9 +83,13 @@ export async function openJobProcess(options: JobProcessOptions): Promise<JobPro
     await system.close();
     // Nothing goes on from them any more; what can't be removed now only takes room.
     await states.removeAll().catch(() => {});
-    await endActor(bus, namespace, controller);
+    await endActor(bus, namespace, controller, epoch);
   };
-  return { system, register, log, modules, end };
+  const leave = async (): Promise<void> => {
+    await Promise.race([system.close(), delay(systemClock, END_MS)]).catch(() => {});
+    options.exit();
+  };
+  return { system, register, log, modules, mayAct, end, leave };
 }
 
 /** States of a job's actors outlive the node of its controller, which owns them. */
@@ -95,8 +114,8 @@ function jobCheckpoints(
 }
 
 /** The answer may not find us any more. */
-async function endActor(bus: Bus, namespace: string, name: string): Promise<void> {
-  const message = encodeMessage({ kind: 'end-actor', name, timeoutMs: END_MS });
+async function endActor(bus: Bus, namespace: string, name: string, epoch: number): Promise<void> {
+  const message = encodeMessage({ kind: 'end-actor', name, epoch, timeoutMs: END_MS });
   const subject = subjects.node(namespace, detachedOwner(name));
   await bus.request(subject, message, { timeoutMs: END_MS }).catch(() => {});
 }

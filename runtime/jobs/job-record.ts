@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { Subscription } from '../bus/bus.ts';
+import { type Clock, delay } from '../clock.ts';
 import { type Register, type RegisterEntry, registerKey } from '../registry/register.ts';
 
 export type JobState = 'running' | 'finished' | 'failed' | 'stopped';
@@ -35,6 +36,9 @@ const recordSchema: v.GenericSchema<unknown, JobRecord> = v.object({
 });
 
 const WAIT = { timeoutMs: 15_000 };
+/** Between a job's actor and its record. */
+const SUBMIT_MS = 15_000;
+const LOOK_MS = 200;
 
 /** False when a job of this id was submitted before. */
 export async function createJobRecord(register: Register, record: JobRecord): Promise<boolean> {
@@ -55,17 +59,41 @@ export async function listJobRecords(register: Register): Promise<readonly JobRe
   return records.sort((a, b) => a.submittedAt - b.submittedAt);
 }
 
-/** Changes a job that is not over; undefined for one that is, or that is not known. */
+/**
+ * Notes that life `epoch` of a job's controller runs it from now on. `over`: there is nothing to run any
+ * more, or nobody submitted it in the end; `replaced`: a later life runs it.
+ */
+export async function beginJobLife(
+  register: Register,
+  id: string,
+  { epoch, clock }: { readonly epoch: number; readonly clock: Clock },
+): Promise<'begun' | 'over' | 'replaced'> {
+  const giveUpAt = clock.now() + SUBMIT_MS;
+  for (;;) {
+    const begun = await changeJobRecord(register, id, (record) =>
+      record.lives > epoch ? undefined : { ...record, lives: epoch },
+    );
+    if (begun !== undefined) return 'begun';
+    const record = await readJobRecord(register, id);
+    if (record?.state === 'running') return 'replaced';
+    // The record is written just after the actor that found none.
+    if (record !== undefined || clock.now() > giveUpAt) return 'over';
+    await delay(clock, LOOK_MS);
+  }
+}
+
+/** Changes a job that is not over; undefined for one that is, that is not known, or that `change` leaves. */
 export async function changeJobRecord(
   register: Register,
   id: string,
-  change: (record: JobRecord) => JobRecord,
+  change: (record: JobRecord) => JobRecord | undefined,
 ): Promise<JobRecord | undefined> {
   for (;;) {
     const entry = await register.get(jobKey(id), WAIT);
     const record = entry && parseRecord(entry);
     if (entry === undefined || record === undefined || record.state !== 'running') return undefined;
     const changed = change(record);
+    if (changed === undefined) return undefined;
     const revision = await register.update(jobKey(id), changed, entry.revision, WAIT);
     if (revision !== undefined) return changed;
   }

@@ -59,7 +59,8 @@ async function openJob(options: Parameters<OpenJob>[0]): Promise<JobProcess> {
   if (bus.kind !== 'nats') throw new TypeError('jobs are submitted to nodes on a NATS server');
   const { openJobProcess } = await import('../jobs/job-process.ts');
   const remainingMs = (): number => runner.leaseRemainingMs;
-  return openJobProcess({ ...options, nats: bus.options, namespace, modules, remainingMs });
+  const exit = (): void => process.exit(0);
+  return openJobProcess({ ...options, nats: bus.options, namespace, modules, remainingMs, exit });
 }
 
 /** The end of standard input means that the node is gone, even by `kill -9`. */

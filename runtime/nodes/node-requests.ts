@@ -74,11 +74,14 @@ export class NodeRequests {
           kind: 'found',
           found: (await names.find(message.name)) !== undefined,
         };
-      case 'end-actor':
-        await supervisor.stop(message.name, message.timeoutMs);
+      case 'end-actor': {
+        const { name, timeoutMs, epoch } = message;
+        if (epoch !== undefined && epoch !== supervisor.locate(name).epoch) break;
+        await supervisor.stop(name, timeoutMs);
         // Whoever asked may want the name for another actor.
-        await names.freed(message.name);
+        await names.freed(name);
         break;
+      }
       case 'heartbeat':
         membership.greet(message);
         return undefined;

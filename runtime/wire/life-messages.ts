@@ -85,6 +85,8 @@ export interface EndActorMessage {
   readonly kind: 'end-actor';
   readonly name: string;
   readonly timeoutMs: number;
+  /** Only this life of it: nothing happens when that is not the present one. */
+  readonly epoch?: number;
 }
 export interface KillMessage {
   readonly kind: 'kill';
@@ -184,7 +186,12 @@ export const lifeMessageSchemas = [
     incarnation: v.string(),
     timeoutMs: v.number(),
   }),
-  v.object({ kind: v.literal('end-actor'), name: v.string(), timeoutMs: v.number() }),
+  v.object({
+    kind: v.literal('end-actor'),
+    name: v.string(),
+    timeoutMs: v.number(),
+    epoch: v.exactOptional(count),
+  }),
   v.object({ kind: v.literal('kill'), incarnation: v.string() }),
   v.object({
     kind: v.literal('exited'),

@@ -65,6 +65,53 @@ test('a job goes on when the node that runs it is killed, and its log outlives t
   }
 });
 
+test('a job goes on when only the node that runs it stands still, whatever its first life says', async (t) => {
+  await using folder = await makeFolder();
+  const where = ['--nats', server.url, '--namespace', 'frozen', '--json'];
+  const nodes = await Promise.all([1, 2].map(() => startNode('frozen', folder.path)));
+  try {
+    const settings = ['--set', 'to=4000', '--set', 'pauseMs=100', '--name', 'long'];
+    const submitted = await actorctl(['submit', steadyJob, ...where, ...settings], folder.path);
+    t.is(submitted.exitCode, 0, submitted.stderr);
+    await using logs = startActorctl(['logs', 'long', '-f', ...where], folder.path);
+    const begun = JSON.parse(await logs.waitForLine((line) => line.includes('"type":"run"')));
+    await logs.waitForLine((line) => line.includes('"count":5,'));
+    const frozen = nodes.find(({ nodeId }) => nodeId === begun.node)!;
+    frozen.process.child.kill('SIGSTOP');
+    // The controller's own process isn't paused: it learns of the next life, and must not end that.
+    await logs.waitForLine((line) => line.includes('"resumed":true'));
+    const countedSince = (): number => {
+      const lines = logs.lines();
+      const resumed = lines.findIndex((line) => line.includes('"resumed":true'));
+      return lines.slice(resumed).filter((line) => line.includes('"type":"count"')).length;
+    };
+    await logs.waitForLine(() => countedSince() >= 30);
+    frozen.process.child.kill('SIGCONT');
+    await logs.waitForLine(() => countedSince() >= 60);
+    const running = await actorctl(['status', 'long', ...where], folder.path);
+    t.is(running.exitCode, 0, running.stdout);
+    t.like(parseEvents(running.stdout).at(-1), { state: 'running', lives: 2 });
+    const stopped = await actorctl(['stop', 'long', ...where], folder.path);
+    t.is(stopped.exitCode, 0, stopped.stderr);
+    const { exitCode, stdout } = await logs.ended;
+    t.is(exitCode, 130);
+    const events = parseEvents(stdout);
+    t.deepEqual(
+      events.filter(({ type }) => type === 'error'),
+      [],
+    );
+    const counts = events.flatMap(({ type, count }) => (type === 'count' ? [count as number] : []));
+    t.deepEqual(
+      counts,
+      [...new Set(counts)].sort((a, b) => a - b),
+      'only one life counts at a time',
+    );
+  } finally {
+    for (const { process } of nodes) process.child.kill('SIGCONT');
+    await Promise.all(nodes.map(({ process }) => process[Symbol.asyncDispose]()));
+  }
+});
+
 test('a job ends with its exit code, is listed, and wants a node that has it', async (t) => {
   await using folder = await makeFolder();
   const where = ['--nats', server.url, '--namespace', 'short'];
