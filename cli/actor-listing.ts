@@ -44,6 +44,7 @@ export const actorListing: InspectionListing<ActorOverview> = {
   type: 'actor',
   of: 'actors',
   keys,
+  titles: { type: 'actorType', calls: 'done' },
   columns,
   createReader: () => listActors,
   notes: describeDeaths,

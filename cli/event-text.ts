@@ -1,6 +1,12 @@
 import pc from 'picocolors';
-import type { JobEvent } from '../runtime/index.ts';
-import { type EvaluationEvent, type KnownEvent, type StepEvent, speedOf } from './event-shapes.ts';
+import type { JobEvent, LoggedEvent } from '../runtime/index.ts';
+import {
+  type EvaluationEvent,
+  type KnownEvent,
+  recogniseEvent,
+  type StepEvent,
+  speedOf,
+} from './event-shapes.ts';
 import { type Progress, type ReplicaProgress, timeLeftMs } from './progress.ts';
 import { formatBytes, formatCount, formatDuration, formatNumber } from './quantity.ts';
 
@@ -24,8 +30,23 @@ export function describeEvent(event: KnownEvent): string | undefined {
 export function describeUnknownEvent(event: JobEvent): string {
   const fields = Object.entries(event)
     .filter(([key]) => key !== 'type' && key !== 'atMs')
-    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+    .map(([key, value]) => `${key}=${formatField(value)}`);
   return [event.type, ...fields].join(' ');
+}
+
+/** A cause is told in its own words. */
+function formatField(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const isCause = typeof value === 'object' && value !== null && 'kind' in value;
+  if (isCause && 'message' in value && typeof value.message === 'string') return value.message;
+  return JSON.stringify(value);
+}
+
+/** A line of a job's log: when it was written, and what happened. */
+export function describeLoggedEvent({ at, event }: LoggedEvent): string {
+  const known = recogniseEvent(event);
+  const text = (known && describeEvent(known)) ?? describeUnknownEvent(event);
+  return `${pc.dim(`${at.toISOString().slice(0, 19)}Z`)}  ${text}`;
 }
 
 /** `a  120/1000  loss 5.123  distill 6.012  4,321 tokens/s  stale 50` */
@@ -53,9 +74,13 @@ export function describeTotals(progress: Progress): string {
   const left = timeLeftMs(progress);
   return [
     `${formatBytes(bytes.reduce((sum, value) => sum + value, 0))} exchanged`,
-    ...(progress.restarts === 0 ? [] : [`${progress.restarts} restarts`]),
+    ...(progress.restarts === 0 ? [] : [formatRestarts(progress.restarts)]),
     ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
   ].join('  ');
+}
+
+function formatRestarts(count: number): string {
+  return count === 1 ? '1 restart' : `${count} restarts`;
 }
 
 export function describeEvaluation(event: EvaluationEvent): string {

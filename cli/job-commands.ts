@@ -1,6 +1,11 @@
 import { UserInputError } from '../errors.ts';
-import { type JobClient, type JobEvent, type JobRecord, openJobClient } from '../runtime/index.ts';
-import { describeUnknownEvent } from './event-text.ts';
+import {
+  type JobClient,
+  type JobRecord,
+  type LoggedEvent,
+  openJobClient,
+} from '../runtime/index.ts';
+import { describeLoggedEvent } from './event-text.ts';
 import { type ExitCode, exitCodeFor, exitCodes } from './exit-codes.ts';
 import { watchInterruptions } from './interruption.ts';
 import { jobListing } from './job-listing.ts';
@@ -84,8 +89,8 @@ export async function logsCommand(
     await client.status(id);
     if (!flags.follow) {
       const { signal } = new AbortController();
-      for await (const event of client.events(id, { follow: false, signal })) {
-        context.output.message(describeUnknownEvent(event), event);
+      for await (const logged of client.events(id, { follow: false, signal })) {
+        tellLogged(logged, context);
       }
       return exitCodes.ok;
     }
@@ -99,9 +104,12 @@ export async function stopCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   return await withClient(flags, async (client) => {
-    const { state } = await client.stop(id);
-    const { output } = context;
-    output.message(`Job ${id} is ${state}.`, { type: 'job', job: id, state });
+    const before = await client.status(id);
+    const isOver = before.state !== 'running';
+    const { state, error } = isOver ? before : await client.stop(id);
+    const why = error === undefined ? '' : `: ${error.message}`;
+    const text = isOver ? `Job ${id} had already ${state}${why}` : `Job ${id} has ${state}${why}`;
+    context.output.message(text, { type: 'job', job: id, state });
     return exitCodes.ok;
   });
 }
@@ -150,19 +158,23 @@ async function followToEnd(
     await showing;
     // All was written before the job was over: what was not shown yet is there now.
     let skipped = 0;
-    for await (const event of client.events(id, { follow: false, signal })) {
+    for await (const logged of client.events(id, { follow: false, signal })) {
       skipped += 1;
-      if (skipped > shown) context.output.message(describeUnknownEvent(event), event);
+      if (skipped > shown) tellLogged(logged, context);
     }
     return tellState(job, context);
   });
 
-  async function showAll(events: AsyncIterable<JobEvent>, note: () => void): Promise<void> {
-    for await (const event of events) {
+  async function showAll(events: AsyncIterable<LoggedEvent>, note: () => void): Promise<void> {
+    for await (const logged of events) {
       note();
-      context.output.message(describeUnknownEvent(event), event);
+      tellLogged(logged, context);
     }
   }
+}
+
+function tellLogged(logged: LoggedEvent, { output }: CommandContext): void {
+  output.message(describeLoggedEvent(logged), logged.event);
 }
 
 async function untilInterrupted<T>(
@@ -181,7 +193,8 @@ async function untilInterrupted<T>(
 function tellState(job: JobRecord, { output }: CommandContext): ExitCode {
   const { id, state, error } = job;
   const why = error === undefined ? '' : `: ${error.message}`;
-  output.message(`Job ${id} is ${state}${why}`, { ...job, type: 'job' });
+  const verb = state === 'running' ? 'is' : 'has';
+  output.message(`Job ${id} ${verb} ${state}${why}`, { ...job, type: 'job' });
   if (state === 'stopped') return exitCodes.interrupted;
   if (state !== 'failed') return exitCodes.ok;
   return exitCodeFor(Object.assign(new Error(error?.message), { code: error?.code }));

@@ -27,6 +27,7 @@ const columns: readonly Column<JobRecord>[] = [
 export const jobListing: Listing<JobRecord> = {
   type: 'job',
   keys,
+  titles: { name: 'id' },
   columns,
   notes: (jobs) => jobs.flatMap((job) => describeFailure(job) ?? []),
 };

@@ -30,7 +30,7 @@ export async function listCommand<Row extends object>(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { environment, output } = context;
-  const filter = parseRowFilter(flags.filter ?? [], listing.keys);
+  const filter = parseRowFilter(flags.filter ?? [], listing.keys, listing.titles);
   await using source = await open();
   using watch = watchInterruptions({
     stdout: environment.stdout,

@@ -7,6 +7,8 @@ export interface Listing<Row extends object> {
   readonly type: string;
   /** What `--filter` may name. */
   readonly keys: readonly string[];
+  /** Titles of columns whose key is another word: `--filter` takes them too. */
+  readonly titles?: Readonly<Record<string, string>>;
   readonly columns: readonly Column<Row>[];
   /** Its rows are changes since the look before: the first one shows nothing. */
   readonly compares?: boolean;

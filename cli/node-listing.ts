@@ -47,6 +47,7 @@ export const nodeListing: InspectionListing<NodeRow> = {
   type: 'node',
   of: 'nodes',
   keys,
+  titles: { node: 'nodeName', id: 'nodeId', owns: 'ownedActors' },
   columns,
   createReader: () => listNodes,
   notes: describeSilence,

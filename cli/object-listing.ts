@@ -36,6 +36,7 @@ export const objectListing: InspectionListing<ObjectRow> = {
   type: 'object',
   of: 'objects',
   keys,
+  titles: { object: 'id' },
   columns,
   createReader: () => listObjects,
   notes: () => [],

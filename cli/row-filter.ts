@@ -5,20 +5,31 @@ export type RowFilter = (row: object) => boolean;
 
 /**
  * From `key=value` texts; a value may hold `*` for any characters, and a key may go into an object with dots, as in
- * `labels.zone=attic`.
+ * `labels.zone=attic`. The first word of a key is one of `keys`, in letters of either case, or a title of `titles`,
+ * which has the key that it stands for.
  * @throws UserInputError for a key that is none of `keys`, or a text without `=`
  */
-export function parseRowFilter(texts: readonly string[], keys: readonly string[]): RowFilter {
+export function parseRowFilter(
+  texts: readonly string[],
+  keys: readonly string[],
+  titles: Readonly<Record<string, string>> = {},
+): RowFilter {
+  const known = new Map([
+    ...Object.entries(titles),
+    ...keys.map((key) => [key.toLowerCase(), key] as const),
+  ]);
   const conditions = texts.map((text) => {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
     if (key === '') throw new UserInputError(`--filter wants key=value, not "${text}".`);
-    if (!keys.includes(key.split('.')[0] as string)) {
+    const [word = '', ...inside] = key.split('.');
+    const first = known.get(word.toLowerCase());
+    if (first === undefined) {
       throw new UserInputError(
         `There is nothing called ${key} to filter by; there are: ${keys.join(', ')}.`,
       );
     }
     const pattern = value.split('*').map(escapePattern).join('.*');
-    return { path: key.split('.'), fits: new RegExp(`^${pattern}$`, 's') };
+    return { path: [first, ...inside], fits: new RegExp(`^${pattern}$`, 's') };
   });
   return (row) =>
     conditions.every(({ path, fits }) => {

@@ -37,6 +37,7 @@ export const topListing: InspectionListing<TopRow> = {
   of: 'actors',
   compares: true,
   keys: actorListing.keys,
+  titles: { actor: 'name', type: 'actorType' },
   columns,
   createReader() {
     let before: Look | undefined;

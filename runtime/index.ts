@@ -56,6 +56,7 @@ export {
 } from './job.ts';
 export { type JobClient, openJobClient } from './jobs/job-client.ts';
 export { jobController, jobLabel } from './jobs/job-controller.ts';
+export type { LoggedEvent } from './jobs/job-log.ts';
 export type { JobRecord, JobState } from './jobs/job-record.ts';
 export type { ActorEvent } from './nodes/actor-lives.ts';
 export {

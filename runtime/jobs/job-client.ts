@@ -4,7 +4,6 @@ import type { NatsOptions } from '../bus/nats-options.ts';
 import { requestControl } from '../calls/control.ts';
 import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import { delay, systemClock } from '../clock.ts';
-import type { JobEvent } from '../job.ts';
 import { plantDetached, supervisorOf } from '../nodes/names.ts';
 import { planSpawn } from '../nodes/spawn-options.ts';
 import { createObserver } from '../observe/observer.ts';
@@ -12,7 +11,7 @@ import { openNatsRegister } from '../registry/open-register.ts';
 import { detachedOwner, subjects } from '../wire/address.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import { controllerName, jobController, jobLabel } from './job-controller.ts';
-import { openJobLog } from './job-log.ts';
+import { type LoggedEvent, openJobLog } from './job-log.ts';
 import {
   changeJobRecord,
   createJobRecord,
@@ -52,7 +51,7 @@ export interface JobClient {
   events(
     id: string,
     options: { readonly follow: boolean; readonly signal: AbortSignal },
-  ): AsyncIterable<JobEvent>;
+  ): AsyncIterable<LoggedEvent>;
   /** Lets the job drain and save, then ends it. @throws DeadlineError */
   stop(id: string): Promise<JobRecord>;
   close(): Promise<void>;

@@ -19,6 +19,12 @@ const EVENT_BYTES_MAX = 64 << 10;
 /** Events that wait for the servers; more are dropped, and that is told. */
 const WAITING_EVENTS_MAX = 10_000;
 
+/** An event of a job, and when the servers wrote it down, by their clock. */
+export interface LoggedEvent {
+  readonly at: Date;
+  readonly event: JobEvent;
+}
+
 /** The events of jobs in the NATS servers, where they outlive whoever wrote them. */
 export interface JobLog {
   /** Doesn't wait; what can't be written, or comes too fast, is counted in a later event. */
@@ -29,7 +35,7 @@ export interface JobLog {
   read(
     job: string,
     options: { readonly follow: boolean; readonly signal: AbortSignal },
-  ): AsyncIterable<JobEvent>;
+  ): AsyncIterable<LoggedEvent>;
 }
 
 /** @param options.mayWrite is asked before each event; what it refuses is dropped. */
@@ -89,7 +95,7 @@ class StreamedLog implements JobLog {
   async *read(
     job: string,
     { follow, signal }: { readonly follow: boolean; readonly signal: AbortSignal },
-  ): AsyncGenerator<JobEvent> {
+  ): AsyncGenerator<LoggedEvent> {
     const filter_subjects = this.#subject(job);
     const consumer = await this.#jetStream.client.consumers.get(STREAM, { filter_subjects });
     const { num_pending: there } = await consumer.info();
@@ -99,7 +105,7 @@ class StreamedLog implements JobLog {
     signal.addEventListener('abort', stop, { once: true });
     try {
       for await (const message of messages) {
-        yield readEvent(message.data);
+        yield { at: message.time, event: readEvent(message.data) };
         if (!follow && message.info.pending === 0) return;
         if (signal.aborted) return;
       }

@@ -57,7 +57,8 @@ export class ActorLives {
     const delayMs = actor.nextRestart(this.#options.endpoint.clock.now());
     if (delayMs === undefined) {
       const { maxRestarts } = actor.plan;
-      const limit = maxRestarts === 0 ? '' : ` (after ${maxRestarts} restarts within a minute)`;
+      const restarts = maxRestarts === 1 ? '1 restart' : `${maxRestarts} restarts`;
+      const limit = maxRestarts === 0 ? '' : ` (after ${restarts} within a minute)`;
       this.announce(actor, 'dead', { ...cause, message: cause.message + limit });
       this.emit(actor, 'died');
       return;

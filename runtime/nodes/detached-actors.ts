@@ -13,6 +13,8 @@ import type { NodeState } from './registration.ts';
 export interface DetachedActorsOptions {
   readonly endpoint: Endpoint;
   readonly names: Names;
+  /** Also of a node that is gone. */
+  nodeName(nodeId: string): string;
   readonly actors: OwnedActors;
   readonly launcher: Launcher;
   readonly lives: ActorLives;
@@ -52,7 +54,7 @@ export class DetachedActors {
     if (former === 'ended') actor.noteEnd(this.#options.endpoint.clock.now());
     this.#options.launcher.fence(nodeId, actor.incarnation);
     void this.#options.launcher.kill(nodeId, actor.incarnation);
-    const message = `node ${node}, which supervised it, is gone`;
+    const message = `node ${this.#options.nodeName(node)}, which supervised it, is gone`;
     this.#options.lives.noteDeath(actor, { kind: 'node-lost', message, lastOutput: [] });
   }
 

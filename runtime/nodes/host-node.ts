@@ -204,10 +204,11 @@ export class HostNode {
       revoke: (nodeId) => this.#leases.revoke(nodeId),
       createSecret,
       nodes: () => this.membership.nodes(),
+      nodeName: (nodeId) => this.membership.nameOf(nodeId),
       refusals: () => this.membership.refusals,
       recordCalls: options.onCalls !== undefined,
       emit: (event) => {
-        this.#events.add(describeActorEvent(event, (id) => this.#nodeName(id)));
+        this.#events.add(describeActorEvent(event, (id) => this.membership.nameOf(id)));
         options.emit(event);
       },
       onRefused: ({ name, type }, message) =>
@@ -352,10 +353,6 @@ export class HostNode {
       const trouble = describeBusStatus(status);
       if (trouble !== undefined) this.#events.add(trouble);
     });
-  }
-
-  #nodeName(nodeId: string): string {
-    return this.membership.nodes().find((node) => node.nodeId === nodeId)?.nodeName ?? nodeId;
   }
 
   /** To other hosts over the bus; to this one over its hub, where that is another. */

@@ -72,7 +72,8 @@ export class Membership {
   readonly #options: MembershipOptions;
   readonly #others = new Map<string, KnownNode>();
   readonly #values = new SharedValues();
-  readonly #lost = new Set<string>();
+  /** The names of those that left or were lost, by id. */
+  readonly #lost = new Map<string, string>();
   readonly #refused = new Map<string, string>();
   readonly #waiters = new Set<Waiter>();
   #subscription: Subscription | undefined;
@@ -106,6 +107,13 @@ export class Membership {
   /** Nodes that announced themselves with another protocol version, in words. */
   get refusals(): readonly string[] {
     return [...this.#refused.values()];
+  }
+
+  /** Also of a node that is gone; the id of one that was never seen. */
+  nameOf(nodeId: string): string {
+    const { endpoint, describe } = this.#options;
+    if (nodeId === endpoint.nodeId) return describe().nodeName;
+    return this.#others.get(nodeId)?.info.nodeName ?? this.#lost.get(nodeId) ?? nodeId;
   }
 
   isAlive(nodeId: string): boolean {
@@ -326,7 +334,7 @@ export class Membership {
 
   #lose(info: NodeInfo, why: string, how: 'left' | 'lost'): void {
     this.#others.delete(info.nodeId);
-    if (this.#lost.size < NODES_MAX) this.#lost.add(info.nodeId);
+    if (this.#lost.size < NODES_MAX) this.#lost.set(info.nodeId, info.nodeName);
     this.#options.onLost(info, why, how);
   }
 

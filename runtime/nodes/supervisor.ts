@@ -55,6 +55,8 @@ export interface SupervisorOptions
   /** Of the names of actors that no actor spawns. */
   readonly scope: string | undefined;
   readonly names: Names;
+  /** Also of a node that is gone. */
+  nodeName(nodeId: string): string;
   emit(event: ActorEvent): void;
   /** No node can take the actor; `message` has each one's reason. */
   onRefused(address: ActorAddress, message: string): void;
@@ -85,9 +87,18 @@ export class Supervisor {
     const launcher = this.#launcher;
     const onDead = (actor: OwnedActor): void => this.#forget(actor);
     this.#lives = new ActorLives({ endpoint, home, caller, launcher, emit, onRefused, onDead });
-    const { names, serve, log } = options;
+    const { names, nodeName, serve, log } = options;
     const [actors, lives] = [this.#actors, this.#lives];
-    this.#detached = new DetachedActors({ endpoint, names, actors, launcher, lives, serve, log });
+    this.#detached = new DetachedActors({
+      endpoint,
+      names,
+      nodeName,
+      actors,
+      launcher,
+      lives,
+      serve,
+      log,
+    });
   }
 
   /**

@@ -133,7 +133,7 @@ test('a job ends with its exit code, is listed, and wants a node that has it', a
     const failing = ['--set', 'failAt=2', '--name', 'bad', '--wait'];
     const bad = await actorctl(['submit', steadyJob, ...where, ...failing], folder.path);
     t.is(bad.exitCode, 1);
-    t.regex(bad.stdout, /Job bad is failed: the job broke/);
+    t.regex(bad.stdout, /Job bad has failed: the job broke/);
     const { stdout } = await actorctl(['jobs', ...where], folder.path);
     t.regex(
       stdout,
@@ -153,6 +153,14 @@ test('a job ends with its exit code, is listed, and wants a node that has it', a
     );
     const status = await actorctl(['status', 'bad', ...where, '--wait'], folder.path);
     t.is(status.exitCode, 1);
+    const stopped = await actorctl(['stop', 'bad', ...where], folder.path);
+    t.is(stopped.exitCode, 0);
+    t.is(stopped.stdout, 'Job bad had already failed: the job broke\n');
+    const logs = await actorctl(['logs', 'bad', ...where], folder.path);
+    t.regex(logs.stdout, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}count count=1$/m);
+    t.notRegex(logs.stdout, /"kind"/);
+    const named = ['jobs', ...where, '--json', '--filter', 'NAME=good'];
+    t.like(parseEvents((await actorctl(named, folder.path)).stdout), [{ id: 'good' }]);
   } finally {
     await node.process[Symbol.asyncDispose]();
   }

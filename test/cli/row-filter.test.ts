@@ -2,6 +2,7 @@ import test from 'ava';
 import { parseRowFilter } from '../../cli/row-filter.ts';
 
 const keys = ['name', 'pid', 'labels'];
+const titles = { process: 'pid' };
 const row = { name: 'replica-1', pid: 7, labels: { zone: 'attic' } };
 
 const cases: readonly (readonly [readonly string[], boolean])[] = [
@@ -16,12 +17,15 @@ const cases: readonly (readonly [readonly string[], boolean])[] = [
   [['labels.zone=attic'], true],
   [['labels.zone=cellar'], false],
   [['labels.colour=*'], false],
+  [['NAME=replica-1'], true],
+  [['Process=7'], true],
+  [['process=8'], false],
   [['name='], false],
 ];
 
 for (const [filters, kept] of cases) {
   test(`the filter ${filters.join(' ') || 'of nothing'} ${kept ? 'keeps' : 'drops'} the row`, (t) => {
-    t.is(parseRowFilter(filters, keys)(row), kept);
+    t.is(parseRowFilter(filters, keys, titles)(row), kept);
   });
 }
 

@@ -16,7 +16,8 @@ async function nextLife(system: System) {
 }
 
 test('a detached actor goes on from its checkpoint when its node is killed', async (t) => {
-  await using killed = await startNodeProcess(common('killed'), 'detacher');
+  const cellar = { ...common('killed'), nodeName: 'cellar' };
+  await using killed = await startNodeProcess(cellar, 'detacher');
   const first = (await killed.nextLine()) as {
     nodeId: string;
     epoch: number;
@@ -35,11 +36,16 @@ test('a detached actor goes on from its checkpoint when its node is killed', asy
   t.true([system.nodeId, other.nodeId].includes(nodeId));
   t.true(epoch > first.epoch);
   t.is(await early.add(1), 8, 'an old handle finds the new life');
-  const inspected = await system.inspect();
+  const inspected = await system.inspect({ eventsMax: 100 });
   const supervised = inspected.nodes.flatMap(({ owned }) =>
     owned.filter(({ name, status }) => name === 'kept' && status === 'running'),
   );
   t.is(supervised.length, 1, 'one node adopted it');
+  const told = inspected.nodes.flatMap(({ events }) => events.map(({ event }) => event.message));
+  t.true(
+    told.includes('actor kept died: node cellar, which supervised it, is gone'),
+    told.join('\n'),
+  );
   await system.stop(found);
   t.is(await system.get(counter, 'kept'), undefined);
   await t.throwsAsync(early.read(), { code: 'ACTOR_DIED' });
