@@ -40,7 +40,8 @@ export interface PrepareEvent {
 
 export interface ActorEventShape {
   readonly type: 'actor';
-  readonly event: 'started' | 'restarted' | 'died';
+  /** `drained`: it saved its state, and the next life of its job goes on from that. */
+  readonly event: 'started' | 'restarted' | 'died' | 'drained';
   readonly actor: string;
   readonly cause?: { readonly kind: string; readonly message?: string | undefined } | undefined;
 }
@@ -164,7 +165,7 @@ const schemas: ReadonlyMap<string, v.GenericSchema<unknown, KnownEvent>> = new M
     'actor',
     v.object({
       type: v.literal('actor'),
-      event: v.picklist(['started', 'restarted', 'died']),
+      event: v.picklist(['started', 'restarted', 'died', 'drained']),
       actor: v.string(),
       cause: v.optional(v.object({ kind: v.string(), message: v.optional(v.string()) })),
     }),

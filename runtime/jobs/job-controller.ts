@@ -12,6 +12,8 @@ import { beginJobLife, changeJobRecord, type JobRecord, watchJobRecord } from '.
 
 /** A job that is asked to stop has so long to drain and save. */
 const STOP_MS = 10_000;
+/** So long when its node leaves, before its actors are drained without it. */
+const MOVE_MS = 2_000;
 
 export interface JobControllerOptions {
   readonly id: string;
@@ -41,13 +43,17 @@ class JobController {
   readonly #startedAt: number;
   /** A later life runs the job; only that one says how it is. */
   #replaced = false;
+  /** Its node leaves: the next life goes on from what this one saves. */
+  #moving = false;
+  readonly #controlled: Promise<void>;
 
   constructor(context: ActorContext, options: JobControllerOptions) {
     this.#context = context;
     this.#options = options;
     this.#startedAt = context.clock.now();
+    this.#controlled = this.#control();
     // A failure here is one of the runtime: the next life tries again.
-    this.#control().catch((error: unknown) => {
+    this.#controlled.catch((error: unknown) => {
       queueMicrotask(() => {
         throw error;
       });
@@ -57,6 +63,18 @@ class JobController {
   /** Asks the job to drain, to save and to return. */
   stop(): void {
     this.#stopping.abort(new Error('the job was stopped'));
+  }
+
+  /** The node leaves: the job drains and saves, as do its actors, and the next life resumes it. */
+  async drain(): Promise<void> {
+    // One that was asked to stop only has to be let.
+    if (!this.#stopping.signal.aborted) {
+      this.#moving = true;
+      this.#stopping.abort(
+        new Error('the node of the job leaves, and another one goes on with it'),
+      );
+    }
+    await this.#controlled;
   }
 
   async #control(): Promise<void> {
@@ -82,7 +100,11 @@ class JobController {
       emit({ type: level, message, ...(actor !== undefined && { actor }) });
     };
     for (const entry of early) onLog(entry);
-    opened.system.onActorEvent((event) => emit({ type: 'actor', ...event }));
+    opened.system.onActorEvent((event) => {
+      // An actor that is ended when its state is saved only moves.
+      const moves = this.#moving && event.cause?.kind === 'stopped';
+      emit({ type: 'actor', ...event, ...(moves && { event: 'drained' }) });
+    });
     const begun = await beginJobLife(opened.register, id, { epoch, clock });
     if (begun === 'over') return await opened.end();
     this.#replaced = begun === 'replaced';
@@ -95,6 +117,14 @@ class JobController {
     });
     emit({ type: 'run', job, resumed: epoch > 1, options, node: nodeId });
     const outcome = await this.#run(opened, emit);
+    if (this.#moving) {
+      await opened.handOver();
+      emit({
+        type: 'moved',
+        message: 'its node leaves; another one goes on with the job',
+      });
+      return await opened.log.flush();
+    }
     await opened.log.flush();
     const ended =
       (await opened.mayAct()) &&
@@ -108,9 +138,12 @@ class JobController {
     const { epoch, clock } = this.#context;
     const { job: name, options } = this.#options;
     const { signal } = this.#stopping;
+    if (signal.aborted) return { state: 'stopped' };
     const runDirectory = await mkdtemp(join(tmpdir(), 'codistill-job-'));
     const late = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => void delay(clock, STOP_MS).then(resolve));
+      signal.addEventListener('abort', () => {
+        void delay(clock, this.#moving ? MOVE_MS : STOP_MS).then(resolve);
+      });
     });
     try {
       const job = await findJob(opened, name);

@@ -14,6 +14,7 @@ import { type JobLog, openJobLog } from './job-log.ts';
 
 const WAIT = { timeoutMs: 15_000 };
 const END_MS = 5_000;
+const HAND_OVER_MS = 30_000;
 const LOOK_MS = 100;
 
 /** What the process of a job's controller works with. */
@@ -27,6 +28,8 @@ export interface JobProcess {
   mayAct(): Promise<boolean>;
   /** The job is over: ends its actors, then the controller itself. */
   end(): Promise<void>;
+  /** The next life resumes the job: its actors save their states and end. */
+  handOver(): Promise<void>;
   /** Only this life is over: ends its actors and its process, and leaves the job to the others. */
   leave(): Promise<void>;
 }
@@ -85,11 +88,13 @@ export async function openJobProcess(options: JobProcessOptions): Promise<JobPro
     await states.removeAll().catch(() => {});
     await endActor(bus, namespace, controller, epoch);
   };
+  // Whoever drains the controller waits no longer than it wants to.
+  const handOver = (): Promise<void> => system.drain({ timeoutMs: HAND_OVER_MS });
   const leave = async (): Promise<void> => {
     await Promise.race([system.close(), delay(systemClock, END_MS)]).catch(() => {});
     options.exit();
   };
-  return { system, register, log, modules, mayAct, end, leave };
+  return { system, register, log, modules, mayAct, end, handOver, leave };
 }
 
 /** States of a job's actors outlive the node of its controller, which owns them. */

@@ -74,7 +74,7 @@ export class DetachedActors {
   /** The actor's node leaves in an orderly way: another one goes on with it. */
   async release(actor: OwnedActor, timeoutMs: number): Promise<void> {
     const { name } = actor.address;
-    if (actor.status !== 'restarting') await this.#finish(actor, Math.max(1, timeoutMs / 2));
+    if (actor.status !== 'restarting') await this.#finish(actor, Math.max(1, timeoutMs * 0.8));
     actor.release();
     this.#options.names.release(name);
     const message = 'its node leaves, and another one takes it over';

@@ -299,10 +299,12 @@ export class HostNode {
     this.#draining = true;
     this.#adoption?.close();
     this.membership.announce();
-    // A fifth is left for the stop.
+    // A fifth is left for the stop, and for what detached actors save: more if the others are done early.
     const savingMs = timeoutMs * 0.8;
+    const giveUpAt = this.endpoint.clock.now() + timeoutMs;
     await Promise.all([this.supervisor.drain(savingMs), this.node.drain(savingMs)]);
-    await this.supervisor.close(timeoutMs - savingMs);
+    const leftMs = giveUpAt - this.endpoint.clock.now();
+    await this.supervisor.close(Math.max(timeoutMs - savingMs, leftMs));
   }
 
   /** Ends own actors, then those of other owners, then the processes; bounded by `graceMs` each. */

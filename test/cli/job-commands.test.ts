@@ -112,6 +112,53 @@ test('a job goes on when only the node that runs it stands still, whatever its f
   }
 });
 
+test('a job whose node is drained goes on at another without losing what was not saved yet', async (t) => {
+  await using folder = await makeFolder();
+  const where = ['--nats', server.url, '--namespace', 'drained', '--json'];
+  const nodes = await Promise.all([1, 2].map(() => startNode('drained', folder.path)));
+  try {
+    const settings = ['--set', 'to=4000', '--set', 'pauseMs=50', '--set', 'saves=false'];
+    const submitted = await actorctl(
+      ['submit', steadyJob, ...where, ...settings, '--name', 'long'],
+      folder.path,
+    );
+    t.is(submitted.exitCode, 0, submitted.stderr);
+    await using logs = startActorctl(['logs', 'long', '-f', ...where], folder.path);
+    const begun = JSON.parse(await logs.waitForLine((line) => line.includes('"type":"run"')));
+    await logs.waitForLine((line) => line.includes('"count":20,'));
+    const drained = await actorctl(['drain', begun.node, ...where], folder.path);
+    t.is(drained.exitCode, 0, drained.stderr);
+    const resumed = JSON.parse(await logs.waitForLine((line) => line.includes('"resumed":true')));
+    t.not(resumed.node, begun.node);
+    const countedSince = (): number => {
+      const lines = logs.lines();
+      const first = lines.findIndex((line) => line.includes('"resumed":true'));
+      return lines.slice(first).filter((line) => line.includes('"type":"count"')).length;
+    };
+    await logs.waitForLine(() => countedSince() >= 5);
+    const running = await actorctl(['status', 'long', ...where], folder.path);
+    t.like(parseEvents(running.stdout).at(-1), { state: 'running', lives: 2 });
+    const stopped = await actorctl(['stop', 'long', ...where], folder.path);
+    t.is(stopped.exitCode, 0, stopped.stderr);
+    const events = parseEvents((await logs.ended).stdout);
+    const counts = events.flatMap(({ type, count }) => (type === 'count' ? [count as number] : []));
+    t.deepEqual(
+      counts,
+      counts.map((_, index) => index + 1),
+      'each number once, though the actor never saves by itself',
+    );
+    const moved = events.findIndex(({ type }) => type === 'moved');
+    const before = events.slice(0, moved).filter(({ event }) => event === 'drained');
+    t.deepEqual(
+      before.map(({ actor }) => actor),
+      ['long/tally'],
+    );
+    t.false(events.slice(0, moved).some(({ type, event }) => type === 'error' || event === 'died'));
+  } finally {
+    await Promise.all(nodes.map(({ process }) => process[Symbol.asyncDispose]()));
+  }
+});
+
 test('a job ends with its exit code, is listed, and wants a node that has it', async (t) => {
   await using folder = await makeFolder();
   const where = ['--nats', server.url, '--namespace', 'short'];
