@@ -75,7 +75,8 @@ async function importJob(url: URL): Promise<Job> {
   );
 }
 
-async function importModule(url: URL): Promise<Record<string, unknown>> {
+/** @throws UserInputError */
+export async function importModule(url: URL): Promise<Record<string, unknown>> {
   try {
     return (await import(url.href)) as Record<string, unknown>;
   } catch (cause) {

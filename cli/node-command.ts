@@ -16,7 +16,7 @@ import {
 } from '../runtime/index.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { Interruption, type InterruptionWatch, watchInterruptions } from './interruption.ts';
-import { moduleUrl, offerPackage } from './job-module.ts';
+import { importModule, moduleUrl, offerPackage } from './job-module.ts';
 import { type MetricsFlags, planMetrics, tellMetrics } from './metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
 import { parseLabels, parseResources } from './node-offer.ts';
@@ -64,7 +64,7 @@ export interface NodePlan {
   readonly metrics: MetricsOptions | undefined;
 }
 
-/** @throws UserInputError, or what a module throws when it is loaded. */
+/** @throws UserInputError */
 export async function planNode(flags: NodeOptions, cwd: string): Promise<NodePlan> {
   const metrics = planMetrics(flags);
   const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
@@ -147,8 +147,8 @@ async function listModules(paths: readonly string[], cwd: string): Promise<reado
 
 /** Which submitted jobs can run here: those that the modules have. */
 async function labelJobs(modules: readonly string[]): Promise<Record<string, string>> {
-  const loaded = await Promise.all(modules.map((url) => import(url)));
-  const jobs = loaded.map((module: { readonly default?: unknown }) => module.default).filter(isJob);
+  const loaded = await Promise.all(modules.map((url) => importModule(new URL(url))));
+  const jobs = loaded.map((module) => module.default).filter(isJob);
   return Object.fromEntries(jobs.map(({ name }) => [jobLabel(name), 'yes']));
 }
 

@@ -197,6 +197,7 @@ test('a node that can not be is refused before its folder is made', async (t) =>
   await using folder = await makeFolder();
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [['--module', 'none.ts'], /There is no file .*none\.ts/],
+    [['--module', fixture('broken-job.ts')], /broken-job\.ts can't be loaded/],
     [['--resources', 'cpu=many'], /takes a number/],
     [['--labels', 'attic'], /--labels takes name=value/],
     [['--metrics-port', '0.0.0.0:9464'], /--metrics-token-file/],
