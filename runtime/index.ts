@@ -116,7 +116,8 @@ export {
   type SimulationOptions,
 } from './simulation/simulation.ts';
 export type { StandardSchemaV1 } from './standard-schema.ts';
-export { createSystem, type System, type SystemOptions } from './system.ts';
+export { createSystem, type System } from './system.ts';
+export type { SystemOptions } from './system-options.ts';
 export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './wire/chunks.ts';
 export { decodeFrame, encodeFrame } from './wire/frame.ts';
 export type { Resources } from './wire/resources.ts';

@@ -12,28 +12,27 @@ import {
   type Handle,
   type OwnedHandle,
 } from './calls/handle.ts';
-import { type Clock, systemClock } from './clock.ts';
+import { systemClock } from './clock.ts';
 import { type BusChoice, type Connection, connectSystem } from './connection.ts';
 import type { ActorEvent } from './nodes/actor-lives.ts';
-import { type CheckpointStore, createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
+import { createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
 import { definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
 import { readHostProcesses } from './nodes/host-process.ts';
 import { fullName } from './nodes/name-scope.ts';
 import type { NodeInfo } from './nodes/placement.ts';
-import type { NodeLife } from './nodes/registration.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
-import type { ObjectLimits, ObjectPlan } from './objects/object-limits.ts';
+import type { ObjectPlan } from './objects/object-limits.ts';
 import type { ObjectRef } from './objects/object-ref.ts';
 import type { ObjectFacts } from './objects/object-store.ts';
 import type { ObjectOptions } from './objects/object-table.ts';
-import type { ActorCalls } from './observe/actor-calls.ts';
 import type { NodeInspection } from './observe/inspection.ts';
 import { createObserver, type Inspection, type InspectOptions } from './observe/observer.ts';
 import { loadTracing } from './observe/tracing.ts';
+import { abortSignal, checkGiven, optional, timeout } from './option-check.ts';
 import type { Random } from './simulation/random.ts';
+import { checkSystemOptions, type SystemOptions } from './system-options.ts';
 import { isDetachedOwner, subjects } from './wire/address.ts';
-import { checkResources, type Resources } from './wire/resources.ts';
 import { encodeMessage } from './wire/wire.ts';
 
 /** An actor that is asked to stop may take so long to dispose of what it holds. */
@@ -43,51 +42,6 @@ const STOP_TIMEOUT_MS = 5_000;
 const SECRET_BYTES = 16;
 /** Until another node has taken over from one that died. */
 const ADOPTION_MS = 20_000;
-
-export interface SystemOptions {
-  /**
-   * `memory`: this process only, actors inline. `local`: this host, actors in child processes, no
-   * server. `nats`: every host that joins the namespace. `connected`: for tests and simulations.
-   */
-  readonly bus: BusChoice;
-  /** Systems of one namespace see each other's nodes and share actor names. Default `default`. */
-  readonly namespace?: string;
-  /**
-   * Put before the names of this system's actors, as `SCOPE/NAME`, so that systems of different scopes
-   * can use the same names in one namespace. Default none; a submitted job's is its id.
-   */
-  readonly scope?: string;
-  /** Default: the host's name. */
-  readonly nodeName?: string;
-  /** Unique; default random. */
-  readonly nodeId?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  /** What actors may reserve here; default: all processors and all memory, nothing else. */
-  readonly resources?: Resources;
-  /** URLs of the modules whose actors may be instantiated on this node, by other owners too. */
-  readonly modules?: readonly string[];
-  /**
-   * Variables of processes that other hosts may set for their actors on this node, besides `ACTOR_…`. Some
-   * make a process load code.
-   */
-  readonly allowEnvironment?: readonly string[];
-  /** Actor types that may be instantiated on this node beside those of `modules`. */
-  readonly actors?: readonly AnyActorDefinition[];
-  /** Default: in memory, so that states outlive actors but not this process. */
-  readonly checkpoints?: CheckpointStore;
-  readonly clock?: Clock;
-  /** Draws what has to be unique; default the platform's own source. For simulations. */
-  readonly random?: Random;
-  readonly log?: (entry: LogEntry) => void;
-  /** When calls of own actors ran, about a second later. Given, it makes each call cost a little more. */
-  readonly onCalls?: (calls: ActorCalls) => void;
-  /** What objects that were put here may take of memory and disk. */
-  readonly objects?: ObjectLimits;
-  /** The actor's life that the system is part of: a later one may take its names at once. */
-  readonly life?: NodeLife;
-  /** Processes kept ready after the first was needed. Default 1. */
-  readonly warmProcesses?: number;
-}
 
 /** A host process's part of an actor system: it owns the actors that it spawns. */
 export interface System {
@@ -167,9 +121,12 @@ export interface System {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @throws BusUnavailableError for a server without JetStream too; what importing a module throws. */
+/**
+ * @throws TypeError or RangeError for an option that can't be used; BusUnavailableError for a server without
+ * JetStream too; what importing a module throws.
+ */
 export async function createSystem(options: SystemOptions): Promise<System> {
-  if (options.resources) checkResources(options.resources);
+  checkSystemOptions(options);
   const nodeId = options.nodeId ?? `n${uniqueWord(options.random)}`;
   const namespace = options.namespace ?? 'default';
   const bus = withValueLimit(options.bus, options.objects?.memoryBytesMax);
@@ -276,7 +233,14 @@ function createFacade(
     put: (value, options) => host.objects.put(value, options),
     objects: () => host.store.list(),
     nodes: () => membership.nodes(),
-    waitForNodes: (count, options) => membership.waitFor(count, options),
+    async waitForNodes(count, options) {
+      checkGiven(
+        'waitForNodes option',
+        { timeoutMs: timeout, signal: optional(abortSignal) },
+        options,
+      );
+      return await membership.waitFor(count, options);
+    },
     onActorEvent(listener) {
       listeners.add(listener);
       return { unsubscribe: () => listeners.delete(listener) };
@@ -287,7 +251,9 @@ function createFacade(
     },
     inspectNode: () => host.inspector.inspect(0),
     onStatus: (listener) => connection.bus.onStatus(listener),
-    async stop(handle, { timeoutMs = STOP_TIMEOUT_MS } = {}) {
+    async stop(handle, options = {}) {
+      checkGiven('stop option', { timeoutMs: optional(timeout) }, options);
+      const { timeoutMs = STOP_TIMEOUT_MS } = options;
       const { name, owner } = addressOf(handle);
       if (isDetachedOwner(owner)) {
         await endDetached(host, name, owner, timeoutMs);
@@ -298,7 +264,9 @@ function createFacade(
       }
       await supervisor.stop(name, timeoutMs);
     },
-    async drainNode(nodeId, { timeoutMs }) {
+    async drainNode(nodeId, options) {
+      checkGiven('drain option', { timeoutMs: timeout }, options);
+      const { timeoutMs } = options;
       const parcel = { bytes: encodeMessage({ kind: 'leave', timeoutMs }) };
       const subject = subjects.node(endpoint.namespace, nodeId);
       await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
@@ -308,7 +276,10 @@ function createFacade(
       leaving.add(listener);
       return { unsubscribe: () => leaving.delete(listener) };
     },
-    drain: ({ timeoutMs }) => host.drain(timeoutMs),
+    async drain(options) {
+      checkGiven('drain option', { timeoutMs: timeout }, options);
+      await host.drain(options.timeoutMs);
+    },
     close() {
       closed ??= close();
       return closed;

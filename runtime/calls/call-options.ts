@@ -1,3 +1,13 @@
+import {
+  abortSignal,
+  checkGiven,
+  fields,
+  type OptionSchemas,
+  optional,
+  text,
+  timeout,
+  whole,
+} from '../option-check.ts';
 import { checkRetryPolicy, type RetryPolicy } from './retry.ts';
 
 export const CALL_TIMEOUT_MS = 30_000;
@@ -19,39 +29,16 @@ export interface CallOptions {
   readonly retry?: RetryPolicy;
 }
 
-const names: readonly (keyof CallOptions)[] = [
-  'timeoutMs',
-  'signal',
-  'streamItemsMax',
-  'idempotencyKey',
-  'retry',
-];
-const STREAM_ITEMS_MAX = 4096;
-const KEY_CHARACTERS_MAX = 256;
-/** A longer timer would fire at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+const schemas = {
+  timeoutMs: optional(timeout),
+  signal: optional(abortSignal),
+  streamItemsMax: optional(whole(1, 4096)),
+  idempotencyKey: optional(text(1, 256)),
+  retry: optional(fields('an object of attempts, backoffMs and errors')),
+} satisfies OptionSchemas & Record<keyof CallOptions, unknown>;
 
-/** @throws TypeError for an unknown option, RangeError for a value out of range; both name it. */
+/** @throws TypeError or RangeError that names the option. */
 export function checkCallOptions(options: CallOptions): void {
-  for (const key of Object.keys(options)) {
-    if (names.includes(key as keyof CallOptions)) continue;
-    throw new TypeError(`there is no call option ${key}; valid are: ${names.join(', ')}`);
-  }
-  const { timeoutMs, streamItemsMax, idempotencyKey, retry } = options;
-  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= TIMER_MS_MAX)) {
-    throw new RangeError(`timeoutMs must be over 0 and at most ${TIMER_MS_MAX}, got ${timeoutMs}`);
-  }
-  if (streamItemsMax !== undefined && !isWithin(streamItemsMax, STREAM_ITEMS_MAX)) {
-    throw new RangeError(`streamItemsMax must be 1 to ${STREAM_ITEMS_MAX}, got ${streamItemsMax}`);
-  }
-  if (idempotencyKey !== undefined && !isWithin(idempotencyKey.length, KEY_CHARACTERS_MAX)) {
-    throw new RangeError(
-      `idempotencyKey must have 1 to ${KEY_CHARACTERS_MAX} characters, got ${idempotencyKey.length}`,
-    );
-  }
-  if (retry !== undefined) checkRetryPolicy(retry);
-}
-
-function isWithin(value: number, max: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= max;
+  checkGiven('call option', schemas, options);
+  if (options.retry !== undefined) checkRetryPolicy(options.retry);
 }

@@ -2,6 +2,8 @@ import * as v from 'valibot';
 import { DamagedDataError, UnknownMethodError } from '../../errors.ts';
 import type { ActorLifecycle, CallContext, MethodKind } from '../actor.ts';
 import { type Departure, packRef, type ReferenceKeeper, unpackRef } from '../objects/object-ref.ts';
+import { FRAME_DEPTH_MAX } from '../wire/frame-limits.ts';
+import { type Key, tooDeep } from '../wire/message-pack-writer.ts';
 import type { ReadOptions } from './argument-streams.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import type { StreamReader } from './stream-reader.ts';
@@ -164,6 +166,10 @@ export function withCallOptions<AnyHandle extends object>(
   return createHandle(address, path, { ...parts.options, ...options }, dispose) as AnyHandle;
 }
 
+export function isHandle(value: unknown): boolean {
+  return partsOf.has(value as object);
+}
+
 /** @throws TypeError for what is no handle. */
 export function addressOf(handle: object): ActorAddress {
   return handleParts(handle).address;
@@ -264,12 +270,23 @@ const addressSchema: v.GenericSchema<unknown, ActorAddress> = v.object({
   methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
 });
 
-/** Copies only the way down to what `substitute` replaces. The frame's codec bounds the depth. */
-function replace(value: unknown, substitute: (object: object) => object | undefined): unknown {
+/** Keys from the root to the object at hand, for messages. */
+const path: Key[] = [];
+
+/**
+ * Copies only the way down to what `substitute` replaces.
+ * @throws TypeError for a nesting deeper than a frame's codec takes, or a cycle.
+ */
+function replace(
+  value: unknown,
+  substitute: (object: object) => object | undefined,
+  depth = 0,
+): unknown {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
   const substituted = substitute(value);
   if (substituted !== undefined) return substituted;
-  if (Array.isArray(value)) return replaceItems(value, substitute);
+  if (depth > FRAME_DEPTH_MAX + 1) throw tooDeep(path.slice(0, depth));
+  if (Array.isArray(value)) return replaceItems(value, substitute, depth);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
   const fields = value as Record<string, unknown>;
@@ -277,7 +294,8 @@ function replace(value: unknown, substitute: (object: object) => object | undefi
   for (const key in fields) {
     const field = fields[key];
     if (typeof field !== 'object' || field === null) continue;
-    const replaced = replace(field, substitute);
+    path[depth] = key;
+    const replaced = replace(field, substitute, depth + 1);
     if (replaced === field) continue;
     copy ??= { ...fields };
     copy[key] = replaced;
@@ -288,12 +306,14 @@ function replace(value: unknown, substitute: (object: object) => object | undefi
 function replaceItems(
   items: readonly unknown[],
   substitute: (object: object) => object | undefined,
+  depth: number,
 ): readonly unknown[] {
   let copy: unknown[] | undefined;
   for (let i = 0; i < items.length; i += 1) {
     const item = items[i];
     if (typeof item !== 'object' || item === null) continue;
-    const replaced = replace(item, substitute);
+    path[depth] = i;
+    const replaced = replace(item, substitute, depth + 1);
     if (replaced === item) continue;
     copy ??= items.slice();
     copy[i] = replaced;

@@ -1,5 +1,6 @@
 import { RemoteError } from '../../errors.ts';
 import { type Clock, delay } from '../clock.ts';
+import { checkGiven, from, type OptionSchemas, such, whole } from '../option-check.ts';
 
 export interface RetryPolicy {
   /** Calls in all, the first included: 2 to 100. */
@@ -23,20 +24,26 @@ export interface RetryOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-const ATTEMPTS_MAX = 100;
 const BACKOFF_MS_MAX = 10_000;
 
+const schemas = {
+  attempts: whole(2, 100),
+  backoffMs: from(0, BACKOFF_MS_MAX),
+  errors: such(
+    (errors) => Array.isArray(errors) && errors.length > 0 && errors.every(isErrorOfList),
+    'a list, not empty, of the codes or classes of errors to try again after',
+  ),
+} satisfies OptionSchemas & Record<keyof RetryPolicy, unknown>;
+
 /** @throws TypeError or RangeError naming what is wrong. */
-export function checkRetryPolicy({ attempts, backoffMs, errors }: RetryPolicy): void {
-  if (!Number.isInteger(attempts) || attempts < 2 || attempts > ATTEMPTS_MAX) {
-    throw new RangeError(`retry.attempts must be 2 to ${ATTEMPTS_MAX}, got ${attempts}`);
-  }
-  if (!(backoffMs >= 0 && backoffMs <= BACKOFF_MS_MAX)) {
-    throw new RangeError(`retry.backoffMs must be 0 to ${BACKOFF_MS_MAX}, got ${backoffMs}`);
-  }
-  if (!Array.isArray(errors) || errors.length === 0) {
-    throw new TypeError('retry.errors must list the codes or classes of errors to try again after');
-  }
+export function checkRetryPolicy(policy: RetryPolicy): void {
+  checkGiven('retry option', schemas, policy);
+}
+
+function isErrorOfList(entry: unknown): boolean {
+  if (typeof entry === 'string') return entry !== '';
+  // What is no class has no prototype, and `instanceof` would throw in the midst of a call.
+  return typeof entry === 'function' && typeof entry.prototype === 'object';
 }
 
 /** Repeats `attempt`, with what is left of the time, while it fails with an error of the list. */

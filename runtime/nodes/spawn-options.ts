@@ -1,4 +1,19 @@
-import { type ActorAddress, addressOf } from '../calls/handle.ts';
+import * as v from 'valibot';
+import { type ActorAddress, addressOf, isHandle } from '../calls/handle.ts';
+import {
+  checkGiven,
+  fields,
+  flag,
+  isFields,
+  labels,
+  type OptionSchemas,
+  oneOf,
+  optional,
+  positive,
+  string,
+  such,
+  whole,
+} from '../option-check.ts';
 import { checkResources, type Resources } from '../wire/resources.ts';
 import { checkFullName } from './name-scope.ts';
 import type { PlacementRules, PlacementStrategy } from './placement.ts';
@@ -78,54 +93,80 @@ const defaults = {
   maxConcurrency: 1,
 } as const;
 
-const optionNames: readonly (keyof SpawnOptions)[] = [
-  'name',
-  'getIfExists',
-  'lifetime',
-  'isolation',
-  'placement',
-  'resources',
-  'maxRestarts',
-  'restartBackoffMs',
-  'mailboxMessagesMax',
-  'maxConcurrency',
-  'niceness',
-  'environment',
-  'resume',
-];
+const allowedEnvironment = "strings without NUL, by names without NUL and '='";
+const strategies = ['pack', 'spread'] as const;
+
+export const spawnOptionSchemas = {
+  name: optional(string),
+  getIfExists: optional(flag),
+  lifetime: optional(oneOf('owned', 'detached')),
+  isolation: optional(oneOf('process', 'inline')),
+  placement: optional(
+    such(
+      (placement) => strategies.includes(placement as never) || isFields(placement),
+      "'pack', 'spread' or an object of strategy, nodeId, beside, requiredLabels, preferredLabels",
+    ),
+  ),
+  resources: optional(fields('an object of cpu, gpu, memoryBytes, custom')),
+  maxRestarts: optional(whole(0, 1_000_000)),
+  restartBackoffMs: optional(positive(60_000)),
+  mailboxMessagesMax: optional(whole(1, 1_000_000)),
+  maxConcurrency: optional(whole(1, 10_000)),
+  niceness: optional(whole(-20, 19)),
+  environment: optional(
+    v.pipe(
+      v.custom<Record<string, string>>(isFields, `an object of ${allowedEnvironment}`),
+      v.record(
+        v.pipe(v.string(), v.regex(/^[^=\0]+$/, `of ${allowedEnvironment}`)),
+        v.pipe(v.string(allowedEnvironment), v.regex(/^[^\0]*$/, allowedEnvironment)),
+      ),
+    ),
+  ),
+  resume: optional(flag),
+} satisfies OptionSchemas & Record<keyof SpawnOptions, unknown>;
+
+const ruleSchemas = {
+  strategy: optional(oneOf(...strategies)),
+  nodeId: optional(string),
+  beside: optional(such(isHandle, 'an actor handle')),
+  requiredLabels: optional(labels),
+  preferredLabels: optional(labels),
+} satisfies OptionSchemas & Record<keyof PlacementRules, unknown>;
 
 /** @throws TypeError for an unknown option, RangeError for a value out of range; both name it. */
+export function checkSpawnOptions(options: SpawnOptions): void {
+  checkGiven('spawn option', spawnOptionSchemas, options);
+  const { placement, resources } = options;
+  if (typeof placement === 'object') checkGiven('placement rule', ruleSchemas, placement);
+  if (resources !== undefined) checkResources(resources);
+}
+
+/**
+ * Of options that were checked each by itself.
+ * @throws TypeError for those that exclude each other, RangeError for a name that no actor can have.
+ */
 export function planSpawn(
   options: SpawnOptions,
   name: string,
   isolation: 'process' | 'inline',
 ): SpawnPlan {
-  checkNames('spawn option', options, optionNames);
   const placement = planPlacement(options.placement ?? 'pack');
-  const plan: SpawnPlan = { isolation, ...defaults, ...options, placement, name };
-  if (plan.isolation !== 'process' && plan.isolation !== 'inline') {
-    throw new TypeError(`isolation must be process or inline, got ${String(plan.isolation)}`);
-  }
-  checkResources(plan.resources);
-  const { maxRestarts, restartBackoffMs, mailboxMessagesMax, niceness } = plan;
-  checkInteger('maxRestarts', maxRestarts, 0, 1_000_000);
-  checkInteger('mailboxMessagesMax', mailboxMessagesMax, 1, 1_000_000);
-  checkInteger('maxConcurrency', plan.maxConcurrency, 1, 10_000);
-  if (niceness !== undefined) checkInteger('niceness', niceness, -20, 19);
-  if (!(restartBackoffMs > 0 && restartBackoffMs <= 60_000)) {
-    throw new RangeError(`restartBackoffMs must be over 0, at most 60000, got ${restartBackoffMs}`);
-  }
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const plan: SpawnPlan = {
+    isolation,
+    ...defaults,
+    ...(Object.fromEntries(given) as SpawnOptions),
+    placement,
+    name,
+  };
   checkFullName(name);
-  if (plan.lifetime !== 'owned' && plan.lifetime !== 'detached') {
-    throw new TypeError(`lifetime must be owned or detached, got ${String(plan.lifetime)}`);
-  }
   if (plan.lifetime === 'detached' && options.name === undefined) {
     throw new TypeError('a detached actor needs a name: nothing else finds it again');
   }
   if (options.getIfExists && options.name === undefined) {
     throw new TypeError('getIfExists needs a name: nothing else says which actor is meant');
   }
-  if (plan.isolation === 'inline' && (plan.environment || niceness !== undefined)) {
+  if (plan.isolation === 'inline' && (plan.environment || plan.niceness !== undefined)) {
     throw new TypeError(
       'environment and niceness belong to a process; an inline actor has none of its own',
     );
@@ -133,35 +174,8 @@ export function planSpawn(
   return plan;
 }
 
-const ruleNames: readonly (keyof PlacementRules)[] = [
-  'strategy',
-  'nodeId',
-  'beside',
-  'requiredLabels',
-  'preferredLabels',
-];
-
 function planPlacement(placement: PlacementStrategy | PlacementRules): PlacementPlan {
   const rules = typeof placement === 'string' ? { strategy: placement } : placement;
-  checkNames('placement rule', rules, ruleNames);
   const { strategy = 'pack', beside, ...rest } = rules;
-  if (strategy !== 'pack' && strategy !== 'spread') {
-    throw new TypeError(
-      `placement must be 'pack', 'spread' or an object of ${ruleNames.join(', ')}; ` +
-        `got ${JSON.stringify(strategy)}`,
-    );
-  }
   return { ...rest, strategy, ...(beside !== undefined && { beside: addressOf(beside) }) };
-}
-
-function checkNames(what: string, options: object, names: readonly string[]): void {
-  for (const key of Object.keys(options)) {
-    if (names.includes(key)) continue;
-    throw new TypeError(`there is no ${what} ${key}; valid are: ${names.join(', ')}`);
-  }
-}
-
-function checkInteger(option: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(`${option} must be an integer from ${min} to ${max}, got ${value}`);
 }

@@ -28,7 +28,12 @@ import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
 import type { NodeInfo } from './placement.ts';
 import type { NodeState } from './registration.ts';
-import { planSpawn, type SpawnOptions, type SpawnPlan } from './spawn-options.ts';
+import {
+  checkSpawnOptions,
+  planSpawn,
+  type SpawnOptions,
+  type SpawnPlan,
+} from './spawn-options.ts';
 
 const LOCATE_TIMEOUT_MS = 15_000;
 /** An actor whose parent is gone may take so long to dispose of what it holds. */
@@ -104,7 +109,8 @@ export class Supervisor {
   /**
    * Starts an actor and resolves when it takes calls.
    * @param parent the incarnation that the actor ends with
-   * @throws PlacementError with each node's reason, NameTakenError, or what creating it threw.
+   * @throws PlacementError with each node's reason, NameTakenError, or what creating it threw;
+   * TypeError or RangeError for an option that can't be used.
    */
   async spawn<Options, Actor>(
     definition: ActorDefinition<Options, Actor>,
@@ -112,6 +118,7 @@ export class Supervisor {
     spawnOptions: SpawnOptions,
     parent?: string,
   ): Promise<Spawned> {
+    checkSpawnOptions(spawnOptions);
     const { endpoint, isolation } = this.#options;
     if (definition.options !== undefined) {
       await checkOptions(definition.options, options, `create of actor type ${definition.type}`);

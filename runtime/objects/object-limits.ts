@@ -26,16 +26,10 @@ export interface ObjectPlan {
   readonly hub?: Bus;
 }
 
-/** @throws RangeError for a limit that is none. */
 export function openStore(endpoint: Endpoint, { limits, word }: ObjectPlan): ObjectStore {
   const { bus, clock, nodeId, link } = endpoint;
   const memoryBytesMax = limits.memoryBytesMax ?? Math.floor(totalmem() * MEMORY_SHARE);
   const diskBytesMax = limits.diskBytesMax ?? memoryBytesMax * DISK_TIMES_MEMORY;
-  for (const [name, bytes] of Object.entries({ memoryBytesMax, diskBytesMax })) {
-    if (!(Number.isSafeInteger(bytes) && bytes >= 0)) {
-      throw new RangeError(`objects.${name} must be a number of bytes, got ${bytes}`);
-    }
-  }
   return new ObjectStore({
     nodeId,
     clock,

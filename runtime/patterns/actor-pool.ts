@@ -1,6 +1,14 @@
 import { ActorDiedError, type DeathCause, MailboxFullError } from '../../errors.ts';
 import { addressOf } from '../calls/handle.ts';
 import { type ActorWatch, watch } from '../calls/watch.ts';
+import {
+  callback,
+  checkGiven,
+  flag,
+  type OptionSchemas,
+  optional,
+  whole,
+} from '../option-check.ts';
 
 export interface ActorPoolOptions<AnyHandle extends object> {
   /** Tasks that one actor has in hand at once. Default 1. */
@@ -24,6 +32,16 @@ interface Member<AnyHandle extends object> {
   running: number;
 }
 
+const poolSchemas = {
+  tasksPerActor: optional(whole(1, 1_000_000)),
+  waitingMax: optional(whole(1, 1_000_000)),
+  replace: optional(callback),
+  replacementsMax: optional(whole(0, 1_000_000)),
+} satisfies OptionSchemas & Record<keyof ActorPoolOptions<object>, unknown>;
+
+const mapSchemas = { ordered: optional(flag) } satisfies OptionSchemas &
+  Record<keyof MapOptions, unknown>;
+
 type Task<AnyHandle extends object> = (actor: AnyHandle) => Promise<void>;
 
 /**
@@ -41,12 +59,11 @@ export class ActorPool<AnyHandle extends object> implements AsyncDisposable {
   #failure: Error = new Error('the pool was given no actor');
   #closed = false;
 
+  /** @throws TypeError or RangeError for an option that can't be used. */
   constructor(actors: readonly AnyHandle[], options: ActorPoolOptions<AnyHandle> = {}) {
-    this.#options = { tasksPerActor: 1, waitingMax: 1024, replacementsMax: 16, ...options };
-    const { tasksPerActor } = this.#options;
-    if (!(Number.isInteger(tasksPerActor) && tasksPerActor >= 1)) {
-      throw new RangeError(`tasksPerActor must be an integer from 1 up, got ${tasksPerActor}`);
-    }
+    checkGiven('pool option', poolSchemas, options);
+    const { tasksPerActor = 1, waitingMax = 1024, replace, replacementsMax = 16 } = options;
+    this.#options = { tasksPerActor, waitingMax, replacementsMax, ...(replace && { replace }) };
     for (const actor of actors) this.#add(actor);
   }
 
@@ -81,8 +98,10 @@ export class ActorPool<AnyHandle extends object> implements AsyncDisposable {
   async *map<Input, Result>(
     inputs: Iterable<Input> | AsyncIterable<Input>,
     task: (actor: AnyHandle, input: Input) => Promise<Result>,
-    { ordered = true }: MapOptions = {},
+    options: MapOptions = {},
   ): AsyncGenerator<Result, void, undefined> {
+    checkGiven('map option', mapSchemas, options);
+    const { ordered = true } = options;
     const flying: Promise<{ readonly index: number; readonly result: Result }>[] = [];
     const indices: number[] = [];
     let taken = 0;

@@ -7,7 +7,8 @@ import {
 } from '../actor.ts';
 import type { CallOptions } from '../calls/call-options.ts';
 import { type Handle, type OwnedHandle, withCallOptions } from '../calls/handle.ts';
-import type { SpawnOptions } from '../nodes/spawn-options.ts';
+import { type SpawnOptions, spawnOptionSchemas } from '../nodes/spawn-options.ts';
+import { checkGiven, type OptionSchemas, whole } from '../option-check.ts';
 
 export interface QueueOptions extends SpawnOptions {
   /** Items that it holds; beyond, `put` waits. */
@@ -20,7 +21,6 @@ export type Taken<Item> = { readonly done: false; readonly item: Item } | { read
 export type QueueCallOptions = Pick<CallOptions, 'timeoutMs' | 'signal'>;
 
 const WAITING_CALLS_MAX = 4096;
-const ITEMS_MAX = 1_000_000;
 /** Reading to the end waits for as long as it takes; the queue's death ends it. */
 const PATIENT_MS = 2 ** 31 - 1;
 
@@ -33,9 +33,6 @@ export class QueueActor {
   #closed = false;
 
   constructor(itemsMax: number) {
-    if (!(Number.isInteger(itemsMax) && itemsMax >= 1 && itemsMax <= ITEMS_MAX)) {
-      throw new RangeError(`itemsMax must be 1 to ${ITEMS_MAX}, got ${itemsMax}`);
-    }
     this.#itemsMax = itemsMax;
   }
 
@@ -157,10 +154,20 @@ export class OwnedQueue<Item> extends Queue<Item> implements AsyncDisposable {
   }
 }
 
-/** Spawns a queue; `owner` is a system, or the context of the actor that owns it. */
+const schemas = {
+  itemsMax: whole(1, 1_000_000),
+  ...spawnOptionSchemas,
+} satisfies OptionSchemas & Record<keyof QueueOptions, unknown>;
+
+/**
+ * Spawns a queue; `owner` is a system, or the context of the actor that owns it.
+ * @throws what spawning throws; TypeError or RangeError for an option that can't be used.
+ */
 export async function createQueue<Item>(
   owner: Pick<ActorContext, 'spawn'>,
-  { itemsMax, ...spawnOptions }: QueueOptions,
+  options: QueueOptions,
 ): Promise<OwnedQueue<Item>> {
+  checkGiven('queue option', schemas, options);
+  const { itemsMax, ...spawnOptions } = options;
   return new OwnedQueue(await owner.spawn(queueActor, { itemsMax }, spawnOptions));
 }

@@ -1,4 +1,5 @@
 import { type Clock, type ClockTimer, systemClock } from '../clock.ts';
+import { checkGiven, fields, from, optional, TIMER_MS_MAX, whole } from '../option-check.ts';
 
 export interface WaitOptions {
   /** Enough when so many have settled. Default: all. */
@@ -17,15 +18,19 @@ export interface Waited<Value> {
 /**
  * Waits until `count` of the promises have settled, or for `timeoutMs`, whichever is first. It never
  * rejects; a promise that is rejected counts as done, and is the caller's to look at.
- * @throws RangeError for a count that can't be reached.
+ * @throws TypeError or RangeError for an option that can't be used: a count that can't be reached.
  */
 export async function wait<Value>(
   promises: readonly Promise<Value>[],
-  { count = promises.length, timeoutMs, clock = systemClock }: WaitOptions = {},
+  options: WaitOptions = {},
 ): Promise<Waited<Value>> {
-  if (!(Number.isInteger(count) && count >= 0 && count <= promises.length)) {
-    throw new RangeError(`count must be 0 to ${promises.length}, got ${count}`);
-  }
+  const schemas = {
+    count: optional(whole(0, promises.length)),
+    timeoutMs: optional(from(0, TIMER_MS_MAX)),
+    clock: optional(fields('a Clock')),
+  } satisfies Record<keyof WaitOptions, unknown>;
+  checkGiven('wait option', schemas, options);
+  const { count = promises.length, timeoutMs, clock = systemClock } = options;
   const settled = new Set<Promise<Value>>();
   const { promise: enough, resolve } = Promise.withResolvers<void>();
   for (const promise of promises) {

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { DamagedDataError, type DeathCause } from '../../errors.ts';
 import { type Resources, resourcesSchema } from './resources.ts';
 import { deathCauseSchema } from './wire-error.ts';
-import { type Carried, carried, count, texts } from './wire-fields.ts';
+import { type Carried, carried, count, durationMs, texts } from './wire-fields.ts';
 
 // The lives of actors: between owners, nodes, processes and actors.
 
@@ -176,7 +176,7 @@ export const lifeMessageSchemas = [
   v.object({
     kind: v.literal('drain'),
     to: v.string(),
-    timeoutMs: v.number(),
+    timeoutMs: durationMs,
     last: v.exactOptional(v.boolean()),
   }),
   v.object({ kind: v.literal('stop'), to: v.string() }),
@@ -184,12 +184,12 @@ export const lifeMessageSchemas = [
     kind: v.literal('move'),
     name: v.string(),
     incarnation: v.string(),
-    timeoutMs: v.number(),
+    timeoutMs: durationMs,
   }),
   v.object({
     kind: v.literal('end-actor'),
     name: v.string(),
-    timeoutMs: v.number(),
+    timeoutMs: durationMs,
     epoch: v.exactOptional(count),
   }),
   v.object({ kind: v.literal('kill'), incarnation: v.string() }),
@@ -222,7 +222,7 @@ export const lifeMessageSchemas = [
     owner: v.string(),
     owned: v.boolean(),
   }),
-  v.object({ kind: v.literal('stop-child'), name: v.string(), timeoutMs: v.number() }),
+  v.object({ kind: v.literal('stop-child'), name: v.string(), timeoutMs: durationMs }),
 ] as const;
 
 const startValueSchema: v.GenericSchema<unknown, StartValue> = v.object({

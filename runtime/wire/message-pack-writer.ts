@@ -5,6 +5,8 @@ const BUFFER_BYTES = 16 << 10;
 const BUFFER_BYTES_KEPT = 1 << 20;
 /** Text and copies up to this length are made byte by byte: a call into the engine costs more. */
 const SHORT = 64;
+/** Keys that an error names of a path that is too long. */
+const TOP_KEYS = 4;
 
 export type Key = string | number;
 
@@ -141,7 +143,7 @@ export class MessagePackWriter {
       );
     }
     if (this.#depth >= FRAME_DEPTH_MAX) {
-      throw this.#unsupported(`a nesting of over ${FRAME_DEPTH_MAX} levels or a cycle`);
+      throw tooDeep(this.#path.slice(0, this.#depth));
     }
     this.#depth += 1;
     return this.#depth - 1;
@@ -258,6 +260,12 @@ export class MessagePackWriter {
 
 function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
   return new DataView(buffer, byteOffset, byteLength);
+}
+
+/** Of a path so deep its beginning tells enough. */
+export function tooDeep(path: readonly Key[]): TypeError {
+  const what = `the top of a nesting of over ${FRAME_DEPTH_MAX} levels or of a cycle`;
+  return unsupported(what, path.slice(0, TOP_KEYS));
 }
 
 export function unsupported(what: string, path: readonly Key[]): TypeError {

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { type Resources, resourcesSchema } from './resources.ts';
 import { type RuntimeEvent, runtimeEventSchema } from './runtime-event.ts';
 import { type WireError, wireErrorSchema } from './wire-error.ts';
-import { type Carried, carried, count, texts } from './wire-fields.ts';
+import { type Carried, carried, count, durationMs, texts } from './wire-fields.ts';
 
 // What a node is asked and tells, besides the lives of its actors.
 
@@ -131,7 +131,7 @@ export const nodeMessageSchemas = [
   }),
   v.object({ kind: v.literal('lease'), nodeId: v.string() }),
   v.object({ kind: v.literal('leased'), remainingMs: v.number(), grant: v.string() }),
-  v.object({ kind: v.literal('leave'), timeoutMs: v.number() }),
+  v.object({ kind: v.literal('leave'), timeoutMs: durationMs }),
   v.object({ kind: v.literal('look') }),
   v.object({ kind: v.literal('lookup'), name: v.string() }),
   v.object({ kind: v.literal('found'), found: v.boolean() }),

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { checkGiven, fromUp, named, type OptionSchemas, optional } from '../option-check.ts';
 
 /** What a node has, or what an actor reserves of it. Absent means none. */
 export interface Resources {
@@ -16,20 +17,22 @@ const TOLERANCE = 1e-9;
 
 const kinds = ['cpu', 'gpu', 'memoryBytes'] as const;
 
+const amount = optional(fromUp(0));
+const amounts = {
+  cpu: amount,
+  gpu: amount,
+  memoryBytes: amount,
+  custom: optional(named(fromUp(0), 'an object of names with numbers', CUSTOM_MAX)),
+} satisfies OptionSchemas & Record<keyof Resources, unknown>;
+
 /** @throws TypeError for an unknown resource, RangeError for an amount that is none; both name it. */
 export function checkResources(resources: Resources): void {
-  for (const name of Object.keys(resources)) {
-    if (name !== 'custom' && !kinds.includes(name as never)) {
-      throw new TypeError(
-        `there is no resource ${name}; valid are: ${kinds.join(', ')}, ` +
-          `and any name inside custom, as { custom: { ${name}: 1 } }`,
-      );
-    }
-  }
-  for (const [name, amount] of amountsOf(resources)) {
-    if (Number.isFinite(amount) && amount >= 0) continue;
-    throw new RangeError(`resource ${name} must be a number from 0 up, got ${amount}`);
-  }
+  checkGiven(
+    'resource',
+    amounts,
+    resources,
+    (name) => `, and any name inside custom, as { custom: { ${name}: 1 } }`,
+  );
 }
 
 /** What is missing, in words, or undefined when `wanted` fits into `free`. */

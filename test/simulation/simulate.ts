@@ -1,14 +1,23 @@
-/** `npm run simulate -- --seeds N [--seed FIRST] [--trace]`: scenarios until one breaks a promise. */
+/** `npm run simulate`: scenarios until all are run; see the help below. */
 import { parseArgs } from 'node:util';
 import { runScenario } from './scenario.ts';
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1' },
-    seed: { type: 'string', default: '1' },
-    trace: { type: 'boolean', default: false },
-  },
-});
+const HELP = `npm run simulate -- [--seeds N] [--seed FIRST] [--trace]
+
+Runs N simulated scenarios, by seeds that follow one another, and says which broke a promise.
+
+  --seeds N     scenarios to run; default 1
+  --seed FIRST  seed of the first; default 1
+  --trace       print what happens
+  --help        print this
+
+Ends with 0 when every promise held, 1 when one was broken, 2 for wrong options.`;
+
+const values = readOptions();
+if (values.help) {
+  console.log(HELP);
+  process.exit();
+}
 const count = wholeNumber('seeds', values.seeds);
 const first = wholeNumber('seed', values.seed);
 const onTrace = values.trace ? (line: string): void => console.log(line) : undefined;
@@ -42,11 +51,30 @@ console.log(`faults: ${inWords(tables.faults)}`);
 console.log(failing.length === 0 ? 'every promise held' : `failing seeds: ${failing.join(', ')}`);
 process.exitCode = failing.length === 0 ? 0 : 1;
 
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: 'string', default: '1' },
+        seed: { type: 'string', default: '1' },
+        trace: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(message: string): never {
+  console.error(`${message}\n\n${HELP}`);
+  process.exit(2);
+}
+
 function wholeNumber(name: string, text: string): number {
   const number = Number(text);
   if (Number.isInteger(number) && number >= 0 && text !== '') return number;
-  console.error(`--${name} wants a whole number, got "${text}"`);
-  process.exit(2);
+  return refuse(`--${name} wants a whole number, got "${text}"`);
 }
 
 function addAll(into: Map<string, number>, from: ReadonlyMap<string, number>): void {

@@ -100,6 +100,24 @@ test('an envelope that contradicts itself is refused as damaged', (t) => {
   t.throws(() => decodeMessage(now), { instanceOf: DamagedDataError }, 'no time at all');
 });
 
+test('a time that no timer can wait is refused as damaged', (t) => {
+  const kinds = [
+    { kind: 'leave' },
+    { kind: 'drain', to: 'a@n#1' },
+    { kind: 'move', name: 'a', incarnation: 'a@n#1' },
+    { kind: 'end-actor', name: 'a' },
+    { kind: 'stop-child', name: 'a' },
+  ];
+  for (const fields of kinds) {
+    const decode = (timeoutMs: unknown) => decodeMessage(encodeFrame({ ...fields, timeoutMs }));
+    t.notThrows(() => decode(0.5), fields.kind);
+    for (const timeoutMs of [-5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '5']) {
+      const what = `${fields.kind} ${timeoutMs}`;
+      t.throws(() => decode(timeoutMs), { instanceOf: DamagedDataError }, what);
+    }
+  }
+});
+
 test('rare fields of a wrong type are refused as damaged', (t) => {
   const wrong = [{ credit: -1 }, { key: 7 }, { chunks: { subject: 1 } }, { trace: { a: 1 } }, 7];
   for (const rare of wrong) {
