@@ -1,3 +1,6 @@
+/** The longest time a timer can wait; a longer one would fire at once. */
+export const TIMER_MS_MAX: number = 2 ** 31 - 1;
+
 /** Time as the runtime sees it. Handed in everywhere, so that a simulation can turn it by hand. */
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */

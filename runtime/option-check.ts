@@ -1,11 +1,10 @@
 import { inspect } from 'node:util';
 import * as v from 'valibot';
+import { TIMER_MS_MAX } from './clock.ts';
 
 /** What each option may be. The message of a schema says it in words that go after "must be". */
 export type OptionSchemas = Readonly<Record<string, v.GenericSchema>>;
 
-/** A longer timer would fire at once. */
-export const TIMER_MS_MAX: number = 2 ** 31 - 1;
 const SHOWN_CHARACTERS_MAX = 80;
 const secrets: readonly string[] = ['token', 'password', 'nkeySeed'];
 
@@ -37,7 +36,8 @@ export function checkGiven(
     if (issues === undefined) continue;
     const [issue] = issues;
     const place = [name, ...(issue.path ?? []).map(({ key }) => String(key))].join('.');
-    const message = `${what} ${place} must be ${issue.message}; got ${secrets.includes(name) ? `a ${typeof value}` : show(issue.input)}`;
+    const shown = secrets.includes(name) ? `a ${typeof value}` : show(issue.input);
+    const message = `${what} ${place} must be ${issue.message}; got ${shown}`;
     // NaN is a number, if none that is allowed.
     if (issue.kind === 'validation' || Number.isNaN(issue.input)) throw new RangeError(message);
     throw new TypeError(message);
@@ -48,8 +48,18 @@ export function isFields(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Without what may be a secret: fields of an object, and the credentials of an address. */
 function show(value: unknown): string {
-  const text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (isFields(value)) {
+    const { name } = Object.getPrototypeOf(value)?.constructor ?? Object;
+    const keys = Object.keys(value).join(', ') || 'nothing';
+    return shorten(name === 'Object' ? `an object of ${keys}` : `an instance of ${name}`);
+  }
+  return shorten(inspect(value).replace(/\/\/[^@/\s]*@/g, '//'));
+}
+
+function shorten(text: string): string {
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
 }
 

@@ -1,9 +1,6 @@
 import { DeadlineError, NoResponderError } from '../../errors.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, TIMER_MS_MAX } from '../clock.ts';
 import type { BusMessage, RequestOptions } from './bus.ts';
-
-/** A longer timer would fire at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 interface Pending {
   readonly subject: string;

@@ -1,10 +1,9 @@
-import type { Clock, ClockTimer } from '../clock.ts';
+import { type Clock, type ClockTimer, TIMER_MS_MAX } from '../clock.ts';
 import type { Lease } from './lease.ts';
 import type { Mailbox } from './mailbox.ts';
 
 /** Timers and reminders of one actor that wait for their time. */
 const TIMERS_MAX = 1024;
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface ActorTimersOptions {
   readonly clock: Clock;

@@ -7,6 +7,7 @@ import {
 } from '../actor.ts';
 import type { CallOptions } from '../calls/call-options.ts';
 import { type Handle, type OwnedHandle, withCallOptions } from '../calls/handle.ts';
+import { TIMER_MS_MAX } from '../clock.ts';
 import { type SpawnOptions, spawnOptionSchemas } from '../nodes/spawn-options.ts';
 import { checkGiven, type OptionSchemas, whole } from '../option-check.ts';
 
@@ -22,7 +23,7 @@ export type QueueCallOptions = Pick<CallOptions, 'timeoutMs' | 'signal'>;
 
 const WAITING_CALLS_MAX = 4096;
 /** Reading to the end waits for as long as it takes; the queue's death ends it. */
-const PATIENT_MS = 2 ** 31 - 1;
+const PATIENT_MS = TIMER_MS_MAX;
 
 /** The actor behind a queue: first in, first out, also for those who wait. */
 export class QueueActor {

@@ -1,5 +1,5 @@
-import { type Clock, type ClockTimer, systemClock } from '../clock.ts';
-import { checkGiven, fields, from, optional, TIMER_MS_MAX, whole } from '../option-check.ts';
+import { type Clock, type ClockTimer, systemClock, TIMER_MS_MAX } from '../clock.ts';
+import { checkGiven, fields, from, optional, whole } from '../option-check.ts';
 
 export interface WaitOptions {
   /** Enough when so many have settled. Default: all. */

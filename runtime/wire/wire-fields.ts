@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { TIMER_MS_MAX } from '../option-check.ts';
+import { TIMER_MS_MAX } from '../clock.ts';
 import type { ChunkReference } from './chunks.ts';
 
 /** A value inside a message: itself, or where to fetch it when the bus can't carry it in one piece. */
@@ -10,7 +10,7 @@ export interface Carried {
 
 export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** How long something may take; a longer timer would fire at once. */
-export const durationMs = v.pipe(v.number(), v.minValue(0), v.maxValue(TIMER_MS_MAX));
+export const durationMs = v.pipe(v.number(), v.gtValue(0), v.maxValue(TIMER_MS_MAX));
 export const texts = v.record(v.string(), v.string());
 
 export const chunkReferenceSchema: v.GenericSchema<unknown, ChunkReference> = v.object({

@@ -31,7 +31,11 @@ const callCases: readonly Case[] = [
   [null, TypeError, /got null$/],
   [{ timeout: 1 }, TypeError, /^there is no call option timeout; valid are: timeoutMs, /],
   [{ signal: 5 }, TypeError, /^call option signal must be an AbortSignal; got 5$/],
-  [{ signal: new AbortController() }, TypeError, /must be an AbortSignal; got AbortController/],
+  [
+    { signal: new AbortController() },
+    TypeError,
+    /must be an AbortSignal; got an instance of AbortController$/,
+  ],
   [{ timeoutMs: '5' }, TypeError, /timeoutMs must be a number over 0, at most 2147483647; got '5'/],
   [{ timeoutMs: 0 }, RangeError, /got 0$/],
   [{ timeoutMs: Number.NaN }, RangeError, /got NaN$/],
@@ -46,7 +50,7 @@ const callCases: readonly Case[] = [
   [retry({ attempts: undefined }), TypeError, /attempts must be .*; got undefined$/],
   [retry({ backoffMs: '1' }), TypeError, /backoffMs must be a number from 0 to 10000; got '1'$/],
   [retry({ errors: [] }), TypeError, /errors must be a list, not empty, of the codes or classes/],
-  [retry({ errors: [5] }), TypeError, /got \[ 5 \]$/],
+  [retry({ errors: [5] }), TypeError, /got a list of 1$/],
   [retry({ errors: [() => {}] }), TypeError, /errors must be a list/],
 ];
 
@@ -77,7 +81,7 @@ test('calls take what is allowed', async (t) => {
 const spawnCases: readonly Case[] = [
   [5, TypeError, /^spawn options must be an object of name, .*; got 5$/],
   [null, TypeError, /got null$/],
-  [[], TypeError, /got \[\]$/],
+  [[], TypeError, /got a list of 0$/],
   [{ placement: null }, TypeError, /placement must be 'pack', 'spread' or an object of strategy, /],
   [{ placement: 5 }, TypeError, /got 5$/],
   [
@@ -86,7 +90,11 @@ const spawnCases: readonly Case[] = [
     /^placement rule strategy must be 'pack' or 'spread'/,
   ],
   [{ placement: { nodeId: 5 } }, TypeError, /^placement rule nodeId must be a string; got 5$/],
-  [{ placement: { beside: {} } }, TypeError, /beside must be an actor handle; got \{\}$/],
+  [
+    { placement: { beside: {} } },
+    TypeError,
+    /beside must be an actor handle; got an object of nothing$/,
+  ],
   [{ placement: { requiredLabels: { a: 1 } } }, TypeError, /requiredLabels.a must be .*; got 1$/],
   [
     { restartBackoffMs: '100' },
@@ -134,7 +142,8 @@ const systemCases: readonly Case[] = [
   [undefined, TypeError, /^system options must be an object of bus, namespace, .*; got undefined$/],
   [{}, TypeError, /^system option bus must be 'memory', 'local', .*; got undefined$/],
   [{ bus: 'redis' }, TypeError, /system option bus must be 'memory', 'local', .*; got 'redis'$/],
-  [{ bus: {} }, TypeError, /got \{\}$/],
+  [{ bus: nats }, TypeError, /got an object of servers, timeoutMs$/],
+  [{ bus: 'nats://me:secret@host' }, TypeError, /got 'nats:\/\/host'$/],
   [
     { bus: { nats: 5 } },
     TypeError,
