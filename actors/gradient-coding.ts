@@ -1,6 +1,7 @@
 import { DamagedDataError } from '../errors.ts';
 import {
   applyChange,
+  changesOf,
   type DeltaCodec,
   encodeChange,
   type TensorDelta,
@@ -46,7 +47,7 @@ export class GradientEncoder {
       const wanted = sum(values, this.#rest[name]);
       const row = rowLength(this.#shapes, name);
       const delta = encodeChange(codec, wanted, new Float32Array(values.length), row);
-      rest[name] = difference(wanted, decode(name, delta, values.length, row));
+      rest[name] = changesOf(wanted, decode(name, delta, values.length, row));
       return delta;
     });
     this.#nextRest = rest;
@@ -83,8 +84,4 @@ function decode(name: string, delta: TensorDelta, length: number, row: number): 
 function sum(values: Float32Array, more: Float32Array | undefined): Float32Array {
   if (more === undefined) return values;
   return values.map((value, index) => value + more[index]!);
-}
-
-function difference(values: Float32Array, less: Float32Array): Float32Array {
-  return values.map((value, index) => value - less[index]!);
 }

@@ -1,14 +1,15 @@
+import { entriesUnder, placeUnder } from '../training/index.ts';
 import { GradientEncoder } from './gradient-coding.ts';
 import type { LearnedStep, Learner } from './learner.ts';
 import type { Update } from './parameter-server.ts';
 import type { ServerLink } from './server-link.ts';
 import type { StateCopy } from './state-copy.ts';
 import type { StepInput, Student } from './student.ts';
-import type { DeltaCodec } from './tensor-delta.ts';
+import { changesOf, type DeltaCodec } from './tensor-delta.ts';
 import { copyWeights, type Weights } from './weight-delta.ts';
 
-const START = 'start/';
-const REST = 'rest/';
+const START = 'start';
+const REST = 'rest';
 
 /**
  * One of several workers that train by themselves for some steps, give what their weights have changed by, and go on
@@ -36,9 +37,9 @@ export class LocalLearner implements Learner {
     this.#student = student;
     this.#link = options.link;
     this.#localSteps = options.localSteps;
-    const rest = entriesAfter(REST, checkpoint);
+    const rest = entriesUnder(checkpoint, REST);
     this.#encoder = new GradientEncoder({ codec, shapes: student.parameterShapes, rest });
-    const start = entriesAfter(START, checkpoint);
+    const start = entriesUnder(checkpoint, START);
     if (Object.keys(start).length > 0) this.#start = start;
     this.#givenAt = checkpoint.givenAt?.[0] ?? 0;
     this.#version = checkpoint.version?.[0] ?? 0;
@@ -77,8 +78,8 @@ export class LocalLearner implements Learner {
 
   checkpoint(): StateCopy {
     return {
-      ...entriesWith(START, this.#start ?? {}),
-      ...entriesWith(REST, this.#encoder.rest),
+      ...placeUnder(START, this.#start ?? {}),
+      ...placeUnder(REST, this.#encoder.rest),
       givenAt: Float32Array.of(this.#givenAt),
       version: Float32Array.of(this.#version),
     };
@@ -92,7 +93,7 @@ export class LocalLearner implements Learner {
     const changes: Record<string, Float32Array> = {};
     const statistics: Record<string, Float32Array> = {};
     for (const [name, values] of Object.entries(weights)) {
-      if (name in this.#student.parameterShapes) changes[name] = difference(start[name]!, values);
+      if (name in this.#student.parameterShapes) changes[name] = changesOf(start[name]!, values);
       else statistics[name] = values.slice();
     }
     const gradients = this.#encoder.encode(changes);
@@ -111,22 +112,4 @@ export class LocalLearner implements Learner {
     this.#givenAt = version * this.#localSteps;
     return this.#givenAt;
   }
-}
-
-function difference(from: Float32Array, to: Float32Array): Float32Array {
-  return from.map((value, index) => value - to[index]!);
-}
-
-function entriesAfter(prefix: string, entries: StateCopy): StateCopy {
-  return Object.fromEntries(
-    Object.entries(entries)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, values]) => [name.slice(prefix.length), values]),
-  );
-}
-
-function entriesWith(prefix: string, entries: StateCopy): StateCopy {
-  return Object.fromEntries(
-    Object.entries(entries).map(([name, values]) => [`${prefix}${name}`, values]),
-  );
 }

@@ -12,6 +12,7 @@ import {
   createModel,
   createTrainingStep,
   distillWeightAt,
+  entriesUnder,
   initialTrainingState,
   isTeacherWeight,
   type LearningRateSchedule,
@@ -146,18 +147,12 @@ export class Student {
   /** The same step without its update, where `givesGradients`. */
   async gradients(input: StepInput): Promise<Gradients> {
     const outputs = await this.#run(input, {});
-    const under = (prefix: string): Weights =>
-      Object.fromEntries(
-        Object.entries(outputs)
-          .filter(([name]) => name.startsWith(prefix))
-          .map(([name, values]) => [name.slice(prefix.length), values as Float32Array]),
-      );
     const measures = ['loss', 'distillLoss', 'accuracy']
       .filter((name) => name in outputs)
       .map((name) => [name, scalar(outputs, name)] as const);
     return {
-      gradients: under('gradient/'),
-      statistics: under('statistic/'),
+      gradients: entriesUnder(outputs, 'gradient') as Weights,
+      statistics: entriesUnder(outputs, 'statistic') as Weights,
       measures: Object.fromEntries(measures),
     };
   }

@@ -144,7 +144,8 @@ function tensorBytesAbout(codec: DeltaCodec, length: number, row: number): numbe
   }
 }
 
-function changesOf(values: Float32Array, from: Float32Array): Float32Array {
+/** The change that makes `values` of `from`. */
+export function changesOf(values: Float32Array, from: Float32Array): Float32Array {
   const changes = new Float32Array(values.length);
   for (let i = 0; i < changes.length; i++) changes[i] = values[i]! - from[i]!;
   return changes;

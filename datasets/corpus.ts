@@ -1,8 +1,8 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { DamagedDataError, UserInputError } from '../errors.ts';
-import { writeAtomically } from './atomic-file.ts';
+import { DamagedDataError } from '../errors.ts';
+import { readManifestFile, writeManifestFile } from './manifest.ts';
 import { openTokenShard } from './token-shard.ts';
 import { openTokenizer } from './tokenizer-file.ts';
 
@@ -55,11 +55,8 @@ export type CorpusManifest = v.InferOutput<typeof manifestSchema>;
  */
 export async function openCorpus(directory: string): Promise<Corpus> {
   const path = join(directory, manifestName);
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    const { message } = cause as Error;
-    throw new UserInputError(`${directory} has no prepared corpus: ${message}`, { cause });
-  });
-  const manifest = parseManifest(path, text);
+  const absent = `${directory} has no prepared corpus`;
+  const manifest = await readManifestFile(path, manifestSchema, absent);
   const { tokenizer, shards, heldOut } = manifest;
   const { vocabularySize, crc32 } = await openTokenizer(join(directory, tokenizer.file));
   expectSame(tokenizer.file, 'CRC-32', crc32, tokenizer.crc32);
@@ -74,26 +71,13 @@ export async function openCorpus(directory: string): Promise<Corpus> {
 
 /** Makes the files in `directory` a corpus: to be called when all of them are written. */
 export async function writeManifest(directory: string, manifest: CorpusManifest): Promise<Corpus> {
-  const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  await writeAtomically(join(directory, manifestName), [Buffer.from(text)]);
+  await writeManifestFile(join(directory, manifestName), manifest);
   return corpusOf(directory, manifest);
 }
 
 /** Before its files are written anew, `directory` is no corpus any more. */
 export async function removeManifest(directory: string): Promise<void> {
   await rm(join(directory, manifestName), { force: true });
-}
-
-function parseManifest(path: string, text: string): CorpusManifest {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new DamagedDataError(`${path} is damaged: it is not JSON`, { cause });
-  }
-  const parsed = v.safeParse(manifestSchema, value);
-  if (parsed.success) return parsed.output;
-  throw new DamagedDataError(`${path} is damaged: ${v.summarize(parsed.issues)}`);
 }
 
 function expectSame(file: string, what: string, found: number, expected: number): void {

@@ -53,7 +53,7 @@ export {
   resNet50,
 } from './residual-network.ts';
 export { timeMajor } from './row-order.ts';
-export type { Step } from './step-state.ts';
+export { entriesUnder, placeUnder, type Step } from './step-state.ts';
 export {
   createGradientStep,
   createTrainingStep,

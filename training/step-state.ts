@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { StepFunction, TensorMap, TensorSpec } from '../compiler/index.ts';
+import type { StepFunction, TensorSpec } from '../compiler/index.ts';
 
 /** A step function with the state and inputs that it works on. */
 export interface Step {
@@ -18,7 +18,10 @@ export function tidyStep(step: StepFunction): StepFunction {
 }
 
 /** The entries whose names start with `prefix/`, named without it. */
-export function entriesUnder(map: TensorMap, prefix: string): TensorMap {
+export function entriesUnder<T>(
+  map: Readonly<Record<string, T>>,
+  prefix: string,
+): Record<string, T> {
   const start = `${prefix}/`;
   return Object.fromEntries(
     Object.entries(map)

@@ -1,8 +1,7 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { DamagedDataError, UserInputError } from '../../errors.ts';
-import { writeAtomically } from '../atomic-file.ts';
+import { readManifestFile, writeManifestFile } from '../manifest.ts';
 import type { RecordColumn } from './record-columns.ts';
 import { RecordFile, type RecordFileEntry } from './record-file.ts';
 
@@ -109,10 +108,8 @@ export interface Dataset {
  */
 export async function openDataset(directory: string): Promise<Dataset> {
   const path = join(directory, datasetManifestName);
-  const text = await readFile(path, 'utf8').catch((cause: Error) => {
-    throw new UserInputError(`${directory} has no prepared data set: ${cause.message}`, { cause });
-  });
-  const dataset = datasetOf(directory, parseManifest(path, text));
+  const absent = `${directory} has no prepared data set`;
+  const dataset = datasetOf(directory, await readManifestFile(path, manifestSchema, absent));
   for (const entry of [...dataset.shards, dataset.heldOut]) {
     await openRecords(dataset, entry);
   }
@@ -135,26 +132,13 @@ export async function writeDatasetManifest(
   directory: string,
   manifest: DatasetManifest,
 ): Promise<Dataset> {
-  const text = `${JSON.stringify(manifest, null, 2)}\n`;
-  await writeAtomically(join(directory, datasetManifestName), [Buffer.from(text)]);
+  await writeManifestFile(join(directory, datasetManifestName), manifest);
   return datasetOf(directory, manifest);
 }
 
 /** Before its files are written anew, `directory` is no data set any more. */
 export async function removeDatasetManifest(directory: string): Promise<void> {
   await rm(join(directory, datasetManifestName), { force: true });
-}
-
-function parseManifest(path: string, text: string): DatasetManifest {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new DamagedDataError(`${path} is damaged: it is not JSON`, { cause });
-  }
-  const parsed = v.safeParse(manifestSchema, value);
-  if (parsed.success) return parsed.output;
-  throw new DamagedDataError(`${path} is damaged: ${v.summarize(parsed.issues)}`);
 }
 
 function datasetOf(directory: string, manifest: DatasetManifest): Dataset {

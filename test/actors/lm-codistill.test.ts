@@ -6,6 +6,7 @@ import {
   reachStep,
   resultOf,
   startSmallRun,
+  stepsOf,
   writeSmallText,
 } from './small-run.ts';
 
@@ -96,10 +97,6 @@ test.serial(
     t.true((steps[0]?.step as number) > 40, 'it began again');
   },
 );
-
-function stepsOf(events: readonly JsonEvent[], replica: string): readonly JsonEvent[] {
-  return events.filter((event) => event.type === 'step' && event.replica === replica);
-}
 
 /** Fills `events` while the run goes on. */
 async function collect(run: ReturnType<typeof startSmallRun>, events: JsonEvent[]): Promise<void> {

@@ -91,6 +91,11 @@ export async function reachStep(
   });
 }
 
+/** What a replica's steps told. */
+export function stepsOf(events: readonly JsonEvent[], replica: string): readonly JsonEvent[] {
+  return events.filter((event) => event.type === 'step' && event.replica === replica);
+}
+
 /** The newest incarnation of an actor. */
 export function newestIncarnation(events: readonly JsonEvent[], actor: string): ActorStarted {
   const lives = events.filter(

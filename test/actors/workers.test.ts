@@ -6,15 +6,15 @@ import {
   reachStep,
   resultOf,
   startSmallRun,
+  stepsOf,
   writeSmallText,
 } from './small-run.ts';
 
 /** Two workers of eight lanes each read what one reads with sixteen. */
 const options = { batch: 8, 'workers.count': 2, 'model.restartIntervalSteps': 0 };
 
-async function stepsOf(run: ReturnType<typeof startSmallRun>): Promise<readonly JsonEvent[]> {
-  const events = parseEvents((await run.ended).stdout);
-  return events.filter(({ type, replica }) => type === 'step' && replica === 'replica-1');
+async function stepsOfFirst(run: ReturnType<typeof startSmallRun>): Promise<readonly JsonEvent[]> {
+  return stepsOf(parseEvents((await run.ended).stdout), 'replica-1');
 }
 
 test.serial(
@@ -35,8 +35,8 @@ test.serial(
     ]);
     const two = await resultOf(shared);
     t.is(two.tokens, one.tokens);
-    const expected = await stepsOf(whole);
-    const steps = await stepsOf(shared);
+    const expected = await stepsOfFirst(whole);
+    const steps = await stepsOfFirst(shared);
     t.is(steps.length, 50);
     t.truthy(steps.at(-1)?.distillLoss, 'teachers have come in');
     for (const [index, { loss, distillLoss, gradientNorm }] of steps.entries()) {
@@ -87,7 +87,7 @@ for (const mode of ['synchronous', 'asynchronous', 'local']) {
       process.kill(newestIncarnation(eventsNow(), victim).pid, 'SIGKILL');
     }
     const result = await resultOf(run);
-    const last = (await stepsOf(run)).at(-1);
+    const last = (await stepsOfFirst(run)).at(-1);
     t.is(last?.step, 100);
     t.true((last?.loss as number) < result.unigramLoss, `loss ${last?.loss}`);
     const died = eventsNow().filter(({ type, event }) => type === 'actor' && event === 'died');
