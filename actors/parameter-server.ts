@@ -126,7 +126,7 @@ export class ParameterServer {
   leave(worker: number): void {
     this.#checkWorker(worker);
     this.#away.add(worker);
-    if (this.#blocked) this.#endRound({ status: 'paused' });
+    if (this.#blocked) this.#pause();
   }
 
   /**
@@ -159,7 +159,7 @@ export class ParameterServer {
   /** No update follows: who waits is told. */
   drain(): void {
     this.#draining = true;
-    this.#endRound({ status: 'paused' });
+    this.#pause();
   }
 
   checkpoint(): Promise<ServerCheckpoint> {
@@ -189,6 +189,11 @@ export class ParameterServer {
   get #blocked(): boolean {
     const { workers, quorum } = this.#options;
     return this.#draining || workers - this.#away.size < quorum;
+  }
+
+  /** A round that is complete counts: its update is under way. */
+  #pause(): void {
+    if (!this.#round.complete) this.#endRound({ status: 'paused' });
   }
 
   #endRound(answer: ContributionAnswer): void {

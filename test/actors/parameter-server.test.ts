@@ -106,6 +106,17 @@ test('who waits for a worker that leaves is told, and goes on when it is back', 
   });
 });
 
+test('an update that is under way counts for all, whoever leaves meanwhile', async (t) => {
+  await withServer(base, async (server, first) => {
+    const given = [server.contribute(share(0, 0, 1)), server.contribute(share(1, 0, 3))];
+    await server.leave(1);
+    for (const answer of await Promise.all(given)) {
+      t.like(answer, { status: 'updated', version: 1 });
+      t.deepEqual(answer.status === 'updated' && answer.weights, lowered(first, 2));
+    }
+  });
+});
+
 test('a worker that restarts in the middle of a round counts once', async (t) => {
   await withServer(base, async (server, first) => {
     const lost = server.contribute(share(0, 0, 1));
