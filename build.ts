@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 
 /** Files that are read at run time and that the compiler doesn't know of. */
-const assets = ['cli/report-charts.js', 'cli/report.css'];
+const assets = ['cli/report/report-charts.js', 'cli/report/report.css'];
 const documents = [
   'README.md',
   'ARCHITECTURE.md',

@@ -17,7 +17,7 @@ import {
   type ModelConfig,
   type Step,
 } from '../training/index.ts';
-import type { VersionedWeights } from './weight-delta.ts';
+import type { VersionedWeights } from './exchange/weight-delta.ts';
 
 export interface EvaluatorOptions {
   /** One for each replica, in the order in which their weights are given. */

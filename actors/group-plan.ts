@@ -6,11 +6,11 @@ import type {
   ObjectiveConfig,
   UpdateConfig,
 } from '../training/index.ts';
+import type { TeacherPrecision } from './exchange/teacher-precision.ts';
+import type { DeltaCodec } from './exchange/tensor-delta.ts';
+import type { BeyondStaleness, ExchangeMode } from './exchange/weight-exchange.ts';
 import type { Carriage } from './student.ts';
-import type { TeacherPrecision } from './teacher-precision.ts';
-import type { DeltaCodec } from './tensor-delta.ts';
-import type { BeyondStaleness, ExchangeMode } from './weight-exchange.ts';
-import type { WorkersPlan } from './workers-plan.ts';
+import type { WorkersPlan } from './workers/workers-plan.ts';
 
 /** One of the models of a group, and what it trains on. */
 export interface ReplicaPlan extends UpdateConfig {

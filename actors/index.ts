@@ -1,19 +1,22 @@
 import { dataShard } from './data-shard.ts';
 import { evaluator } from './evaluator.ts';
-import { parameterServer } from './parameter-server.ts';
-import { teacherSnapshot } from './teacher-snapshot.ts';
+import { teacherSnapshot } from './exchange/teacher-snapshot.ts';
 import { trainer } from './trainer.ts';
+import { parameterServer } from './workers/parameter-server.ts';
 
 export { CodistillationGroup } from './codistillation-group.ts';
 export { type DataShard, type DataShardOptions, dataShard } from './data-shard.ts';
 export { type Evaluation, Evaluator, type EvaluatorOptions, evaluator } from './evaluator.ts';
+export { type TeacherPrecision, teacherPrecisions } from './exchange/teacher-precision.ts';
+export {
+  type TeacherSnapshot,
+  type TeacherSnapshotOptions,
+  teacherSnapshot,
+} from './exchange/teacher-snapshot.ts';
+export { deltaCodecs } from './exchange/tensor-delta.ts';
+export { exchangeModes } from './exchange/weight-exchange.ts';
 export { type GroupFile, readGroupFile } from './group-file.ts';
 export type { GroupPlan, ReplicaPlan } from './group-plan.ts';
-export {
-  type ParameterServer,
-  type ParameterServerOptions,
-  parameterServer,
-} from './parameter-server.ts';
 export { extra, notNegative, option, positive, share, whole } from './plan/option.ts';
 export {
   groupPlanOf,
@@ -27,16 +30,18 @@ export { explainGroupPlan } from './plan/plan-explanation.ts';
 export { findPlanProblems } from './plan/plan-problems.ts';
 export { type Plan, planSchema } from './plan/plan-schema.ts';
 export { recordsDataOf } from './plan/records-data.ts';
-export { type TeacherPrecision, teacherPrecisions } from './teacher-precision.ts';
-export {
-  type TeacherSnapshot,
-  type TeacherSnapshotOptions,
-  teacherSnapshot,
-} from './teacher-snapshot.ts';
-export { deltaCodecs } from './tensor-delta.ts';
 export { type Trainer, type TrainerOptions, trainer } from './trainer.ts';
-export { exchangeModes } from './weight-exchange.ts';
-export { trainersOf, type WorkersMode, type WorkersPlan, workersModes } from './workers-plan.ts';
+export {
+  type ParameterServer,
+  type ParameterServerOptions,
+  parameterServer,
+} from './workers/parameter-server.ts';
+export {
+  trainersOf,
+  type WorkersMode,
+  type WorkersPlan,
+  workersModes,
+} from './workers/workers-plan.ts';
 
 /** The modules of the actors: what a node must be started with to run codistillation jobs. */
 export const actorModules: readonly string[] = [

@@ -12,8 +12,8 @@ import {
   type ModelConfig,
   teacherMatrices,
 } from '../training/index.ts';
-import { atPrecision, type TeacherPrecision } from './teacher-precision.ts';
-import type { VersionedWeights, Weights } from './weight-delta.ts';
+import { atPrecision, type TeacherPrecision } from './exchange/teacher-precision.ts';
+import type { VersionedWeights, Weights } from './exchange/weight-delta.ts';
 
 export interface PredictorOptions {
   readonly model: ModelConfig;

@@ -1,12 +1,12 @@
 import type { Handle, JobContext } from '../runtime/index.ts';
 import { createModel, type LearningRateSchedule, weightShapes } from '../training/index.ts';
 import { dataShard } from './data-shard.ts';
+import { type TeacherSnapshot, teacherSnapshot } from './exchange/teacher-snapshot.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
-import { type ParameterServerOptions, parameterServer } from './parameter-server.ts';
 import { snapshotNodes, trainerNode, versionsKept, workerName } from './placement.ts';
-import { type TeacherSnapshot, teacherSnapshot } from './teacher-snapshot.ts';
 import { type Trainer, trainer } from './trainer.ts';
-import { trainersOf, type WorkersPlan } from './workers-plan.ts';
+import { type ParameterServerOptions, parameterServer } from './workers/parameter-server.ts';
+import { trainersOf, type WorkersPlan } from './workers/workers-plan.ts';
 
 /** One model of a codistillation group, as its actors. */
 export interface Replica {

@@ -26,9 +26,9 @@ import {
   type UpdateConfig,
   weightShapes,
 } from '../training/index.ts';
-import { readState, type StateCopy, writeState } from './state-copy.ts';
-import { atPrecision, type TeacherPrecision } from './teacher-precision.ts';
-import type { WeightShapes, Weights } from './weight-delta.ts';
+import { readState, type StateCopy, writeState } from './exchange/state-copy.ts';
+import { atPrecision, type TeacherPrecision } from './exchange/teacher-precision.ts';
+import type { WeightShapes, Weights } from './exchange/weight-delta.ts';
 
 /** What comes to a student from its teachers: their weights, or what they predict for its batches. */
 export type Carriage = 'weights' | 'predictions';

@@ -11,19 +11,10 @@ import {
 import type { ModelConfig } from '../training/index.ts';
 import { BatchReader } from './batch-reader.ts';
 import type { DataShard } from './data-shard.ts';
-import { type Learner, SoloLearner } from './learner.ts';
-import { LocalLearner } from './local-learner.ts';
-import type { ParameterServer } from './parameter-server.ts';
-import { type Patience, retry } from './retry.ts';
-import { ServerLink } from './server-link.ts';
-import { SharedLearner } from './shared-learner.ts';
-import type { StateCopy } from './state-copy.ts';
-import { StepReports } from './step-reports.ts';
-import { Student, type StudentOptions } from './student.ts';
-import { TeacherPredictions } from './teacher-predictions.ts';
-import type { TeacherSnapshot } from './teacher-snapshot.ts';
-import type { DeltaCodec } from './tensor-delta.ts';
-import { addStaleness, noTotals, type StepReport, type TrainingTotals } from './training-totals.ts';
+import type { StateCopy } from './exchange/state-copy.ts';
+import { TeacherPredictions } from './exchange/teacher-predictions.ts';
+import type { TeacherSnapshot } from './exchange/teacher-snapshot.ts';
+import type { DeltaCodec } from './exchange/tensor-delta.ts';
 import {
   copyWeights,
   DeltaEncoder,
@@ -31,15 +22,24 @@ import {
   type Weights,
   weightsBytes,
   weightsSha256,
-} from './weight-delta.ts';
+} from './exchange/weight-delta.ts';
 import {
   type BeyondStaleness,
   type ExchangeMode,
   type ExchangeState,
   WeightExchange,
-} from './weight-exchange.ts';
-import type { PublishedTotals } from './weight-publisher.ts';
-import { trainersOf, type WorkersPlan } from './workers-plan.ts';
+} from './exchange/weight-exchange.ts';
+import type { PublishedTotals } from './exchange/weight-publisher.ts';
+import { type Patience, retry } from './retry.ts';
+import { StepReports } from './step-reports.ts';
+import { Student, type StudentOptions } from './student.ts';
+import { addStaleness, noTotals, type StepReport, type TrainingTotals } from './training-totals.ts';
+import { type Learner, SoloLearner } from './workers/learner.ts';
+import { LocalLearner } from './workers/local-learner.ts';
+import type { ParameterServer } from './workers/parameter-server.ts';
+import { ServerLink } from './workers/server-link.ts';
+import { SharedLearner } from './workers/shared-learner.ts';
+import { trainersOf, type WorkersPlan } from './workers/workers-plan.ts';
 
 const SERVE_MS_MIN = 5;
 const SERVE_SHARE = 0.1;

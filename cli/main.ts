@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { UserInputError } from '../errors.ts';
 import { type ExitCode, exitCodeFor, exitCodes } from './exit-codes.ts';
-import { type CommandEnvironment, createOutput, type Output } from './output.ts';
+import { type CommandEnvironment, createOutput, type Output } from './output/output.ts';
 import { type CommandContext, createProgram } from './program.ts';
 
 const environment: CommandEnvironment = {

@@ -1,23 +1,23 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { UserInputError } from '../errors.ts';
 import type { CompletionShell } from './completion.ts';
-import { addData } from './data-program.ts';
-import type { DoctorFlags } from './doctor-command.ts';
-import type { DrainFlags } from './drain-command.ts';
+import { addData } from './data/data-program.ts';
+import type { DoctorFlags } from './doctor/doctor-command.ts';
 import { type ExitCode, exitCodeMeanings } from './exit-codes.ts';
-import type { ExportFlags } from './export-command.ts';
-import { addJobCommands } from './job-program.ts';
-import { addMetricsOption } from './metrics-option.ts';
-import { addNatsOptions } from './nats-address.ts';
-import type { NodeFlags } from './node-command.ts';
-import { addObservationCommands } from './observation-program.ts';
-import type { CommandEnvironment, Output } from './output.ts';
+import { addJobCommands } from './jobs/job-program.ts';
+import { addObservationCommands } from './observation/observation-program.ts';
+import type { CommandEnvironment, Output } from './output/output.ts';
 import { nodeVersionAdvice, packageVersion } from './package-info.ts';
-import type { PlanFlags, PlanSurroundings } from './plan-command.ts';
-import type { ResumeFlags } from './resume-command.ts';
-import type { RunFlags } from './run-command.ts';
-import { addStudyCommands } from './study-program.ts';
-import type { UpFlags } from './up-command.ts';
+import type { ExportFlags } from './run/export-command.ts';
+import { addMetricsOption } from './run/metrics-option.ts';
+import type { PlanFlags, PlanSurroundings } from './run/plan-command.ts';
+import type { ResumeFlags } from './run/resume-command.ts';
+import type { RunFlags } from './run/run-command.ts';
+import type { DrainFlags } from './server/drain-command.ts';
+import { addNatsOptions } from './server/nats-address.ts';
+import type { NodeFlags } from './server/node-command.ts';
+import type { UpFlags } from './server/up-command.ts';
+import { addStudyCommands } from './study/study-program.ts';
 
 export interface CommandContext {
   readonly output: Output;
@@ -71,7 +71,7 @@ function addRun(program: Command, context: CommandContext, done: (code: ExitCode
     .addHelpText('after', runExamples)
     .action(async (job: string | undefined, flags: RunFlags & { readonly help?: boolean }) => {
       if (flags.help) return await showRunHelp(command, job, context);
-      const { runCommand } = await import('./run-command.ts');
+      const { runCommand } = await import('./run/run-command.ts');
       done(await runCommand(job, flags, context));
     });
 }
@@ -99,7 +99,7 @@ function addPlan(program: Command, context: CommandContext, done: (code: ExitCod
   add('check', 'say whether a job can run with these options')
     .addHelpText('after', '\nExamples:\n  actorctl plan check --plan plan.yaml')
     .action(async (job: string | undefined, flags: PlanFlags) => {
-      const { planCheckCommand } = await import('./plan-command.ts');
+      const { planCheckCommand } = await import('./run/plan-command.ts');
       done(await planCheckCommand(job, flags, context));
     });
   add('show', 'say what it would do: models, memory, work, where actors go, bytes on each link')
@@ -110,7 +110,7 @@ function addPlan(program: Command, context: CommandContext, done: (code: ExitCod
       '\nExamples:\n  actorctl plan show lm-codistill --replicas 3 --set topology=ring --nodes 3',
     )
     .action(async (job: string | undefined, flags: PlanFlags & PlanSurroundings) => {
-      const { planShowCommand } = await import('./plan-command.ts');
+      const { planShowCommand } = await import('./run/plan-command.ts');
       done(await planShowCommand(job, flags, context));
     });
 }
@@ -127,7 +127,7 @@ function addResume(
   addBusOptions(command)
     .addHelpText('after', '\nExamples:\n  actorctl resume runs/lm-codistill-20261124-101500')
     .action(async (run: string, flags: ResumeFlags) => {
-      const { resumeCommand } = await import('./resume-command.ts');
+      const { resumeCommand } = await import('./run/resume-command.ts');
       done(await resumeCommand(run, flags, context));
     });
 }
@@ -157,7 +157,7 @@ function addExport(
         '\n  actorctl export lm-codistill-20261124-101500 --format safetensors -o weights.safetensors',
     )
     .action(async (run: string, flags: ExportFlags) => {
-      const { exportCommand } = await import('./export-command.ts');
+      const { exportCommand } = await import('./run/export-command.ts');
       done(await exportCommand(run, flags, context));
     });
 }
@@ -179,7 +179,7 @@ Examples:
   actorctl node --nats nats://localhost:4222 --module ./my-actors.ts`,
     )
     .action(async (flags: NodeFlags) => {
-      const { nodeCommand } = await import('./node-command.ts');
+      const { nodeCommand } = await import('./server/node-command.ts');
       done(await nodeCommand(flags, context));
     });
 }
@@ -207,7 +207,7 @@ function addDrain(program: Command, context: CommandContext, done: (code: ExitCo
   addNatsOptions(command, { text: "the node's server", required: true })
     .addHelpText('after', '\nExamples:\n  actorctl drain attic --nats nats://10.0.0.5:4222')
     .action(async (node: string, flags: DrainFlags) => {
-      const { drainCommand } = await import('./drain-command.ts');
+      const { drainCommand } = await import('./server/drain-command.ts');
       done(await drainCommand(node, flags, context));
     });
 }
@@ -244,7 +244,7 @@ Examples:
   actorctl up                                    again, as it was`,
     )
     .action(async (flags: UpFlags) => {
-      const { upCommand } = await import('./up-command.ts');
+      const { upCommand } = await import('./server/up-command.ts');
       done(await upCommand(flags, context));
     });
 }
@@ -262,7 +262,7 @@ function addDoctor(
     .option('--json', 'one JSON object per line and check on stdout')
     .addHelpText('after', '\nExamples:\n  actorctl doctor --nats nats://localhost:4222')
     .action(async (flags: DoctorFlags) => {
-      const { doctorCommand } = await import('./doctor-command.ts');
+      const { doctorCommand } = await import('./doctor/doctor-command.ts');
       done(await doctorCommand(flags, context));
     });
 }
@@ -304,8 +304,8 @@ async function showRunHelp(
 ): Promise<void> {
   command.outputHelp();
   if (job === undefined) return;
-  const { loadJob } = await import('./job-module.ts');
-  const { formatJobOptions } = await import('./job-options.ts');
+  const { loadJob } = await import('./jobs/job-module.ts');
+  const { formatJobOptions } = await import('./jobs/job-options.ts');
   const { name, description, options } = (await loadJob(job, environment.cwd)).job;
   environment.stdout.write(
     `\n${name}: ${description}\nOptions for --set:\n${formatJobOptions(options)}\n`,

@@ -6,11 +6,11 @@ import {
   forwardFlop,
   weightShapes,
 } from '../../training/index.ts';
+import { deltaBytesAbout } from '../exchange/tensor-delta.ts';
+import type { WeightShapes } from '../exchange/weight-delta.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
 import { snapshotNodes, trainerNode, versionsKept, workerName } from '../placement.ts';
-import { deltaBytesAbout } from '../tensor-delta.ts';
-import type { WeightShapes } from '../weight-delta.ts';
-import { trainersOf } from '../workers-plan.ts';
+import { trainersOf } from '../workers/workers-plan.ts';
 
 const BYTES_PER_VALUE = 4;
 

@@ -1,11 +1,11 @@
 import * as v from 'valibot';
 import { engineNames } from '../../compiler/index.ts';
 import { distillations } from '../../training/index.ts';
+import { teacherPrecisions } from '../exchange/teacher-precision.ts';
+import { deltaCodecs } from '../exchange/tensor-delta.ts';
+import { beyondStaleness, exchangeModes } from '../exchange/weight-exchange.ts';
 import { carriages } from '../student.ts';
-import { teacherPrecisions } from '../teacher-precision.ts';
-import { deltaCodecs } from '../tensor-delta.ts';
-import { beyondStaleness, exchangeModes } from '../weight-exchange.ts';
-import { workersModes } from '../workers-plan.ts';
+import { workersModes } from '../workers/workers-plan.ts';
 import { extra, notNegative, option, positive, share, whole } from './option.ts';
 
 export const topologies = ['all', 'ring', 'pairs', 'none', 'custom'] as const;

@@ -8,7 +8,7 @@ import {
   type OptimizerConfig,
 } from '../../training/index.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
-import { trainersOf, type WorkersPlan } from '../workers-plan.ts';
+import { trainersOf, type WorkersPlan } from '../workers/workers-plan.ts';
 import type { Plan } from './plan-schema.ts';
 import { teachersOf } from './topology.ts';
 

@@ -3,9 +3,9 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BusUnavailableError } from '../../errors.ts';
 import { connectNatsBus, type NatsOptions } from '../../runtime/index.ts';
-import type { ConnectionFile } from '../nats-address.ts';
 import type { ClusterKey, Login } from './cluster-key.ts';
 import { assertPortFree, externalAddresses, isWildcard } from './listen-address.ts';
+import type { ConnectionFile } from './nats-address.ts';
 import { launchNatsServer, type NatsServerProcess } from './nats-server-process.ts';
 import {
   formatAddress,

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { DamagedDataError } from '../../errors.ts';
 import { readIfThere } from '../atomic-file.ts';
-import type { NodeOptions } from '../node-command.ts';
+import type { NodeOptions } from './node-command.ts';
 
 /** In the server's folder. */
 export const nodeSettingsName = 'node.json';

@@ -1,4 +1,4 @@
-import { escapeHtml } from '../page.ts';
+import { escapeHtml } from '../report/page.ts';
 import type { Estimate } from './statistics.ts';
 
 /** What is drawn of one arm: its values as dots, their mean, and the interval of the mean as a bar. */

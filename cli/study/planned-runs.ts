@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { UserInputError } from '../../errors.ts';
-import { loadJob } from '../job-module.ts';
-import { parseAssignment, parseJobOptions } from '../job-options.ts';
+import { loadJob } from '../jobs/job-module.ts';
+import { parseAssignment, parseJobOptions } from '../jobs/job-options.ts';
 import type { Arm, OptionValue, Scale, Study } from './study.ts';
 
 /** What the user chose of a study. */

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { predictionsFile, readPredictions } from '../../datasets/index.ts';
-import { readEventLog } from '../event-log.ts';
-import { recogniseEvent } from '../event-shapes.ts';
-import type { RunRecord } from '../run-directory.ts';
+import { readEventLog } from '../observation/event-log.ts';
+import { recogniseEvent } from '../observation/event-shapes.ts';
+import type { RunRecord } from '../run/run-directory.ts';
 import { type ServedPredictions, servedPredictions } from './churn.ts';
 import { type CurvePoint, meanOf } from './statistics.ts';
 import type { Arm } from './study.ts';

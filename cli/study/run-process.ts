@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { JobEvent } from '../../runtime/index.ts';
-import { parseEvent } from '../event-log.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { parseEvent } from '../observation/event-log.ts';
 import { packageRoot, sourceExtension } from '../package-info.ts';
 import type { PlannedRun } from './planned-runs.ts';
 

@@ -1,3 +1,4 @@
+import { formatBytes } from '../output/quantity.ts';
 import {
   escapeHtml,
   formatDetails,
@@ -5,8 +6,7 @@ import {
   formatPage,
   type Line,
   type PageAssets,
-} from '../page.ts';
-import { formatBytes } from '../quantity.ts';
+} from '../report/page.ts';
 import { formatIntervalPlot, type PlotPanel } from './interval-plot.ts';
 import { type MeasureName, measures } from './measures.ts';
 import { describeComparison, formatComparison, formatEstimate, formatValue } from './reading.ts';

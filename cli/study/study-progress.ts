@@ -1,6 +1,6 @@
 import type { JobEvent } from '../../runtime/index.ts';
-import { recogniseEvent } from '../event-shapes.ts';
-import { formatDuration } from '../quantity.ts';
+import { recogniseEvent } from '../observation/event-shapes.ts';
+import { formatDuration } from '../output/quantity.ts';
 import type { PlannedRun } from './planned-runs.ts';
 
 interface ActiveRun {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeAtomically } from '../atomic-file.ts';
-import { readPageAssets } from '../page.ts';
+import { readPageAssets } from '../report/page.ts';
 import { writeFigures } from './figure-files.ts';
 import type { PlannedRun } from './planned-runs.ts';
 import {

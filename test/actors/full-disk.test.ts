@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseAssignment, parseJobOptions } from '../../cli/job-options.ts';
+import { parseAssignment, parseJobOptions } from '../../cli/jobs/job-options.ts';
 import job from '../../examples/lm-codistill.ts';
 import { createSystem } from '../../runtime/index.ts';
 import { makeFolder } from '../cli/actorctl-process.ts';

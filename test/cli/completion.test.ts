@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
 import { type CompletionShell, createCompletion } from '../../cli/completion.ts';
-import { createOutput } from '../../cli/output.ts';
+import { createOutput } from '../../cli/output/output.ts';
 import { createProgram } from '../../cli/program.ts';
 
 const { stdout, stderr } = process;

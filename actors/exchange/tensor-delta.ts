@@ -1,0 +1,295 @@
+import { DamagedDataError } from '../../errors.ts';
+import { selectLargest } from '../workers/largest-changes.ts';
+
+/**
+ * How changed weights are coded. `f32`: the values as they are. `bf16`, `f16`: each change in 16 bits.
+ * `int8`, `int4`: steps of one scale for each row. `sparse`: the largest changes alone.
+ */
+export type DeltaCodec = 'f32' | 'bf16' | 'f16' | 'int8' | 'int4' | 'sparse';
+export const deltaCodecs: readonly DeltaCodec[] = ['f32', 'bf16', 'f16', 'int8', 'int4', 'sparse'];
+
+/** One parameter's new values, or their change from a base that the receiver has. */
+export type TensorDelta =
+  | { readonly codec: 'f32'; readonly values: Float32Array }
+  /** The upper or the IEEE half of each change. */
+  | { readonly codec: 'bf16' | 'f16'; readonly halves: Uint16Array }
+  | { readonly codec: 'int8'; readonly rowScales: Float32Array; readonly steps: Int8Array }
+  /** Two steps in a byte, the first in the lower half; each plus 8. */
+  | { readonly codec: 'int4'; readonly rowScales: Float32Array; readonly steps: Uint8Array }
+  /** Changes in f16, each so many places after the one before (the first after place −1). */
+  | { readonly codec: 'sparse'; readonly gaps: Uint16Array; readonly halves: Uint16Array };
+
+const INT8_STEPS_MAX = 127;
+const INT4_STEPS_MAX = 7;
+const INT4_ZERO = 8;
+/** Four bytes an entry: with a bit to spare a sixteenth of the f32 bytes. */
+const SPARSE_SHARE = 1 / 17;
+/** Below it a row scale costs little, and a share of the values would be none. */
+const SPARSE_ELEMENTS_MIN = 1024;
+const GAP_MAX = 65_535;
+
+/** Codes the change from `from` to `values`; a row is `row` values long. Neither is kept. */
+export function encodeChange(
+  codec: Exclude<DeltaCodec, 'f32'>,
+  values: Float32Array,
+  from: Float32Array,
+  row: number,
+): TensorDelta {
+  switch (codec) {
+    case 'bf16':
+    case 'f16':
+      return { codec, halves: encodeHalves(codec, changesOf(values, from)) };
+    case 'int8':
+    case 'int4':
+      return encodeSteps(codec, changesOf(values, from), row);
+    case 'sparse':
+      return values.length < SPARSE_ELEMENTS_MIN
+        ? encodeSteps('int8', changesOf(values, from), row)
+        : encodeSparse(changesOf(values, from));
+  }
+}
+
+/**
+ * The values after a change. Sender and receiver run exactly this, rounding to float32 each time, so
+ * their bits agree.
+ * @throws DamagedDataError when the delta doesn't fit `length` values in rows of `row`.
+ */
+export function applyChange(
+  name: string,
+  from: Float32Array | undefined,
+  delta: TensorDelta,
+  { length, row }: { readonly length: number; readonly row: number },
+): Float32Array {
+  if (delta.codec === 'f32') {
+    expectLength(name, delta.values, length);
+    // A view would keep the whole received frame alive and may be shared.
+    return delta.values.slice();
+  }
+  if (from === undefined) throw new DamagedDataError(`delta of ${name} without a base`);
+  const result = from.slice();
+  switch (delta.codec) {
+    case 'bf16':
+    case 'f16':
+      expectLength(name, delta.halves, length);
+      addHalves(result, delta.codec, delta.halves);
+      return result;
+    case 'int8':
+    case 'int4':
+      expectLength(`${name} row scales`, delta.rowScales, length / row);
+      expectLength(name, delta.steps, delta.codec === 'int8' ? length : Math.ceil(length / 2));
+      addSteps(result, delta, row);
+      return result;
+    case 'sparse':
+      expectLength(`${name} gaps`, delta.gaps, delta.halves.length);
+      addSparse(name, result, delta);
+      return result;
+    default:
+      throw new DamagedDataError(`delta of ${name} has the unknown codec ${String(delta)}`);
+  }
+}
+
+/** Bytes of the arrays that a delta carries. */
+export function tensorDeltaBytes(delta: TensorDelta): number {
+  switch (delta.codec) {
+    case 'f32':
+      return delta.values.byteLength;
+    case 'bf16':
+    case 'f16':
+      return delta.halves.byteLength;
+    case 'int8':
+    case 'int4':
+      return delta.rowScales.byteLength + delta.steps.byteLength;
+    case 'sparse':
+      return delta.gaps.byteLength + delta.halves.byteLength;
+  }
+}
+
+/** The values as they are after a rounding to `codec`; a row is `row` values long. */
+export function rounded(
+  codec: Exclude<DeltaCodec, 'f32' | 'sparse'>,
+  values: Float32Array,
+  row: number,
+): Float32Array {
+  const zeros = new Float32Array(values.length);
+  const delta = encodeChange(codec, values, zeros, row);
+  return applyChange('weights', zeros, delta, { length: values.length, row });
+}
+
+/** Bytes of a delta of tensors with these shapes; a sparse one has now and then an entry more, to bridge a gap. */
+export function deltaBytesAbout(
+  codec: DeltaCodec,
+  shapes: Readonly<Record<string, readonly number[]>>,
+): number {
+  return Object.values(shapes).reduce((sum, shape) => {
+    const length = shape.reduce((product, size) => product * size, 1);
+    return sum + tensorBytesAbout(codec, length, shape.at(-1) ?? 1);
+  }, 0);
+}
+
+function tensorBytesAbout(codec: DeltaCodec, length: number, row: number): number {
+  const rowScales = 4 * Math.ceil(length / row);
+  switch (codec) {
+    case 'f32':
+      return 4 * length;
+    case 'bf16':
+    case 'f16':
+      return 2 * length;
+    case 'int8':
+      return length + rowScales;
+    case 'int4':
+      return Math.ceil(length / 2) + rowScales;
+    case 'sparse':
+      if (length < SPARSE_ELEMENTS_MIN) return length + rowScales;
+      return 4 * Math.floor(length * SPARSE_SHARE);
+  }
+}
+
+/** The change that makes `values` of `from`. */
+export function changesOf(values: Float32Array, from: Float32Array): Float32Array {
+  const changes = new Float32Array(values.length);
+  for (let i = 0; i < changes.length; i++) changes[i] = values[i]! - from[i]!;
+  return changes;
+}
+
+function encodeHalves(codec: 'bf16' | 'f16', changes: Float32Array): Uint16Array {
+  const toHalf = codec === 'bf16' ? toBfloat16 : toFloat16;
+  const bits = new Uint32Array(changes.buffer);
+  const halves = new Uint16Array(changes.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = toHalf(bits[i]!);
+  return halves;
+}
+
+function addHalves(result: Float32Array, codec: 'bf16' | 'f16', halves: Uint16Array): void {
+  const table = codec === 'f16' ? float16Values() : undefined;
+  const bits = new Uint32Array(1);
+  const value = new Float32Array(bits.buffer);
+  for (let i = 0; i < result.length; i++) {
+    if (table === undefined) bits[0] = halves[i]! << 16;
+    result[i] = result[i]! + (table === undefined ? value[0]! : table[halves[i]!]!);
+  }
+}
+
+/** Symmetric steps with one scale a row: `step = round(change / scale)`, scale = largest / most. */
+function encodeSteps(codec: 'int8' | 'int4', changes: Float32Array, row: number): TensorDelta {
+  const most = codec === 'int8' ? INT8_STEPS_MAX : INT4_STEPS_MAX;
+  const rowScales = new Float32Array(changes.length / row);
+  const steps = new Int8Array(changes.length);
+  for (let r = 0; r < rowScales.length; r++) {
+    let largest = 0;
+    for (let i = r * row; i < (r + 1) * row; i++) {
+      const size = Math.abs(changes[i]!);
+      if (size > largest) largest = size;
+    }
+    const scale = Math.fround(largest / most);
+    // A change below the smallest float leaves a scale of zero: it waits for the next delta.
+    if (scale === 0) continue;
+    rowScales[r] = scale;
+    for (let i = r * row; i < (r + 1) * row; i++) {
+      steps[i] = Math.max(-most, Math.min(most, Math.round(changes[i]! / scale)));
+    }
+  }
+  return codec === 'int8' ? { codec, rowScales, steps } : { codec, rowScales, steps: pack(steps) };
+}
+
+function addSteps(
+  result: Float32Array,
+  { codec, rowScales, steps }: Extract<TensorDelta, { rowScales: unknown }>,
+  row: number,
+): void {
+  for (let r = 0; r < rowScales.length; r++) {
+    const scale = rowScales[r]!;
+    for (let i = r * row; i < (r + 1) * row; i++) {
+      const step =
+        codec === 'int8' ? steps[i]! : ((steps[i >> 1]! >> (4 * (i & 1))) & 15) - INT4_ZERO;
+      result[i] = result[i]! + Math.fround(step * scale);
+    }
+  }
+}
+
+function pack(steps: Int8Array): Uint8Array {
+  const packed = new Uint8Array(Math.ceil(steps.length / 2));
+  for (let i = 0; i < steps.length; i++)
+    packed[i >> 1]! |= (steps[i]! + INT4_ZERO) << (4 * (i & 1));
+  return packed;
+}
+
+/** What isn't sent stays in the difference from the base, and grows until it is (error feedback). */
+function encodeSparse(changes: Float32Array): TensorDelta {
+  const bits = new Uint32Array(changes.buffer);
+  const places = selectLargest(changes, Math.floor(changes.length * SPARSE_SHARE));
+  const gaps: number[] = [];
+  const halves: number[] = [];
+  let last = -1;
+  for (const place of places) {
+    for (; place - last > GAP_MAX; last += GAP_MAX) {
+      gaps.push(GAP_MAX);
+      halves.push(0);
+    }
+    gaps.push(place - last);
+    halves.push(toFloat16(bits[place]!));
+    last = place;
+  }
+  return { codec: 'sparse', gaps: Uint16Array.from(gaps), halves: Uint16Array.from(halves) };
+}
+
+function addSparse(
+  name: string,
+  result: Float32Array,
+  { gaps, halves }: Extract<TensorDelta, { codec: 'sparse' }>,
+): void {
+  const table = float16Values();
+  let place = -1;
+  for (let i = 0; i < gaps.length; i++) {
+    place += gaps[i]!;
+    if (place >= result.length) {
+      throw new DamagedDataError(`delta of ${name} changes value ${place} of ${result.length}`);
+    }
+    if (place >= 0) result[place] = result[place]! + table[halves[i]!]!;
+  }
+}
+
+/** Rounds the bits of a float32 to the nearest bfloat16, to even between two. */
+function toBfloat16(bits: number): number {
+  if ((bits & 0x7fff_ffff) > 0x7f80_0000) return 0x7fc0;
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+/** Rounds the bits of a float32 to the nearest IEEE half, to even between two; beyond it, infinite. */
+function toFloat16(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const size = bits & 0x7fff_ffff;
+  if (size > 0x7f80_0000) return sign | 0x7e00;
+  if (size >= 0x477f_f000) return sign | 0x7c00;
+  if (size >= 0x3880_0000) {
+    const even = (size >>> 13) & 1;
+    return sign | ((size - 0x3800_0000 + 0xfff + even) >>> 13);
+  }
+  // Subnormal: a whole number of 2⁻²⁴.
+  if (size < 0x3300_0000) return sign;
+  const shift = 126 - (size >>> 23);
+  const mantissa = (size & 0x7f_ffff) | 0x80_0000;
+  const half = mantissa >>> shift;
+  const rest = mantissa & ((1 << shift) - 1);
+  const middle = 1 << (shift - 1);
+  return sign | (half + (rest > middle || (rest === middle && (half & 1) === 1) ? 1 : 0));
+}
+
+let halfValues: Float32Array | undefined;
+
+/** The value of each of the 65,536 halves. */
+function float16Values(): Float32Array {
+  halfValues ??= Float32Array.from({ length: 65_536 }, (_, half) => {
+    const sign = half & 0x8000 ? -1 : 1;
+    const exponent = (half >> 10) & 31;
+    const mantissa = half & 0x3ff;
+    if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    if (exponent === 0) return sign * mantissa * 2 ** -24;
+    return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
+  });
+  return halfValues;
+}
+
+function expectLength(name: string, values: { readonly length: number }, length: number): void {
+  if (values.length === length) return;
+  throw new DamagedDataError(`${name} has ${values.length} elements, expected ${length}`);
+}

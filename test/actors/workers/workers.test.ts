@@ -1,0 +1,101 @@
+import test from 'ava';
+import {
+  type JsonEvent,
+  makeFolder,
+  parseEvents,
+  startActorctl,
+} from '../../cli/actorctl-process.ts';
+import {
+  hashesOf,
+  newestIncarnation,
+  reachStep,
+  resultOf,
+  startSmallRun,
+  stepsOf,
+  writeSmallText,
+} from '../small-run.ts';
+
+/** Two workers of eight lanes each read what one reads with sixteen. */
+const options = { batch: 8, 'workers.count': 2, 'model.restartIntervalSteps': 0 };
+
+async function stepsOfFirst(run: ReturnType<typeof startSmallRun>): Promise<readonly JsonEvent[]> {
+  return stepsOf(parseEvents((await run.ended).stdout), 'replica-1');
+}
+
+test.serial(
+  'synchronous workers and their teachers give what one worker gives with all the lanes',
+  async (t) => {
+    await using folder = await makeFolder();
+    const text = await writeSmallText(folder.path);
+    const whole = startSmallRun(
+      folder.path,
+      text,
+      { ...options, batch: 16, 'workers.count': 1, steps: 50 },
+      ['--run-dir', 'whole'],
+    );
+    const one = await resultOf(whole);
+    const shared = startSmallRun(folder.path, text, { ...options, steps: 50 }, [
+      '--run-dir',
+      'shared',
+    ]);
+    const two = await resultOf(shared);
+    t.is(two.tokens, one.tokens);
+    const expected = await stepsOfFirst(whole);
+    const steps = await stepsOfFirst(shared);
+    t.is(steps.length, 50);
+    t.truthy(steps.at(-1)?.distillLoss, 'teachers have come in');
+    for (const [index, { loss, distillLoss, gradientNorm }] of steps.entries()) {
+      for (const [name, value] of Object.entries({ loss, distillLoss, gradientNorm })) {
+        const difference = (value as number) - (expected[index]?.[name] as number);
+        t.true(Math.abs(difference) < 1e-4, `${name} of step ${index + 1} is off by ${difference}`);
+      }
+    }
+  },
+);
+
+test.serial(
+  'workers stopped by Ctrl-C resume to the bits of a run that never stopped',
+  async (t) => {
+    await using folder = await makeFolder();
+    const text = await writeSmallText(folder.path);
+    const settings = { ...options, replicas: 1, 'workers.codec': 'int8' };
+    const calm = await resultOf(startSmallRun(folder.path, text, settings, ['--run-dir', 'calm']));
+    const run = startSmallRun(folder.path, text, settings, ['--run-dir', 'stopped']);
+    await reachStep(run, 'replica-1', 33);
+    run.child.kill('SIGINT');
+    const { exitCode, stderr } = await run.ended;
+    t.is(exitCode, 130, stderr);
+    const resumed = startActorctl(['resume', 'stopped', '--json'], folder.path);
+    t.deepEqual(hashesOf(await resultOf(resumed)), hashesOf(calm));
+  },
+);
+
+for (const mode of ['synchronous', 'asynchronous', 'local']) {
+  test.serial(`${mode} workers outlive kill -9 of each of them and of their server`, async (t) => {
+    await using folder = await makeFolder();
+    const text = await writeSmallText(folder.path);
+    const run = startSmallRun(folder.path, text, {
+      ...options,
+      replicas: 1,
+      'workers.mode': mode,
+      'workers.localSteps': 5,
+    });
+    const eventsNow = (): readonly JsonEvent[] =>
+      run.lines().map((line) => JSON.parse(line) as JsonEvent);
+    const victims = [
+      ['replica-1-worker-2', 20],
+      ['replica-1-server', 40],
+      ['replica-1', 60],
+    ] as const;
+    for (const [victim, step] of victims) {
+      await reachStep(run, 'replica-1', step);
+      process.kill(newestIncarnation(eventsNow(), victim).pid, 'SIGKILL');
+    }
+    const result = await resultOf(run);
+    const last = (await stepsOfFirst(run)).at(-1);
+    t.is(last?.step, 100);
+    t.true((last?.loss as number) < result.unigramLoss, `loss ${last?.loss}`);
+    const died = eventsNow().filter(({ type, event }) => type === 'actor' && event === 'died');
+    t.true(died.length >= victims.length);
+  });
+}
