@@ -34,3 +34,10 @@ export interface Gap {
   readonly text: string;
   readonly event: JobEvent;
 }
+
+/** `zone=attic disk=ssd` */
+export function formatLabels(labels: Readonly<Record<string, string>> = {}): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
+}

@@ -2,6 +2,7 @@ import type { Inspection, NodeInspection } from '../../runtime/index.ts';
 import { formatBytes, formatCount, formatDuration } from '../output/quantity.ts';
 import type { Column } from '../output/table.ts';
 import type { InspectionListing } from './inspection-source.ts';
+import { formatLabels } from './listing.ts';
 
 /** A node as it says of itself, or one that others know and that is silent. */
 export interface NodeRow
@@ -91,10 +92,4 @@ function formatFree(free: NodeRow['free'], resources: NodeRow['resources']): str
   );
   if (memoryBytes !== undefined) amounts.push(`${formatBytes(free.memoryBytes)} of memory`);
   return amounts.join(', ');
-}
-
-function formatLabels(labels: NodeRow['labels'] = {}): string {
-  return Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(' ');
 }

@@ -13,7 +13,14 @@ import type { StartMessage, StartValue } from '../wire/life-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import { type Node, START_TIMEOUT_MS } from './node.ts';
 import type { OwnedActor } from './owned-actor.ts';
-import { type NodeInfo, type PlacementRequest, rankNodes } from './placement.ts';
+import type { OwnedActors } from './owned-actors.ts';
+import {
+  type NodeInfo,
+  type OwnActors,
+  type PlacementRequest,
+  rankNodes,
+  refusalOf,
+} from './placement.ts';
 
 const KILL_TIMEOUT_MS = 5_000;
 /** Incarnations remembered for each node. */
@@ -28,8 +35,8 @@ export interface LauncherOptions {
   refusals(): readonly string[];
   /** Actors are to tell when their calls ran. */
   readonly recordCalls: boolean;
-  /** How many actors of this owner a node has. */
-  actorsOn(nodeId: string): number;
+  /** Of this owner. */
+  readonly actors: OwnedActors;
   /** Others may be on the bus: only who is granted a lease there may act. */
   readonly shared: boolean;
   /** A life is about to begin; what it throws prevents that. */
@@ -73,11 +80,16 @@ export class Launcher {
       ...(state && { state }),
     };
     const request = await this.#request(actor);
-    const ranked = rankNodes(request, this.#options.nodes(), (nodeId) =>
-      this.#options.actorsOn(nodeId),
-    );
+    const others = this.#othersThan(actor);
+    const ranked = rankNodes(request, this.#options.nodes(), others);
     const reasons = [...ranked.reasons, ...this.#options.refusals()];
     for (const node of ranked.nodes) {
+      // While the nodes before it were tried, other actors have been placed.
+      const refusal = refusalOf(request, node, others);
+      if (refusal !== undefined) {
+        reasons.push(refusal);
+        continue;
+      }
       actor.beginLife(node.nodeId, this.#options.createSecret());
       await this.#options.beforeLife(actor);
       if (actor.named && !node.self) await this.#options.beforeLending();
@@ -108,8 +120,15 @@ export class Launcher {
   /** Whether some node would take the actor now. */
   async hasPlace(actor: OwnedActor): Promise<boolean> {
     const request = await this.#request(actor);
-    const ranked = rankNodes(request, this.#options.nodes(), () => 0);
-    return ranked.nodes.length > 0;
+    return rankNodes(request, this.#options.nodes(), this.#othersThan(actor)).nodes.length > 0;
+  }
+
+  #othersThan(actor: OwnedActor): OwnActors {
+    const { actors } = this.#options;
+    return {
+      countOn: (nodeId) => actors.countOn(nodeId),
+      isLabelledOn: (nodeId, labels) => actors.isLabelledOn(nodeId, labels, actor),
+    };
   }
 
   async #request({ plan, address }: OwnedActor): Promise<PlacementRequest> {
@@ -136,6 +155,7 @@ export class Launcher {
       maxConcurrency: plan.maxConcurrency,
       ...(plan.niceness !== undefined && { niceness: plan.niceness }),
       ...(plan.environment && { environment: plan.environment }),
+      ...(plan.labels && { labels: plan.labels }),
       ...(leased && { lessor: this.#options.endpoint.nodeId }),
       ...(leased && !node.self && { grant: this.#options.grantIdFor(node.nodeId) }),
       secret: actor.secret!,

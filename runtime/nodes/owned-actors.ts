@@ -1,4 +1,5 @@
 import type { OwnedActor } from './owned-actor.ts';
+import { hasLabels, type Labels } from './placement.ts';
 
 /** Dead actors are remembered, so that callers learn why they died; beyond so many, the oldest are not. */
 const DEAD_KEPT = 4096;
@@ -30,6 +31,15 @@ export class OwnedActors {
       if (actor.nodeId === nodeId && actor.status !== 'dead') count += 1;
     }
     return count;
+  }
+
+  /** Whether one that has all of these labels lives on a node, or is being started there. */
+  isLabelledOn(nodeId: string, labels: Labels, except: OwnedActor): boolean {
+    for (const actor of this.#byName.values()) {
+      if (actor === except || actor.nodeId !== nodeId || actor.status === 'dead') continue;
+      if (hasLabels(actor.plan.labels ?? {}, labels)) return true;
+    }
+    return false;
   }
 
   ofIncarnation(incarnation: string): OwnedActor | undefined {

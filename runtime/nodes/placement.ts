@@ -17,7 +17,7 @@ export interface NodeInfo {
   readonly draining: boolean;
 }
 
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 
 export interface PlacementRules {
   /**
@@ -29,6 +29,13 @@ export interface PlacementRules {
   readonly nodeId?: string;
   /** A handle: only the node will do on which that actor lives whenever this one is started. */
   readonly beside?: object;
+  /** Only nodes will do on which another actor of this system lives that has all of these labels. */
+  readonly besideLabels?: Labels;
+  /**
+   * Only nodes will do on which no other actor of this system lives that has all of these labels. With
+   * the actor's own labels: one on each node at most.
+   */
+  readonly apartFromLabels?: Labels;
   /** Only nodes will do that have all of these. */
   readonly requiredLabels?: Labels;
   /** Nodes that have more of these come before all others. */
@@ -52,25 +59,32 @@ export interface Placement {
   readonly reasons: readonly string[];
 }
 
-/** Ranks the nodes for an actor. `ownActorsOn` counts the owner's actors on a node. */
+/** The actors of the owner that wants a place for one. */
+export interface OwnActors {
+  countOn(nodeId: string): number;
+  /** Whether one that has all of these labels lives on the node, besides the one that is to be placed. */
+  isLabelledOn(nodeId: string, labels: Labels): boolean;
+}
+
+/** Ranks the nodes for an actor. */
 export function rankNodes(
   request: PlacementRequest,
   nodes: readonly NodeInfo[],
-  ownActorsOn: (nodeId: string) => number,
+  ownActors: OwnActors,
 ): Placement {
   const able: NodeInfo[] = [];
   const reasons: string[] = [];
   for (const node of nodes) {
-    const refusal = refusalOf(request, node);
+    const refusal = refusalOf(request, node, ownActors);
     if (refusal === undefined) able.push(node);
-    else reasons.push(`node ${node.nodeName} (${node.nodeId}) ${refusal}`);
+    else reasons.push(refusal);
   }
   if (request.nodeId !== undefined && !nodes.some(({ nodeId }) => nodeId === request.nodeId)) {
     reasons.push(`no node ${request.nodeId} is known; is it up, and in this namespace?`);
   }
   const { strategy, preferredLabels = {} } = request;
   const direction = strategy === 'spread' ? 1 : -1;
-  const own = new Map(able.map(({ nodeId }) => [nodeId, ownActorsOn(nodeId)]));
+  const own = new Map(able.map(({ nodeId }) => [nodeId, ownActors.countOn(nodeId)]));
   able.sort((a, b) => {
     const liked = labelsHad(preferredLabels, b) - labelsHad(preferredLabels, a);
     if (liked !== 0) return liked;
@@ -84,13 +98,34 @@ export function rankNodes(
   return { nodes: able, reasons };
 }
 
-function refusalOf(request: PlacementRequest, node: NodeInfo): string | undefined {
+/** Why the node can't take the actor, in words, or undefined when it can. */
+export function refusalOf(
+  request: PlacementRequest,
+  node: NodeInfo,
+  ownActors: OwnActors,
+): string | undefined {
+  const reason = reasonOf(request, node, ownActors);
+  return reason && `node ${node.nodeName} (${node.nodeId}) ${reason}`;
+}
+
+function reasonOf(
+  request: PlacementRequest,
+  node: NodeInfo,
+  ownActors: OwnActors,
+): string | undefined {
   if (node.draining) return 'is about to leave';
   if (request.nodeId !== undefined && node.nodeId !== request.nodeId) {
     return `is not the required node ${request.nodeId}`;
   }
   if (request.beside !== undefined && node.nodeId !== request.beside.nodeId) {
     return `is not where actor ${request.beside.actor} lives`;
+  }
+  const { besideLabels, apartFromLabels } = request;
+  if (besideLabels !== undefined && !ownActors.isLabelledOn(node.nodeId, besideLabels)) {
+    return `has no actor of this system with ${describeLabels(besideLabels)}`;
+  }
+  if (apartFromLabels !== undefined && ownActors.isLabelledOn(node.nodeId, apartFromLabels)) {
+    return `has an actor of this system with ${describeLabels(apartFromLabels)} already`;
   }
   for (const [label, value] of Object.entries(request.requiredLabels ?? {})) {
     const found = Object.hasOwn(node.labels, label) ? node.labels[label] : undefined;
@@ -108,5 +143,22 @@ function refusalOf(request: PlacementRequest, node: NodeInfo): string | undefine
 
 /** How many of the labels the node has. */
 function labelsHad(labels: Labels, node: NodeInfo): number {
-  return Object.entries(labels).filter(([label, value]) => node.labels[label] === value).length;
+  return Object.entries(labels).filter(([label, value]) => hasLabel(node.labels, label, value))
+    .length;
+}
+
+/** Whether all that is wanted is there. */
+export function hasLabels(labels: Labels, wanted: Labels): boolean {
+  return Object.entries(wanted).every(([label, value]) => hasLabel(labels, label, value));
+}
+
+function hasLabel(labels: Labels, label: string, value: string): boolean {
+  return Object.hasOwn(labels, label) && labels[label] === value;
+}
+
+/** `zone=attic disk=ssd` */
+export function describeLabels(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .join(' ');
 }

@@ -6,17 +6,19 @@ import {
   flag,
   isFields,
   labels,
+  named,
   type OptionSchemas,
   oneOf,
   optional,
   positive,
   string,
   such,
+  text,
   whole,
 } from '../option-check.ts';
 import { checkResources, type Resources } from '../wire/resources.ts';
 import { checkFullName } from './name-scope.ts';
-import type { PlacementRules, PlacementStrategy } from './placement.ts';
+import type { Labels, PlacementRules, PlacementStrategy } from './placement.ts';
 
 export interface SpawnOptions {
   /**
@@ -37,6 +39,11 @@ export interface SpawnOptions {
   readonly isolation?: 'process' | 'inline';
   /** Which node takes the actor. Default `pack`; a word is short for `{ strategy: word }`. */
   readonly placement?: PlacementStrategy | PlacementRules;
+  /**
+   * What listings show and can be filtered by, and what placement rules of others name: `{ role: 'replica' }`.
+   * At most 64, with values of at most 256 characters.
+   */
+  readonly labels?: Labels;
   /** What the actor takes of its node's resources, as a reservation; it is not held to it. */
   readonly resources?: Resources;
   /** How often it is restarted within a minute; one death more is final. Default 3. */
@@ -95,6 +102,7 @@ const defaults = {
 
 const allowedEnvironment = "strings without NUL, by names without NUL and '='";
 const strategies = ['pack', 'spread'] as const;
+const LABELS_MAX = 64;
 
 export const spawnOptionSchemas = {
   name: optional(string),
@@ -104,9 +112,11 @@ export const spawnOptionSchemas = {
   placement: optional(
     such(
       (placement) => strategies.includes(placement as never) || isFields(placement),
-      "'pack', 'spread' or an object of strategy, nodeId, beside, requiredLabels, preferredLabels",
+      "'pack', 'spread' or an object of strategy, nodeId, beside, besideLabels, apartFromLabels, " +
+        'requiredLabels, preferredLabels',
     ),
   ),
+  labels: optional(named(text(0, 256), 'an object of names with strings', LABELS_MAX)),
   resources: optional(fields('an object of cpu, gpu, memoryBytes, custom')),
   maxRestarts: optional(whole(0, 1_000_000)),
   restartBackoffMs: optional(positive(60_000)),
@@ -129,6 +139,8 @@ const ruleSchemas = {
   strategy: optional(oneOf(...strategies)),
   nodeId: optional(string),
   beside: optional(such(isHandle, 'an actor handle')),
+  besideLabels: optional(labels),
+  apartFromLabels: optional(labels),
   requiredLabels: optional(labels),
   preferredLabels: optional(labels),
 } satisfies OptionSchemas & Record<keyof PlacementRules, unknown>;

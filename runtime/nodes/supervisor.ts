@@ -47,7 +47,7 @@ export interface Spawned {
 }
 
 export interface SupervisorOptions
-  extends Omit<LauncherOptions, 'actorsOn' | 'whereIs' | 'beforeLife' | 'loadCheckpoint'> {
+  extends Omit<LauncherOptions, 'actors' | 'whereIs' | 'beforeLife' | 'loadCheckpoint'> {
   readonly checkpoints: CheckpointStore;
   /** For detached actors; absent where nothing outlives this process. */
   readonly replicated: ReplicatedCheckpoints | undefined;
@@ -83,7 +83,7 @@ export class Supervisor {
     this.#options = options;
     this.#launcher = new Launcher({
       ...options,
-      actorsOn: (nodeId) => this.#actors.countOn(nodeId),
+      actors: this.#actors,
       whereIs: (address) => this.#whereIs(address),
       beforeLife: (actor) => this.#detached.recordLife(actor),
       loadCheckpoint: (actor) => this.#loadCheckpoint(actor),

@@ -22,6 +22,7 @@ export interface ActorOverview extends Partial<ActorFigures> {
   readonly ownerId: string;
   readonly pid: number;
   readonly isolation?: 'process' | 'inline';
+  readonly labels?: Readonly<Record<string, string>>;
   readonly restarts?: number;
   /** It outlives the node that answers for it. */
   readonly detached?: boolean;
@@ -88,6 +89,11 @@ function ownedPart({ node, type: actorType, owner: _, cause, ...facts }: OwnedFa
 
 function hostedPart(facts: HostedFacts | undefined) {
   if (facts === undefined) return {};
-  const { isolation, figures, figuresAgeMs } = facts;
-  return { isolation, ...figures, ...(figuresAgeMs !== undefined && { figuresAgeMs }) };
+  const { isolation, labels, figures, figuresAgeMs } = facts;
+  return {
+    isolation,
+    ...(labels && { labels }),
+    ...figures,
+    ...(figuresAgeMs !== undefined && { figuresAgeMs }),
+  };
 }

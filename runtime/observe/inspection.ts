@@ -37,6 +37,7 @@ export interface HostedFacts {
   readonly epoch: number;
   readonly isolation: 'process' | 'inline';
   readonly pid: number;
+  readonly labels?: Readonly<Record<string, string>>;
   /** Absent when its process has never answered in time. */
   readonly figures?: ActorFigures;
   /** How old the figures are: an actor that blocks its process answers later. */
@@ -53,6 +54,7 @@ export interface OwnedFacts {
   /** As in its incarnations: the node's id, but for a detached actor. */
   readonly owner: string;
   readonly detached: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly status: ActorStatus;
   readonly epoch: number;
   /** Where it lives or lived last; empty before its first place was found. */
@@ -156,6 +158,7 @@ const hostedFactsSchema: v.GenericSchema<unknown, HostedFacts> = v.object({
   epoch: v.number(),
   isolation: v.picklist(['process', 'inline']),
   pid: v.number(),
+  labels: v.exactOptional(texts),
   figures: v.exactOptional(actorFiguresSchema),
   figuresAgeMs: optionalNumber,
 });
@@ -165,6 +168,7 @@ const ownedFactsSchema: v.GenericSchema<unknown, OwnedFacts> = v.object({
   type: v.string(),
   owner: v.string(),
   detached: v.boolean(),
+  labels: v.exactOptional(texts),
   status: v.picklist(['running', 'moving', 'restarting', 'dead']),
   epoch: v.number(),
   node: v.string(),

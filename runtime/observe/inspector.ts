@@ -105,8 +105,9 @@ export class Inspector {
   }
 
   async #inspectHosted(actor: HostedActor): Promise<HostedFacts> {
-    const { name, type, owner, epoch, isolation } = actor.start;
-    const facts = { name, type, owner, epoch, isolation, pid: actor.child?.pid ?? process.pid };
+    const { name, type, owner, epoch, isolation, labels } = actor.start;
+    const pid = actor.child?.pid ?? process.pid;
+    const facts = { name, type, owner, epoch, isolation, pid, ...(labels && { labels }) };
     const { clock } = this.#options.endpoint;
     const fresh = actor.host?.figures ?? (await this.#askProcess(actor));
     if (fresh !== undefined) this.#figures.set(actor, { at: clock.now(), figures: fresh });
@@ -135,7 +136,8 @@ export class Inspector {
     const sinceMs = Math.round(this.#options.endpoint.clock.now() - changedAt);
     const { name, type, owner } = actor.address;
     const facts = { name, type, owner, detached, status, epoch, node, pid, restarts, sinceMs };
-    return { ...facts, ...(cause && { cause }) };
+    const { labels } = actor.plan;
+    return { ...facts, ...(labels && { labels }), ...(cause && { cause }) };
   }
 }
 

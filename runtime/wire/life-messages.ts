@@ -41,6 +41,8 @@ export interface StartMessage extends Carried {
   readonly resources: Resources;
   readonly niceness?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** The actor's own, for whoever looks. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** The node whose word the actor needs to act, again and again; absent where nobody else starts it. */
   readonly lessor?: string;
   /** Of that word: it counts for the actor only as long as it comes under this id. */
@@ -166,6 +168,7 @@ export const lifeMessageSchemas = [
     resources: resourcesSchema,
     niceness: v.exactOptional(v.number()),
     environment: v.exactOptional(texts),
+    labels: v.exactOptional(texts),
     lessor: v.exactOptional(v.string()),
     grant: v.exactOptional(v.string()),
     secret: v.string(),

@@ -78,6 +78,9 @@ test('calls take what is allowed', async (t) => {
   t.is(await withCallOptions(handle, options).say(7), 7);
 });
 
+const manyLabels = (count: number): object =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`l${index}`, '']));
+
 const spawnCases: readonly Case[] = [
   [5, TypeError, /^spawn options must be an object of name, .*; got 5$/],
   [null, TypeError, /got null$/],
@@ -103,6 +106,15 @@ const spawnCases: readonly Case[] = [
   ],
   [{ restartBackoffMs: 60_001 }, RangeError, /at most 60000; got 60001$/],
   [{ maxRestarts: -1 }, RangeError, /must be an integer from 0 to 1000000; got -1$/],
+  [
+    { placement: { apartFromLabels: 'role=x' } },
+    TypeError,
+    /apartFromLabels must be an object of names with strings; got 'role=x'$/,
+  ],
+  [{ labels: ['role'] }, TypeError, /labels must be an object of names with strings; got a list/],
+  [{ labels: { role: 5 } }, TypeError, /labels.role must be a string of 0 to 256 .*; got 5$/],
+  [{ labels: { role: 'x'.repeat(257) } }, RangeError, /labels.role must be a string of 0 to 256/],
+  [{ labels: manyLabels(65) }, RangeError, /labels must be at most 64 names; got an object of/],
   [{ niceness: '5' }, TypeError, /must be an integer from -20 to 19; got '5'$/],
   [{ getIfExists: 'yes' }, TypeError, /getIfExists must be true or false; got 'yes'$/],
   [{ resume: 'yes' }, TypeError, /resume must be true or false; got 'yes'$/],

@@ -26,11 +26,11 @@ test('a run on this machine is looked at without a server', async (t) => {
     look('actors'),
     look('nodes', '--json', '--run', await onlyRun(folder.path)),
     look('events'),
-    look('top', '--json', '--filter', 'name=st*'),
+    look('top', '--json', '--filter', 'name=st*', 'labels.role=w*'),
     look('objects'),
   ]);
   t.regex(actors.stdout, /^NAME +TYPE +STATUS/);
-  t.regex(actors.stdout, /^steady +test\/worker +running .* 4 +0 +0 +0 +\d+\.\d MB$/m);
+  t.regex(actors.stdout, /^steady +test\/worker +running .* 4 +0 +0 +0 +\d+\.\d MB +role=worker$/m);
   t.regex(actors.stdout, /^doomed died \d+ s ago: its process \(pid \d+\) exited with code 7/m);
   t.regex(
     actors.stdout,

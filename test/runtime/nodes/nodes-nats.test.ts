@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { NameTakenError, PlacementError } from '../../../errors.ts';
-import { type ActorEvent, createSystem, type System, watch } from '../../../runtime/index.ts';
+import {
+  type ActorEvent,
+  createSystem,
+  listActors,
+  type System,
+  watch,
+} from '../../../runtime/index.ts';
 import { type NatsServer, startNatsCluster, startNatsServer } from '../../support/nats-server.ts';
 import { type NodeProcess, startNodeProcess } from '../../support/node-process.ts';
 import { isAlive, waitForProcessEnd } from '../../support/process-watch.ts';
@@ -84,6 +90,35 @@ test('an actor placed on another node is called, supervised and stopped from her
     t.is(again.nodeId, far.nodeId);
     await system.stop(actor);
     await waitForProcessEnd(again.pid);
+  });
+});
+
+test('labels keep actors apart, also when they are spawned at once, and draw others to them', async (t) => {
+  await withNodes(async ({ system, far }) => {
+    const labels = { role: 'replica' };
+    const replica = { labels, placement: { apartFromLabels: labels } };
+    const spawned = await Promise.allSettled(
+      [1, 2, 3].map(() => system.spawn(counter, {}, replica)),
+    );
+    const [first, second, third] = spawned;
+    if (first?.status !== 'fulfilled' || second?.status !== 'fulfilled') throw new Error('none');
+    const places = await Promise.all([first, second].map(({ value }) => value.describe()));
+    t.deepEqual(places.map(({ nodeId }) => nodeId).sort(), [system.nodeId, far.nodeId].sort());
+    t.regex(
+      third?.status === 'rejected' ? third.reason.message : '',
+      /near \(.*\) has an actor of this system with role=replica already; node far/,
+    );
+    const shadow = { labels: { role: 'shadow' }, placement: { nodeId: far.nodeId } };
+    await system.spawn(counter, {}, shadow);
+    const beside = { placement: { besideLabels: shadow.labels } };
+    t.is((await (await system.spawn(counter, {}, beside)).describe()).nodeId, far.nodeId);
+    // The next life may be where the last one was.
+    const { pid } = await second.value.describe();
+    await t.throwsAsync(second.value.exit(9));
+    t.not((await second.value.describe()).pid, pid);
+    const told = listActors(await system.inspect()).filter(({ status }) => status === 'running');
+    const roles = told.map((actor) => actor.labels?.role ?? 'none');
+    t.deepEqual(roles.sort(), ['none', 'replica', 'replica', 'shadow']);
   });
 });
 

@@ -1,12 +1,12 @@
 import test from 'ava';
 import { OwnedActor } from '../../../runtime/nodes/owned-actor.ts';
 import { OwnedActors } from '../../../runtime/nodes/owned-actors.ts';
-import { planSpawn } from '../../../runtime/nodes/spawn-options.ts';
+import { planSpawn, type SpawnOptions } from '../../../runtime/nodes/spawn-options.ts';
 import { counter } from '../../support/test-actors.ts';
 
-function makeActor(name: string): OwnedActor {
+function makeActor(name: string, options: SpawnOptions = {}): OwnedActor {
   const address = { name, type: counter.type, owner: 'here', methods: {} };
-  return new OwnedActor(counter as never, planSpawn({}, name, 'inline'), address, {}, true);
+  return new OwnedActor(counter as never, planSpawn(options, name, 'inline'), address, {}, true);
 }
 
 function die(actors: OwnedActors, actor: OwnedActor): void {
@@ -48,4 +48,21 @@ test('of many dead actors the last are remembered, and no number comes twice', (
   actors.add(again);
   t.true(again.epoch > 3, `${again.epoch}`);
   t.is(actors.ofIncarnation(again.incarnation), again);
+});
+
+test('an actor with the labels is one that has them all, lives there and is another', (t) => {
+  const actors = new OwnedActors();
+  const labels = { role: 'replica', toString: 'x' };
+  const [first, second] = [makeActor('first', { labels }), makeActor('second')];
+  for (const actor of [first, second]) {
+    actors.add(actor);
+    actor.beginLife('n1', 'secret');
+  }
+  t.true(actors.isLabelledOn('n1', { role: 'replica' }, second));
+  t.true(actors.isLabelledOn('n1', {}, second));
+  t.false(actors.isLabelledOn('n1', { role: 'replica', zone: 'a' }, second));
+  t.false(actors.isLabelledOn('n2', { role: 'replica' }, second));
+  t.false(actors.isLabelledOn('n1', { role: 'replica' }, first));
+  die(actors, first);
+  t.false(actors.isLabelledOn('n1', { role: 'replica' }, second));
 });

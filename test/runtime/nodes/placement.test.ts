@@ -1,6 +1,7 @@
 import test from 'ava';
 import {
   type NodeInfo,
+  type OwnActors,
   type PlacementRequest,
   rankNodes,
 } from '../../../runtime/nodes/placement.ts';
@@ -14,7 +15,11 @@ function node(nodeId: string, changes: Partial<NodeInfo> = {}): NodeInfo {
 
 const here = node('here', { self: true, actorTypes: [] });
 const [one, two] = [node('one'), node('two')];
-const nobody = (): number => 0;
+const nobody: OwnActors = { countOn: () => 0, isLabelledOn: () => false };
+const counting = (counts: Record<string, number>): OwnActors => ({
+  ...nobody,
+  countOn: (id) => counts[id] ?? 0,
+});
 const request: PlacementRequest = { type: 'a/b', strategy: 'pack', resources: {} };
 
 function ids(nodes: readonly NodeInfo[]): readonly string[] {
@@ -22,16 +27,14 @@ function ids(nodes: readonly NodeInfo[]): readonly string[] {
 }
 
 test('pack begins here, then goes where most actors are', (t) => {
-  const counts: Record<string, number> = { one: 1, two: 3 };
-  const ranked = rankNodes(request, [here, one, two], (id) => counts[id] ?? 0);
+  const ranked = rankNodes(request, [here, one, two], counting({ one: 1, two: 3 }));
   t.deepEqual(ids(ranked.nodes), ['here', 'two', 'one']);
 });
 
 test('spread goes where fewest actors are, and here among equals', (t) => {
   const spread = { ...request, strategy: 'spread' } as const;
   t.deepEqual(ids(rankNodes(spread, [two, one, here], nobody).nodes), ['here', 'one', 'two']);
-  const counts: Record<string, number> = { here: 1, one: 1 };
-  const ranked = rankNodes(spread, [here, one, two], (id) => counts[id] ?? 0);
+  const ranked = rankNodes(spread, [here, one, two], counting({ here: 1, one: 1 }));
   t.deepEqual(ids(ranked.nodes), ['two', 'here', 'one']);
 });
 
@@ -89,4 +92,18 @@ test('required labels exclude, preferred ones come first', (t) => {
   const ranked = rankNodes({ ...request, ...rules }, [here, attic, cellar], nobody);
   t.deepEqual(ids(ranked.nodes), ['cellar', 'attic']);
   t.regex(ranked.reasons.join(), /here \(here\) has no such label, disk=ssd is required/);
+});
+
+test('labels of other actors draw an actor to their nodes, or keep it from them', (t) => {
+  const own = { ...nobody, isLabelledOn: (id: string) => id === 'one' };
+  const labels = { role: 'replica', group: 'a' };
+  const beside = rankNodes({ ...request, besideLabels: labels }, [here, one], own);
+  t.deepEqual(ids(beside.nodes), ['one']);
+  t.is(beside.reasons[0], 'node here (here) has no actor of this system with role=replica group=a');
+  const apart = rankNodes({ ...request, apartFromLabels: labels }, [here, one], own);
+  t.deepEqual(ids(apart.nodes), ['here']);
+  t.is(
+    apart.reasons[0],
+    'node one (one) has an actor of this system with role=replica group=a already',
+  );
 });
