@@ -30,7 +30,8 @@ export { explainGroupPlan } from './plan/plan-explanation.ts';
 export { findPlanProblems } from './plan/plan-problems.ts';
 export { type Plan, planSchema } from './plan/plan-schema.ts';
 export { recordsDataOf } from './plan/records-data.ts';
-export { type Trainer, type TrainerOptions, trainer } from './trainer.ts';
+export { type Trainer, trainer } from './trainer.ts';
+export type { TrainerOptions } from './trainer-options.ts';
 export {
   type ParameterServer,
   type ParameterServerOptions,

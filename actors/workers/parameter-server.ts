@@ -17,6 +17,7 @@ import {
   type ModelConfig,
   type UpdateConfig,
 } from '../../training/index.ts';
+import { CheckpointSaver } from '../checkpoint-saver.ts';
 import { readState, writeState } from '../exchange/state-copy.ts';
 import type { Weights } from '../exchange/weight-delta.ts';
 import { type CodedGradients, decodeGradients } from './gradient-coding.ts';
@@ -96,8 +97,7 @@ export class ParameterServer {
   readonly #away = new Set<number>();
   #draining = false;
   #working: Promise<unknown> = Promise.resolve();
-  #saving: Promise<void> | undefined;
-  #saveFailure: { readonly error: unknown } | undefined;
+  #saver: CheckpointSaver;
 
   constructor(context: ActorContext, options: ParameterServerOptions) {
     this.#context = context;
@@ -113,6 +113,7 @@ export class ParameterServer {
     }
     this.#round = new GradientRound(options.quorum);
     this.#outcome = Promise.withResolvers();
+    this.#saver = this.#openSaver();
   }
 
   /** A worker begins, or is back: where the replica is now. */
@@ -137,7 +138,7 @@ export class ParameterServer {
   async contribute(contribution: Contribution): Promise<ContributionAnswer> {
     const { worker, version, step } = contribution;
     this.#checkWorker(worker);
-    if (this.#saveFailure !== undefined) throw this.#saveFailure.error;
+    this.#saver.throwFailure();
     const share = this.#shareOf(contribution);
     this.#away.delete(worker);
     if (this.#options.asynchronous) return await this.#update(share, step);
@@ -179,6 +180,7 @@ export class ParameterServer {
     );
     this.#statistics = checkpoint.statistics;
     this.#version = checkpoint.version;
+    this.#saver = this.#openSaver();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -215,7 +217,7 @@ export class ParameterServer {
       this.#version++;
       this.#statistics = share.statistics;
       await this.#state.toHost(this.#parameterNames());
-      this.#saveIfDue();
+      this.#saver.saveIfDue(this.#version);
       const gradientNorm = outputs.gradientNorm?.[0] ?? Number.NaN;
       return { ...this.#current(), measures: { ...share.measures, gradientNorm } };
     });
@@ -256,17 +258,12 @@ export class ParameterServer {
     throw new RangeError(`${replica} has workers 0 to ${workers - 1}, got ${worker}`);
   }
 
-  #saveIfDue(): void {
-    if (this.#version % this.#options.checkpointIntervalSteps !== 0) return;
-    // A disk that takes longer than the interval gets fewer checkpoints: training doesn't wait for it.
-    this.#saving ??= this.#context
-      .saveCheckpoint()
-      .catch((error: unknown) => {
-        this.#saveFailure = { error };
-      })
-      .finally(() => {
-        this.#saving = undefined;
-      });
+  #openSaver(): CheckpointSaver {
+    return new CheckpointSaver({
+      save: () => this.#context.saveCheckpoint(),
+      intervalSteps: this.#options.checkpointIntervalSteps,
+      savedAt: this.#version,
+    });
   }
 
   /** One after the other: an update and a look at the state exclude each other. */
