@@ -49,8 +49,9 @@ export class ActorLives {
   /** A life has ended: the next one follows, unless it was to end or has ended too often. */
   noteDeath(actor: OwnedActor, cause: DeathCause): void {
     if (actor.released) return;
-    if (actor.stopping || this.closing) {
-      this.announce(actor, 'dead', { ...cause, kind: 'stopped', message: 'it was stopped' });
+    if (actor.endWish !== undefined || this.closing) {
+      const message = actor.endWish ?? 'it was stopped';
+      this.announce(actor, 'dead', { ...cause, kind: 'stopped', message });
       this.emit(actor, 'died');
       return;
     }
@@ -96,11 +97,11 @@ export class ActorLives {
     this.emit(actor, 'restarted');
   }
 
-  /** Asks the actor to end, and ends it if it doesn't. Resolves when it is dead. */
-  async stop(actor: OwnedActor, timeoutMs: number): Promise<void> {
-    actor.stopping = true;
+  /** Asks the actor to end, `why` in words, and ends it if it doesn't. Resolves when it is dead. */
+  async stop(actor: OwnedActor, timeoutMs: number, why: string): Promise<void> {
+    actor.endWish ??= why;
     if (actor.status !== 'running') {
-      this.announce(actor, 'dead', { kind: 'stopped', message: 'it was stopped', lastOutput: [] });
+      this.announce(actor, 'dead', { kind: 'stopped', message: actor.endWish, lastOutput: [] });
       void this.#options.launcher.kill(actor.nodeId, actor.incarnation);
       return;
     }
@@ -111,7 +112,7 @@ export class ActorLives {
     await Promise.race([actor.dead, late]);
     if ((actor.status as string) !== 'dead') {
       await Promise.race([this.#options.launcher.kill(actor.nodeId, actor.incarnation), late]);
-      const message = `it did not stop within ${timeoutMs} ms and was killed`;
+      const message = `${actor.endWish}; it did not end within ${timeoutMs} ms and was killed`;
       if ((actor.status as string) !== 'dead') {
         this.announce(actor, 'dead', { kind: 'stopped', message, lastOutput: [] });
         this.emit(actor, 'died');

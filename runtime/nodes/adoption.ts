@@ -77,7 +77,7 @@ export class Adoption {
       const definition = definitions.get(orphan.record.address.type);
       if (definition === undefined) return;
       const former = await names.adopt(orphan);
-      if (former === 'alive') this.#again = true;
+      if (former.state === 'alive') this.#again = true;
       else if (!this.#ending.signal.aborted) supervisor.adopt(orphan, definition, former);
     });
     await Promise.all(adopting);

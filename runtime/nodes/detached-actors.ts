@@ -5,10 +5,9 @@ import type { Endpoint } from '../calls/endpoint.ts';
 import { delay } from '../clock.ts';
 import { type ActorLives, HEARSAY_MS } from './actor-lives.ts';
 import type { Launcher } from './launcher.ts';
-import type { DetachedRecord, Names, Orphan } from './names.ts';
+import type { DetachedRecord, FormerNode, Names, Orphan } from './names.ts';
 import { OwnedActor } from './owned-actor.ts';
 import type { OwnedActors } from './owned-actors.ts';
-import type { NodeState } from './registration.ts';
 
 export interface DetachedActorsOptions {
   readonly endpoint: Endpoint;
@@ -34,7 +33,7 @@ export class DetachedActors {
   }
 
   /** Goes on with a detached actor whose supervisor, as `former` says, is gone: from its last checkpoint. */
-  adopt({ record }: Orphan, definition: AnyActorDefinition, former: NodeState): void {
+  adopt({ record }: Orphan, definition: AnyActorDefinition, former: FormerNode): void {
     const { address, detached, node } = record;
     const { plan, options, epoch, nodeId, restarts } = detached;
     const actor = new OwnedActor(definition, plan, address, options, true);
@@ -50,12 +49,19 @@ export class DetachedActors {
       void this.#options.lives.restart(actor, 0);
       return;
     }
-    // Its lease had lapsed before it could be adopted; now it is to end.
-    if (former === 'ended') actor.noteEnd(this.#options.endpoint.clock.now());
+    // Else its lease had lapsed before it could be adopted; now it is to end.
+    const { state, nodeName = this.#options.nodeName(node) } = former;
+    if (state !== 'lapsed') actor.noteEnd(this.#options.endpoint.clock.now());
     this.#options.launcher.fence(nodeId, actor.incarnation);
     void this.#options.launcher.kill(nodeId, actor.incarnation);
-    const message = `node ${this.#options.nodeName(node)}, which supervised it, is gone`;
-    this.#options.lives.noteDeath(actor, { kind: 'node-lost', message, lastOutput: [] });
+    const how = state === 'left' ? 'has left' : 'is gone';
+    const message = `node ${nodeName}, which supervised it, ${how}`;
+    const cause: DeathCause = { kind: 'node-lost', message, lastOutput: [] };
+    if (state === 'left') {
+      // It was drained there: moving is no death, and counts as none.
+      this.#options.lives.announce(actor, 'restarting', cause);
+      void this.#options.lives.restart(actor, 0);
+    } else this.#options.lives.noteDeath(actor, cause);
   }
 
   /** From now on this node answers as the owner of a detached actor. */

@@ -152,8 +152,8 @@ export class HostNode {
         stop: ({ name }, timeoutMs) => this.supervisor.stop(name, timeoutMs),
       },
       onExit: (start, cause) => this.#noteExit(start, cause),
-      onGone: (incarnation) => {
-        this.supervisor.endChildrenOf(incarnation);
+      onGone: (incarnation, cause) => {
+        this.supervisor.endChildrenOf(incarnation, cause);
         this.#childSpawns.forget(incarnation);
       },
       log: warn,

@@ -53,6 +53,13 @@ export interface Orphan {
   readonly revision: number;
 }
 
+/** The node that supervised a detached actor before. */
+export interface FormerNode {
+  readonly state: NodeState;
+  /** As the register has it. */
+  readonly nodeName?: string;
+}
+
 const addressSchema = v.object({
   name: v.string(),
   type: v.string(),
@@ -223,24 +230,26 @@ export class Names {
   }
 
   /** Makes this node the supervisor of an orphan: how the former one is; `alive` also if it isn't one. */
-  async adopt({ record, revision }: Orphan): Promise<NodeState> {
+  async adopt({ record, revision }: Orphan): Promise<FormerNode> {
     const { register, registration, endpoint } = this.#options;
     const { node, nodeEpoch, address } = record;
-    const state = await this.#stateOf(node, nodeEpoch);
-    if (state === 'alive') return 'alive';
+    const former = await this.#former(node, nodeEpoch);
+    if (former.state === 'alive') return former;
     await registration.hold();
     const mine = { ...record, node: endpoint.nodeId, nodeEpoch: registration.epoch };
     const written = await register.update(nameKey(address.name), mine, revision, WAIT);
-    if (written === undefined) return 'alive';
+    if (written === undefined) return { ...former, state: 'alive' };
     this.#revisions.set(address.name, written);
-    return state;
+    return former;
   }
 
-  async #stateOf(node: string, epoch: number): Promise<NodeState> {
-    if (node === '') return 'lapsed';
+  async #former(node: string, epoch: number): Promise<FormerNode> {
+    if (node === '') return { state: 'lapsed' };
     // Taken before, without hearing of it: how the one before that was is not known any more.
-    if (node === this.#options.endpoint.nodeId) return 'ended';
-    return await awaitGone(this.#looks, node, epoch);
+    if (node === this.#options.endpoint.nodeId) return { state: 'ended' };
+    const { record } = await lookAt(this.#looks, node, undefined);
+    const state = await awaitGone(this.#looks, node, epoch);
+    return { state, ...(record && { nodeName: record.nodeName }) };
   }
 
   /**
@@ -319,12 +328,12 @@ export class Names {
     if (node === endpoint.nodeId) return this.#revisions.has(address.name);
     const looks = this.#looks;
     if (await isKnownGone(looks, proofs, node, nodeEpoch)) return false;
-    const { sighting } = await lookAt(looks, node, looks.sightingOf?.(node));
+    const { sighting, record } = await lookAt(looks, node, looks.sightingOf?.(node));
     const status = await this.#ask(address);
     if (status === 'dead') return false;
     if (status !== 'unknown') return true;
     onWait(
-      `the name ${address.name} is that of an actor of node ${node}, which doesn't answer: waiting ` +
+      `the name ${address.name} is that of an actor of node ${record?.nodeName ?? node}, which doesn't answer: waiting ` +
         "until that can't act any more, some seconds",
     );
     const sightingOf = () => sighting;

@@ -35,8 +35,8 @@ export interface NodeOptions {
   onLessor(lessor: string): void;
   /** An actor that was started is gone. */
   onExit(start: StartMessage, cause: DeathCause): void;
-  /** An incarnation is gone, or could not begin. */
-  onGone(incarnation: string): void;
+  /** An incarnation is gone, or could not begin: `cause` in words. */
+  onGone(incarnation: string, cause: string): void;
   log(message: string): void;
 }
 
@@ -123,7 +123,7 @@ export class Node {
     const begin = start.isolation === 'inline' ? this.#startInline : this.#startProcess;
     begin.call(this, actor, definition, value).then(resolve, (error: unknown) => {
       this.#actors.delete(incarnation);
-      this.#options.onGone(incarnation);
+      this.#options.onGone(incarnation, error instanceof Error ? error.message : String(error));
       reject(error);
     });
     return promise;
@@ -289,7 +289,7 @@ export class Node {
     const { owner, name, epoch } = actor.start;
     const incarnation = incarnationOf(owner, name, epoch);
     if (!this.#actors.delete(incarnation)) return;
-    this.#options.onGone(incarnation);
+    this.#options.onGone(incarnation, cause.message);
     this.#options.onExit(actor.start, actor.stopping ? { ...cause, kind: 'stopped' } : cause);
   }
 }

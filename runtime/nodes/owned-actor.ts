@@ -26,8 +26,8 @@ export class OwnedActor {
   pid = 0;
   status: ActorStatus = 'restarting';
   #released = false;
-  /** Its end was asked for: no restart follows. */
-  stopping = false;
+  /** Its end was asked for, for this reason: no restart follows. */
+  endWish: string | undefined;
   /** The store holds a state that a next life goes on from. */
   hasCheckpoint: boolean;
   cause: DeathCause | undefined;

@@ -282,10 +282,10 @@ export async function lookAt(
 }
 
 /**
- * How an incarnation of a node is: `alive`; `lapsed`, nothing that needs its word can act; or `ended`: it
- * has left or was replaced, and what it vouched for elsewhere may act for a last lease.
+ * How an incarnation of a node is: `alive`; `lapsed`, nothing that needs its word can act; `left`, in an
+ * orderly way, or `ended`, it was replaced: what it vouched for elsewhere may act for a last lease.
  */
-export type NodeState = 'alive' | 'lapsed' | 'ended';
+export type NodeState = 'alive' | 'lapsed' | 'left' | 'ended';
 
 /**
  * Waits until an incarnation of a node can't act under its names any more, fencing it off if it is only
@@ -296,8 +296,8 @@ export async function awaitGone(looks: Looks, nodeId: string, epoch: number): Pr
   let before = looks.sightingOf?.(nodeId);
   for (;;) {
     const { entry, record, sighting } = await lookAt(looks, nodeId, before);
-    if (entry === undefined || record === undefined) return 'ended';
-    if (epochOf(entry, record) !== epoch) return 'ended';
+    if (entry === undefined) return 'left';
+    if (record === undefined || epochOf(entry, record) !== epoch) return 'ended';
     if (record.fenced !== 'no') return record.fenced;
     if (before !== undefined && before.revision !== sighting.revision) return 'alive';
     before = sighting;

@@ -22,12 +22,11 @@ import type { CheckpointStore } from './checkpoint-store.ts';
 import { DetachedActors, toDetachedRecord } from './detached-actors.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
 import { fullName } from './name-scope.ts';
-import { type Names, nameTaken, type Orphan } from './names.ts';
+import { type FormerNode, type Names, nameTaken, type Orphan } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
 import type { NodeInfo } from './placement.ts';
-import type { NodeState } from './registration.ts';
 import {
   checkSpawnOptions,
   planSpawn,
@@ -133,7 +132,7 @@ export class Supervisor {
     const address = { name, type: definition.type, owner, methods };
     const known = this.#actors.get(name);
     // A child of a parent's earlier life may still be ending.
-    if (known?.stopping) await known.dead;
+    if (known?.endWish !== undefined) await known.dead;
     if (known !== undefined && known.status !== 'dead') {
       return this.#share((await known.holder) ?? known.address, plan, definition.type);
     }
@@ -173,7 +172,7 @@ export class Supervisor {
     this.#lives.announce(actor, 'running');
     this.#lives.emit(actor, 'started');
     if (actor.parent !== undefined && !this.#options.node.has(actor.parent)) {
-      await this.#lives.stop(actor, CHILD_STOP_MS);
+      await this.#lives.stop(actor, CHILD_STOP_MS, 'its parent ended while it started');
       throw actor.diedError();
     }
     return { address, owned: !actor.detached };
@@ -280,7 +279,7 @@ export class Supervisor {
   noteNameLost(name: string, why: string): void {
     const actor = this.#actors.get(name);
     if (actor === undefined || actor.status === 'dead') return;
-    actor.stopping = true;
+    actor.endWish = why;
     void this.#launcher.kill(actor.nodeId, actor.incarnation);
     const cause: DeathCause = { kind: 'fenced', message: why, lastOutput: [] };
     if (actor.detached) {
@@ -298,16 +297,18 @@ export class Supervisor {
   async stop(name: string, timeoutMs: number): Promise<void> {
     const actor = this.#actors.get(name);
     if (actor === undefined || actor.status === 'dead') return;
-    await this.#lives.stop(actor, timeoutMs);
+    await this.#lives.stop(actor, timeoutMs, 'it was stopped');
   }
 
-  /** A parent is gone: what it spawned ends. */
-  endChildrenOf(parent: string): void {
+  /** A parent is gone, for `cause` in words: what it spawned ends. */
+  endChildrenOf(parent: string, cause: string): void {
     // Most actors have no children, and there may be thousands of them.
     if (!this.#parents.has(parent)) return;
     this.#parents.delete(parent);
+    const wish = this.#actors.ofIncarnation(parent)?.endWish;
     for (const actor of this.#actors.living) {
-      if (actor.parent === parent) void this.#lives.stop(actor, CHILD_STOP_MS);
+      if (actor.parent !== parent) continue;
+      void this.#lives.stop(actor, CHILD_STOP_MS, `its parent ended: ${wish ?? cause}`);
     }
   }
 
@@ -365,11 +366,13 @@ export class Supervisor {
         .map((actor) => this.#detached.release(actor, timeoutMs)),
     );
     this.#lives.closing = true;
-    await Promise.all(this.#actors.living.map((actor) => this.#lives.stop(actor, timeoutMs)));
+    await Promise.all(
+      this.#actors.living.map((actor) => this.#lives.stop(actor, timeoutMs, 'it was stopped')),
+    );
   }
 
   /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
-  adopt(orphan: Orphan, definition: AnyActorDefinition, former: NodeState): void {
+  adopt(orphan: Orphan, definition: AnyActorDefinition, former: FormerNode): void {
     this.#detached.adopt(orphan, definition, former);
   }
 

@@ -53,7 +53,9 @@ export function listActors({ nodes, silent }: Inspection): readonly ActorOvervie
       const incarnation = incarnationOf(facts.owner, facts.name, facts.epoch);
       const found = facts.status === 'dead' ? undefined : hosted.get(incarnation);
       hosted.delete(incarnation);
-      const places = { owner: owner.nodeName, ownerId: owner.nodeId, node: nameOf(facts.node) };
+      // Of a node that is gone its owner may know the name.
+      const node = names.get(facts.node) ?? facts.nodeName ?? facts.node;
+      const places = { owner: owner.nodeName, ownerId: owner.nodeId, node };
       actors.push({ ...ownedPart(facts), ...places, ...hostedPart(found?.facts) });
     }
   }
@@ -78,10 +80,10 @@ function addScope(actor: ActorOverview): ActorOverview {
   return scope === undefined ? actor : { ...actor, scope };
 }
 
-function ownedPart({ node, type: actorType, owner: _, cause, ...facts }: OwnedFacts) {
+function ownedPart({ node, nodeName: _name, type, owner: _, cause, ...facts }: OwnedFacts) {
   return {
     ...facts,
-    actorType,
+    actorType: type,
     nodeId: node,
     ...(cause && { cause: cause.message, lastOutput: cause.lastOutput }),
   };

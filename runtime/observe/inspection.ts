@@ -59,6 +59,8 @@ export interface OwnedFacts {
   readonly epoch: number;
   /** Where it lives or lived last; empty before its first place was found. */
   readonly node: string;
+  /** Of that node, if the one that tells knows it: it may be gone. */
+  readonly nodeName?: string;
   readonly pid: number;
   readonly restarts: number;
   /** How long it has had its present status. */
@@ -172,6 +174,7 @@ const ownedFactsSchema: v.GenericSchema<unknown, OwnedFacts> = v.object({
   status: v.picklist(['running', 'moving', 'restarting', 'dead']),
   epoch: v.number(),
   node: v.string(),
+  nodeName: v.exactOptional(v.string()),
   pid: v.number(),
   restarts: v.number(),
   sinceMs: v.number(),

@@ -136,8 +136,13 @@ export class Inspector {
     const sinceMs = Math.round(this.#options.endpoint.clock.now() - changedAt);
     const { name, type, owner } = actor.address;
     const facts = { name, type, owner, detached, status, epoch, node, pid, restarts, sinceMs };
-    const { labels } = actor.plan;
-    return { ...facts, ...(labels && { labels }), ...(cause && { cause }) };
+    const nodeName = this.#options.membership.nameOf(node);
+    return {
+      ...facts,
+      ...(nodeName !== node && { nodeName }),
+      ...(actor.plan.labels && { labels: actor.plan.labels }),
+      ...(cause && { cause }),
+    };
   }
 }
 

@@ -102,11 +102,22 @@ export function registerLifeContract(
     t.like(await watch(child).ended, { kind: 'stopped' });
   });
 
+  keeperTest('a child of an actor that is stopped says so', async (t, actor) => {
+    const child = await actor.spawnChild(`${name}-bereft`);
+    await child.add(1);
+    await system.stop(actor);
+    t.like(await watch(child).ended, {
+      kind: 'stopped',
+      message: 'its parent ended: it was stopped',
+    });
+  });
+
   keeperTest('a child ends with the life of its parent', async (t, actor) => {
     const child = await actor.spawnChild(`${name}-child`);
     await child.add(1);
     await actor.failLater();
-    t.like(await watch(child).ended, { kind: 'stopped' });
+    const why = /^its parent ended: .*the timer failed/;
+    t.regex((await watch(child).ended).message, why);
     // The next life can have one of that name.
     await eventually(async () => (await actor.epoch()) === 2);
     const next = await actor.spawnChild(`${name}-child`);
@@ -117,7 +128,9 @@ export function registerLifeContract(
     keeperTest('a child ends when its parent is killed', async (t, actor) => {
       const child = await actor.spawnChild(`${name}-orphan`);
       await t.throwsAsync(actor.exit(9), { instanceOf: ActorDiedError });
-      t.like(await watch(child).ended, { kind: 'stopped' });
+      const ended = await watch(child).ended;
+      t.is(ended.kind, 'stopped');
+      t.regex(ended.message, /^its parent ended: its process .* exited with code 9$/);
     });
   }
 

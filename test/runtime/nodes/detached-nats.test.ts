@@ -52,7 +52,7 @@ test('a detached actor goes on from its checkpoint when its node is killed', asy
 });
 
 test('a detached actor moves with its state when its node leaves, and is stopped from anywhere', async (t) => {
-  const first = await createSystem(common('leaving'));
+  const first = await createSystem({ ...common('leaving'), nodeName: 'attic' });
   const second = await createSystem(common('leaving'));
   try {
     await Promise.all([first, second].map((one) => one.waitForNodes(2, { timeoutMs: 20_000 })));
@@ -63,6 +63,14 @@ test('a detached actor moves with its state when its node leaves, and is stopped
     const { count, nodeId, found } = await nextLife(second);
     t.is(count, 3, 'what was not saved yet was saved at leaving');
     t.is(nodeId, second.nodeId);
+    const told = (await second.inspect({ eventsMax: 10 })).nodes.flatMap(({ events }) => events);
+    t.deepEqual(
+      told.map(({ event }) => event.event).filter((event) => event.startsWith('actor')),
+      ['actor-restarted'],
+      'moving is no death',
+    );
+    const [owned] = (await second.inspectNode()).owned;
+    t.like(owned, { restarts: 0, cause: { message: 'node attic, which supervised it, has left' } });
     await using third = await createSystem(common('leaving'));
     await third.stop(found);
     t.is(await second.get(counter, 'kept'), undefined);
@@ -72,6 +80,19 @@ test('a detached actor moves with its state when its node leaves, and is stopped
   } finally {
     await Promise.all([first.close(), second.close()]);
   }
+});
+
+test('a node that starts after a death says by name who is gone', async (t) => {
+  const cellar = { ...common('late'), nodeName: 'cellar' };
+  await using killed = await startNodeProcess(cellar, 'detacher');
+  const { pid } = (await killed.nextLine()) as { pid: number };
+  killed.send('SIGKILL');
+  await waitForProcessEnd(killed.pid);
+  await waitForProcessEnd(pid);
+  await using system = await createSystem({ ...common('late'), modules: [counter.module] });
+  t.is((await nextLife(system)).count, 7);
+  const [event] = (await system.inspect({ eventsMax: 10 })).nodes[0]!.events;
+  t.is(event?.event.message, 'actor kept died: node cellar, which supervised it, is gone');
 });
 
 test('a detached actor needs a name', async (t) => {

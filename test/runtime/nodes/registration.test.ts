@@ -160,7 +160,7 @@ test('a node that leaves is gone at once', async (t) => {
   const { registration } = await enter(register, clock);
   await registration.hold();
   await registration.close();
-  t.is(await awaitGone({ register, clock }, 'a', registration.epoch), 'ended');
+  t.is(await awaitGone({ register, clock }, 'a', registration.epoch), 'left');
 });
 
 test('the time in which a node was suspected counts, so that it is fenced when its lease is over', async (t) => {

@@ -94,6 +94,11 @@ test('a life that its owner has replaced is outdated, one whose owner is silent 
   );
 });
 
+test('a node that is gone goes by the name that the owner knew it by', (t) => {
+  const near = node('near', { owned: [owned('a', 'near', { nodeName: 'attic' })] });
+  t.like(listActors({ nodes: [near], silent: [] })[0], { node: 'attic', nodeId: 'far' });
+});
+
 test('a dead actor has its cause and no figures', (t) => {
   const cause = { kind: 'exit', message: 'it exited', lastOutput: ['last words'] } as const;
   const dead = owned('a', 'near', { status: 'dead', node: 'lost', cause });
