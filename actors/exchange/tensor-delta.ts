@@ -3,7 +3,7 @@ import { selectLargest } from '../workers/largest-changes.ts';
 
 /**
  * How changed weights are coded. `f32`: the values as they are. `bf16`, `f16`: each change in 16 bits.
- * `int8`, `int4`: steps of one scale for each row. `sparse`: the largest changes alone.
+ * `int8`, `int4`: steps of one scale for each row. `sparse`: the largest changes alone, in a byte each.
  */
 export type DeltaCodec = 'f32' | 'bf16' | 'f16' | 'int8' | 'int4' | 'sparse';
 export const deltaCodecs: readonly DeltaCodec[] = ['f32', 'bf16', 'f16', 'int8', 'int4', 'sparse'];
@@ -16,17 +16,23 @@ export type TensorDelta =
   | { readonly codec: 'int8'; readonly rowScales: Float32Array; readonly steps: Int8Array }
   /** Two steps in a byte, the first in the lower half; each plus 8. */
   | { readonly codec: 'int4'; readonly rowScales: Float32Array; readonly steps: Uint8Array }
-  /** Changes in f16, each so many places after the one before (the first after place −1). */
-  | { readonly codec: 'sparse'; readonly gaps: Uint16Array; readonly halves: Uint16Array };
+  /**
+   * The changes' sizes are `levels[0]` · `levels[1]`ᵏ, k = 0 … 7. In the lower half of each entry how many places the
+   * change is after the one before (the first after place −1), in the upper its k and the sign; a lower half of 0
+   * passes over 15 places for each step of the upper, and 15 more.
+   */
+  | { readonly codec: 'sparse'; readonly levels: Float32Array; readonly entries: Uint8Array };
 
 const INT8_STEPS_MAX = 127;
 const INT4_STEPS_MAX = 7;
 const INT4_ZERO = 8;
-/** Four bytes an entry: with a bit to spare a sixteenth of the f32 bytes. */
-const SPARSE_SHARE = 1 / 17;
+/** A byte each: about a thirty-second of the f32 bytes. */
+const SPARSE_SHARE = 1 / 8;
 /** Below it a row scale costs little, and a share of the values would be none. */
 const SPARSE_ELEMENTS_MIN = 1024;
-const GAP_MAX = 65_535;
+const LEVELS = 8;
+const GAP_MAX = 15;
+const SKIPS_MAX = 16;
 
 /** Codes the change from `from` to `values`; a row is `row` values long. Neither is kept. */
 export function encodeChange(
@@ -80,7 +86,7 @@ export function applyChange(
       addSteps(result, delta, row);
       return result;
     case 'sparse':
-      expectLength(`${name} gaps`, delta.gaps, delta.halves.length);
+      expectLength(`${name} levels`, delta.levels, 2);
       addSparse(name, result, delta);
       return result;
     default:
@@ -100,7 +106,7 @@ export function tensorDeltaBytes(delta: TensorDelta): number {
     case 'int4':
       return delta.rowScales.byteLength + delta.steps.byteLength;
     case 'sparse':
-      return delta.gaps.byteLength + delta.halves.byteLength;
+      return delta.levels.byteLength + delta.entries.byteLength;
   }
 }
 
@@ -115,7 +121,7 @@ export function rounded(
   return applyChange('weights', zeros, delta, { length: values.length, row });
 }
 
-/** Bytes of a delta of tensors with these shapes; a sparse one has now and then an entry more, to bridge a gap. */
+/** Bytes of a delta of tensors with these shapes; a sparse one has some entries more, to pass over gaps. */
 export function deltaBytesAbout(
   codec: DeltaCodec,
   shapes: Readonly<Record<string, readonly number[]>>,
@@ -140,7 +146,7 @@ function tensorBytesAbout(codec: DeltaCodec, length: number, row: number): numbe
       return Math.ceil(length / 2) + rowScales;
     case 'sparse':
       if (length < SPARSE_ELEMENTS_MIN) return length + rowScales;
-      return 4 * Math.floor(length * SPARSE_SHARE);
+      return 8 + Math.floor(length * SPARSE_SHARE);
   }
 }
 
@@ -213,38 +219,61 @@ function pack(steps: Int8Array): Uint8Array {
   return packed;
 }
 
-/** What isn't sent stays in the difference from the base, and grows until it is (error feedback). */
+/**
+ * What isn't sent, and what rounding to a level takes away or adds, stays in the difference from the base (error
+ * feedback): many changes told roughly come closer to the weights than few told exactly.
+ */
 function encodeSparse(changes: Float32Array): TensorDelta {
-  const bits = new Uint32Array(changes.buffer);
   const places = selectLargest(changes, Math.floor(changes.length * SPARSE_SHARE));
-  const gaps: number[] = [];
-  const halves: number[] = [];
+  const levels = levelsOf(changes, places);
+  const [smallest, ratio] = levels as unknown as readonly [number, number];
+  const entries: number[] = [];
   let last = -1;
   for (const place of places) {
-    for (; place - last > GAP_MAX; last += GAP_MAX) {
-      gaps.push(GAP_MAX);
-      halves.push(0);
-    }
-    gaps.push(place - last);
-    halves.push(toFloat16(bits[place]!));
+    let skips = Math.ceil((place - last) / GAP_MAX) - 1;
+    last += GAP_MAX * skips;
+    for (; skips > 0; skips -= SKIPS_MAX) entries.push((Math.min(skips, SKIPS_MAX) - 1) << 4);
+    const change = changes[place]!;
+    const level = Math.round(Math.log(Math.abs(change) / smallest) / Math.log(ratio));
+    const sign = change < 0 ? LEVELS : 0;
+    entries.push(((sign + Math.max(0, Math.min(LEVELS - 1, level))) << 4) | (place - last));
     last = place;
   }
-  return { codec: 'sparse', gaps: Uint16Array.from(gaps), halves: Uint16Array.from(halves) };
+  return { codec: 'sparse', levels, entries: Uint8Array.from(entries) };
+}
+
+/** From the smallest to the largest size of those changes, each so many times the one before. */
+function levelsOf(changes: Float32Array, places: Uint32Array): Float32Array {
+  let smallest = Number.POSITIVE_INFINITY;
+  let largest = 0;
+  for (const place of places) {
+    const size = Math.abs(changes[place]!);
+    if (size < smallest) smallest = size;
+    if (size > largest) largest = size;
+  }
+  // Of equal sizes any ratio but 1 gives their level as 0.
+  const ratio = largest > smallest ? (largest / smallest) ** (1 / (LEVELS - 1)) : 2;
+  return Float32Array.of(places.length > 0 ? smallest : 0, ratio);
 }
 
 function addSparse(
   name: string,
   result: Float32Array,
-  { gaps, halves }: Extract<TensorDelta, { codec: 'sparse' }>,
+  { levels, entries }: Extract<TensorDelta, { codec: 'sparse' }>,
 ): void {
-  const table = float16Values();
+  const sizes = new Float32Array(LEVELS).fill(levels[0]!);
+  for (let level = 1; level < LEVELS; level++) sizes[level] = sizes[level - 1]! * levels[1]!;
   let place = -1;
-  for (let i = 0; i < gaps.length; i++) {
-    place += gaps[i]!;
+  for (const entry of entries) {
+    const gap = entry & GAP_MAX;
+    const upper = entry >> 4;
+    place += gap === 0 ? GAP_MAX * (upper + 1) : gap;
     if (place >= result.length) {
       throw new DamagedDataError(`delta of ${name} changes value ${place} of ${result.length}`);
     }
-    if (place >= 0) result[place] = result[place]! + table[halves[i]!]!;
+    if (gap === 0) continue;
+    const size = sizes[upper % LEVELS]!;
+    result[place] = result[place]! + (upper < LEVELS ? size : -size);
   }
 }
 
