@@ -5,6 +5,7 @@ import { removeDeadCode } from './passes/dead-code.ts';
 import { foldConstants } from './passes/fold-constants.ts';
 import { absorbGains, fuseLayerNorm } from './passes/layer-norm.ts';
 import { simplifyLayout } from './passes/layout.ts';
+import { transposeLeftOperands } from './passes/left-operands.ts';
 import { fuseLogSoftmax } from './passes/log-softmax.ts';
 import { lowerConvolutions, type Target } from './passes/lower-convolutions.ts';
 import { transposeNarrowProducts } from './passes/narrow-products.ts';
@@ -14,7 +15,6 @@ import { improveReductions } from './passes/reductions.ts';
 import { simplifyReluGradients } from './passes/relu-gradient.ts';
 import { multiplyRows } from './passes/row-products.ts';
 import { joinSumsOfProducts } from './passes/sum-of-products.ts';
-import { transposeLeftOperands } from './passes/tall-products.ts';
 
 type Pass = (graph: Graph) => Graph;
 

@@ -138,7 +138,8 @@ export function viewsThrough(
   });
 }
 
-function placesOf({ sizes }: Windows): readonly (readonly number[])[] {
+/** The places of a window, in row-major order. */
+export function placesOf({ sizes }: Windows): readonly (readonly number[])[] {
   return sizes.reduce<readonly (readonly number[])[]>(
     (places, size) =>
       places.flatMap((place) => Array.from({ length: size }, (_, offset) => [...place, offset])),

@@ -107,7 +107,7 @@ async function prepareContenders(
   const timed = (label: string, step: PreparedStep, turns: number = TURNS): Contender => ({
     label,
     turns,
-    run: () => measure(() => step.run()),
+    run: () => measure(step.draw()),
     dispose: () => step.dispose(),
   });
   const contenders = [timed('ours', await stepCase.prepareOurs('onnx-cpu', threads))];

@@ -49,7 +49,7 @@ export async function benchTeacher(args: readonly string[]): Promise<void> {
   }
   for (let turn = 0; turn < WARM_UP_TURNS + TURNS; turn++) {
     for (const variant of variants) {
-      const ms = await measure(() => variant.run());
+      const ms = await measure(variant.draw());
       if (turn >= WARM_UP_TURNS) variant.times.push(ms);
     }
   }

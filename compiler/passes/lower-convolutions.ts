@@ -10,7 +10,12 @@ import {
   windowLast,
 } from '../windows.ts';
 import { blockedConvolution, blockedInputGradient, suitsBlocks } from './blocked-convolutions.ts';
-import { productInputGradient, seenByChannels, seenThrough } from './convolution-products.ts';
+import {
+  productFilterGradient,
+  productInputGradient,
+  seenByChannels,
+  seenThrough,
+} from './convolution-products.ts';
 import {
   minimalConvolution,
   minimalFilterGradient,
@@ -23,6 +28,9 @@ import { rewriteGraph } from './rewrite-graph.ts';
 const PRODUCT_PLACES_MAX = 64;
 /** The same where the product's result has to be added up in places: it is as large as the window. */
 const SPREAD_PLACES_MAX = 16;
+
+/** Channels of a product for each place of the window; with fewer, one for all places is faster. */
+const PLACE_CHANNELS_MIN = 32;
 
 /** A processor on which the native engine runs a graph. */
 export interface Processor {
@@ -89,10 +97,10 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   },
 
   /**
-   * What each place of the window saw, times the gradient of what came of it, as one product.
-   * Measured on 3×3 windows and from 128 channels on it takes half as long as a convolution whose
-   * window is as large as an image, which is how textbooks have it. With channels outermost the
-   * product is a third faster again: the engine is slow with a transposed left operand.
+   * What each place of the window saw, times the gradient of what came of it, as products.
+   * Measured on 3×3 windows and from 128 channels on they take half as long as a convolution whose
+   * window is as large as an image, which is how textbooks have it. With channels outermost they
+   * are a third faster again: the engine is slow with a transposed left operand.
    */
   ConvolutionFilterGradient: (graph, node, target) => {
     const [x, dy] = node.inputs as [Value, Value];
@@ -106,7 +114,9 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
     const isLaidOut = isSingle(windows) || isSmall(windows, target, PRODUCT_PLACES_MAX);
     const product = isLaidOut
       ? graph.gemm(seenThrough(graph, x, windows), rows, true, false)
-      : graph.gemm(seenByChannels(graph, x, windows), rows);
+      : target !== 'any' && x.shape.at(-1)! >= PLACE_CHANNELS_MIN
+        ? productFilterGradient(graph, x, dy, windows)
+        : graph.gemm(seenByChannels(graph, x, windows), rows);
     return graph.reshape(product, filter.shape);
   },
 };

@@ -13,14 +13,15 @@ interface Geometry {
   /** [height, width, inputs, outputs] */
   readonly filter: readonly [number, number, number, number];
   readonly strides?: number;
+  readonly dilations?: number;
   readonly pad?: 'same' | 'valid' | number;
 }
 
 type Operator = 'Convolution' | 'ConvolutionInputGradient' | 'ConvolutionFilterGradient';
 
 function convolutionGraph(operator: Operator, geometry: Geometry): Graph {
-  const { images, filter, strides = 1, pad = 'same' } = geometry;
-  const windows = conv2dWindows(images, filter, { strides, pad });
+  const { images, filter, strides = 1, dilations = 1, pad = 'same' } = geometry;
+  const windows = conv2dWindows(images, filter, { strides, dilations, pad });
   const results = [images[0], ...windows.outSizes, filter[3]];
   const shapes = {
     Convolution: [images, filter, results],
@@ -73,6 +74,31 @@ for (const [name, geometry] of Object.entries(geometries)) {
       t.true(difference < 2e-6, `${difference}`);
     });
   }
+}
+
+const filter = [3, 3, 32, 4] as const;
+const gradientGeometries: Readonly<Record<string, Geometry>> = {
+  'strides of 1': { images: [2, 9, 8, 32], filter },
+  'strides of 2 on odd sizes': { images: [2, 17, 18, 32], filter, strides: 2 },
+  'strides wider than the window': {
+    images: [2, 33, 36, 32],
+    filter: [2, 3, 32, 2],
+    strides: 4,
+    pad: 'valid',
+  },
+  'wide padding': { images: [1, 9, 8, 32], filter, pad: 2 },
+  'dilations that reach past the image': { images: [2, 5, 9, 32], filter, dilations: 6 },
+};
+
+for (const [name, geometry] of Object.entries(gradientGeometries)) {
+  test(`a filter’s gradient with ${name} is a product for each place of the window`, async (t) => {
+    const graph = convolutionGraph('ConvolutionFilterGradient', geometry);
+    const plain = removeDeadCode(lowerConvolutions(graph, 'any'));
+    const lowered = removeDeadCode(lowerConvolutions(graph, processor));
+    t.true(operatorsOf(lowered).filter((operator) => operator === 'Gemm').length > 2);
+    const difference = await differenceAfter(plain, lowered);
+    t.true(difference < 2e-6, `${difference}`);
+  });
 }
 
 test('large images go through the engine’s own convolutions', (t) => {

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { transposeLeftOperands } from '../../../compiler/passes/tall-products.ts';
+import { shareCommonSubexpressions } from '../../../compiler/passes/common-subexpressions.ts';
+import { transposeLeftOperands } from '../../../compiler/passes/left-operands.ts';
 import { differenceAfter, makeGraph, operatorsOf } from '../graphs.ts';
 
 test('the left operand of a wide product is transposed before it', async (t) => {
@@ -9,6 +10,20 @@ test('the left operand of a wide product is transposed before it', async (t) => 
   }));
   const transposed = transposeLeftOperands(graph);
   t.deepEqual(operatorsOf(transposed), ['Transpose', 'Gemm', 'Transpose', 'Gemm']);
+  t.true((await differenceAfter(graph, transposed)) < 1e-6);
+});
+
+test('a left operand that several products read is transposed before them', async (t) => {
+  const graph = makeGraph({ a: [30, 20], b: [30, 40] }, (g, { a, b }) =>
+    Object.fromEntries(
+      [1, 2, 3, 4].map((factor) => [
+        `y${factor}`,
+        g.gemm(a!, g.binary('Mul', b!, g.splat(factor, 'float32', [])), true),
+      ]),
+    ),
+  );
+  const transposed = shareCommonSubexpressions(transposeLeftOperands(graph));
+  t.is(operatorsOf(transposed).filter((operator) => operator === 'Transpose').length, 1);
   t.true((await differenceAfter(graph, transposed)) < 1e-6);
 });
 
