@@ -109,6 +109,7 @@ export class CodistillationGroup {
         count: sum(summaries, ({ published }) => published.count),
         bytes: sum(summaries, ({ published }) => published.bytes),
         workersBytes: sum(all, ({ totals }) => totals.workersBytes),
+        predictionsBytes: sum(all, ({ totals }) => totals.predictionsBytes),
         fullBytes: sum(summaries, ({ published, weightsBytes }) => published.count * weightsBytes),
       },
       waits: {

@@ -5,7 +5,7 @@ import { BatchReader } from './batch-reader.ts';
 import type { CheckpointSaver } from './checkpoint-saver.ts';
 import type { StateCopy } from './exchange/state-copy.ts';
 import { TeacherPredictions } from './exchange/teacher-predictions.ts';
-import { DeltaEncoder, type VersionedWeights, type Weights } from './exchange/weight-delta.ts';
+import { DeltaEncoder, type VersionedWeights } from './exchange/weight-delta.ts';
 import { type ExchangeState, WeightExchange } from './exchange/weight-exchange.ts';
 import { type Patience, retry } from './retry.ts';
 import type { Student } from './student.ts';
@@ -28,8 +28,8 @@ export interface TrainingProgress {
   readonly exchange: ExchangeState;
   readonly encoderBase: VersionedWeights | null;
   readonly totals: TrainingTotals;
-  /** Of teachers that predict elsewhere. */
-  readonly teacherStates: readonly Weights[];
+  /** Recurrent states of teachers that predict elsewhere. */
+  readonly asked: StateCopy;
   /** What its part among several workers needs beside it. */
   readonly learner: StateCopy;
 }
@@ -44,7 +44,7 @@ export function noProgress({ teachers }: Pick<TrainerOptions, 'teachers'>): Trai
     },
     encoderBase: null,
     totals: noTotals,
-    teacherStates: [],
+    asked: {},
     learner: {},
   };
 }
@@ -93,16 +93,22 @@ export class TrainingLoop {
       shapes: student.shapes,
       base: from.encoderBase ?? undefined,
     });
+    this.#exchange = this.#openExchange(from.exchange);
+    this.#predictions = this.#openPredictions(from);
     this.#learner = openLearner({
       student,
       membership: trainer.membership,
+      carried: {
+        read: async () => ({ ...(await student.carried()), ...this.#predictions?.carried }),
+        restore: (carried) => {
+          student.restoreCarried(carried);
+          this.#predictions?.restoreCarried(carried);
+        },
+      },
       patience: this.#patience,
-      checkpointIntervalSteps: trainer.checkpointIntervalSteps,
       checkpoint: from.learner,
       bytes: from.totals.workersBytes,
     });
-    this.#exchange = this.#openExchange(from.exchange);
-    this.#predictions = this.#openPredictions(from.teacherStates);
   }
 
   get progress(): TrainingProgress {
@@ -111,7 +117,7 @@ export class TrainingLoop {
       exchange: this.#exchange.state,
       encoderBase: this.#encoder.base ?? null,
       totals: this.#totals,
-      teacherStates: this.#predictions?.recurrentStates ?? [],
+      asked: this.#predictions?.carried ?? {},
       learner: this.#learner.checkpoint(),
     };
   }
@@ -132,14 +138,16 @@ export class TrainingLoop {
   async run(): Promise<void> {
     const { steps } = this.#options;
     try {
+      // A later life has the frequencies in its checkpoint.
+      if (this.#step === 0) await this.#countClasses();
       this.#step = await this.#learner.begin(this.#step);
       let reader = this.#openReader();
-      if (this.#step > 0) await this.#exchange.resume();
-      else await this.#countClasses();
+      if (this.#step > 0) await this.#exchange.resume(this.#step);
       while (!this.#leaving) {
         if (this.#step >= steps) {
-          this.#step = await this.#learner.finish(this.#step);
-          if (this.#step >= steps) break;
+          const next = await this.#learner.finish(this.#step);
+          if (next >= steps) break;
+          await this.#goOnAt(next);
         }
         if (reader.cursor !== this.#step) {
           reader.close();
@@ -171,7 +179,6 @@ export class TrainingLoop {
     await this.#exchange.beforeStep(this.#step, () => this.#student.weights());
   }
 
-  /** A later life has the frequencies in its checkpoint. */
   async #countClasses(): Promise<void> {
     if (!this.#student.usesFrequencies) return;
     const { signal } = this.#stop;
@@ -190,12 +197,22 @@ export class TrainingLoop {
     );
     const startMs = this.#clock.now();
     const learned = await this.#learner.step({ step: this.#step, columns, teacherShares });
-    if (learned === undefined) return false;
-    this.#step = learned.next;
+    if (learned === undefined) {
+      this.#predictions?.takeBack();
+      return false;
+    }
     const computeMs = this.#clock.now() - startMs;
+    if (learned.next === this.#step + 1) this.#step = learned.next;
+    else await this.#goOnAt(learned.next);
     this.#report(learned, computeMs, teacherShares !== undefined);
     await this.#serveOthers(computeMs);
     return true;
+  }
+
+  /** Where the other workers are. */
+  async #goOnAt(step: number): Promise<void> {
+    this.#step = step;
+    await this.#exchange.moveTo(step);
   }
 
   #report({ outputs, next }: LearnedStep, computeMs: number, teaches: boolean): void {
@@ -207,6 +224,7 @@ export class TrainingLoop {
       rows: this.#totals.rows + rows,
       computeMs: this.#totals.computeMs + computeMs,
       workersBytes: this.#learner.bytes,
+      predictionsBytes: this.#predictions?.bytes ?? 0,
     };
     this.#onReport({
       step: next,
@@ -216,7 +234,10 @@ export class TrainingLoop {
       ...(outputs.accuracy !== undefined && { accuracy: outputs.accuracy }),
       stalenessSteps,
       rowsPerSecond: (rows * 1000) / Math.max(computeMs, 1e-3),
-      bytesExchanged: this.#exchange.state.published.bytes + this.#learner.bytes,
+      bytesExchanged:
+        this.#exchange.state.published.bytes +
+        this.#totals.workersBytes +
+        this.#totals.predictionsBytes,
     });
   }
 
@@ -246,7 +267,7 @@ export class TrainingLoop {
     return { ...columns, ...(await this.#predictions.of(columns, teacherVersions, shares)) };
   }
 
-  #openPredictions(recurrentStates: readonly Weights[]): TeacherPredictions | undefined {
+  #openPredictions({ asked, totals }: TrainingProgress): TeacherPredictions | undefined {
     const { carries, teachers } = this.#options;
     if (carries !== 'predictions' || teachers.length === 0) return undefined;
     return new TeacherPredictions({
@@ -254,7 +275,8 @@ export class TrainingLoop {
       logitCounts: teachers.map(() => this.#student.rows * this.#student.classes),
       patience: this.#patience,
       signal: this.#stop.signal,
-      recurrentStates,
+      carried: asked,
+      bytes: totals.predictionsBytes,
     });
   }
 
@@ -270,6 +292,8 @@ export class TrainingLoop {
       carries: this.#options.carries,
       stalenessStepsMax,
       beyondStaleness,
+      // What the others go on from must not get lost with this worker. They give one another more in each step.
+      awaitsDelivery: this.#options.membership !== undefined,
       encoder: this.#encoder,
       load: (teacher, weights) => this.#student.loadTeacher(teacher, weights),
       patience: this.#patience,

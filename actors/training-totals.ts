@@ -13,7 +13,7 @@ export interface StepReport {
   readonly stalenessSteps: number | null;
   /** Since the report before. */
   readonly rowsPerSecond: number;
-  /** Published so far. */
+  /** Published, shared with other workers and predicted so far. */
   readonly bytesExchanged: number;
 }
 
@@ -31,6 +31,8 @@ export interface TrainingTotals {
   readonly compileMs: number;
   /** Given to the other workers of the replica and taken from them. */
   readonly workersBytes: number;
+  /** Asked of teachers that predict elsewhere, and answered. */
+  readonly predictionsBytes: number;
   readonly teacherSteps: number;
   readonly stalenessStepsSum: number;
   readonly stalenessStepsMax: number;
@@ -43,6 +45,7 @@ export const noTotals: TrainingTotals = {
   computeMs: 0,
   compileMs: 0,
   workersBytes: 0,
+  predictionsBytes: 0,
   teacherSteps: 0,
   stalenessStepsSum: 0,
   stalenessStepsMax: 0,

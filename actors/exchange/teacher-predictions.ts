@@ -1,8 +1,11 @@
 import type { TensorData } from '../../compiler/index.ts';
 import { delay, type Handle, withCallOptions } from '../../runtime/index.ts';
+import { entriesUnder, placeUnder } from '../../training/index.ts';
+import type { PredictionAnswer } from '../predictor.ts';
 import { type Patience, retry } from '../retry.ts';
+import type { StateCopy } from './state-copy.ts';
 import type { TeacherSnapshot } from './teacher-snapshot.ts';
-import type { Weights } from './weight-delta.ts';
+import { type Weights, weightsBytes } from './weight-delta.ts';
 
 /** How long a version that a snapshot has lost in a restart is waited for, again and again. */
 const RESENT_MS = 100;
@@ -17,6 +20,9 @@ export class TeacherPredictions {
   readonly #patience: Patience;
   readonly #signal: AbortSignal;
   #recurrentStates: readonly Weights[];
+  /** As they were before the last batch. */
+  #statesBefore: readonly Weights[];
+  #bytes: number;
 
   constructor(options: {
     readonly teachers: readonly Handle<TeacherSnapshot>[];
@@ -24,20 +30,41 @@ export class TeacherPredictions {
     readonly logitCounts: readonly number[];
     readonly patience: Patience;
     readonly signal: AbortSignal;
-    /** From a checkpoint; none at first. */
-    readonly recurrentStates: readonly Weights[];
+    /** What `carried` said, in a checkpoint; empty at first. */
+    readonly carried: StateCopy;
+    /** So far, from a checkpoint. */
+    readonly bytes: number;
   }) {
     const { signal } = options;
     this.#teachers = options.teachers.map((teacher) => withCallOptions(teacher, { signal }));
     this.#logitCounts = options.logitCounts;
     this.#patience = options.patience;
     this.#signal = signal;
-    this.#recurrentStates = options.recurrentStates;
+    this.#bytes = options.bytes;
+    this.#recurrentStates = this.#statesIn(options.carried);
+    this.#statesBefore = this.#recurrentStates;
   }
 
-  /** For the checkpoint. */
-  get recurrentStates(): readonly Weights[] {
-    return this.#recurrentStates;
+  /** Asked and answered, recurrent states included. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The teachers' recurrent states: `asked<teacher>/<name>`. */
+  get carried(): StateCopy {
+    const states = this.#recurrentStates.map((state, teacher) =>
+      placeUnder(`asked${teacher}`, state),
+    );
+    return Object.assign({}, ...states);
+  }
+
+  restoreCarried(carried: StateCopy): void {
+    this.#recurrentStates = this.#statesIn(carried);
+  }
+
+  /** The step with the last batch didn't come about: its batch is asked for again. */
+  takeBack(): void {
+    this.#recurrentStates = this.#statesBefore;
   }
 
   /** `teacher<j>.logits` of each teacher that counts, at least of these versions; zeros of the others. */
@@ -54,6 +81,7 @@ export class TeacherPredictions {
           : await this.#ask(teacher, versions[teacher] as number, inputs),
       ),
     );
+    this.#statesBefore = this.#recurrentStates;
     this.#recurrentStates = answers.map(
       (answer, teacher) => answer?.recurrentState ?? this.#recurrentStates[teacher] ?? {},
     );
@@ -65,16 +93,29 @@ export class TeacherPredictions {
     );
   }
 
-  async #ask(teacher: number, version: number, columns: Readonly<Record<string, TensorData>>) {
+  #statesIn(carried: StateCopy): readonly Weights[] {
+    return this.#teachers.map((_, teacher) => entriesUnder(carried, `asked${teacher}`));
+  }
+
+  async #ask(
+    teacher: number,
+    version: number,
+    columns: Readonly<Record<string, TensorData>>,
+  ): Promise<PredictionAnswer> {
     const snapshot = this.#teachers[teacher] as Handle<TeacherSnapshot>;
     const recurrentState = this.#recurrentStates[teacher] ?? {};
+    const asked = Object.values(columns).reduce((bytes, { byteLength }) => bytes + byteLength, 0);
     for (;;) {
       const answer = await retry(() => snapshot.predict(version, columns, recurrentState), {
         ...this.#patience,
         what: 'ask a teacher for its predictions',
         signal: this.#signal,
       });
-      if (answer !== null) return answer;
+      if (answer !== null) {
+        const states = weightsBytes(recurrentState) + weightsBytes(answer.recurrentState);
+        this.#bytes += asked + answer.logits.byteLength + states;
+        return answer;
+      }
       await delay(this.#patience.clock, RESENT_MS, this.#signal);
     }
   }

@@ -35,6 +35,8 @@ export interface WeightExchangeOptions {
   readonly stalenessStepsMax: number | null;
   readonly beyondStaleness: BeyondStaleness;
   readonly carries: Carriage;
+  /** Whether a scheduled exchange ends when what it published is saved. */
+  readonly awaitsDelivery: boolean;
   readonly encoder: DeltaEncoder;
   /** Puts a teacher's weights where the compiled step reads them. */
   readonly load: (teacher: number, weights: Weights) => void;
@@ -122,15 +124,35 @@ export class WeightExchange {
     return Math.max(0, step - Math.min(...used));
   }
 
-  /** After a restart: brings snapshot and teachers to where the checkpoint says they were. */
-  async resume(): Promise<void> {
+  /** After a restart that goes on at `step`: brings snapshot and teachers to where they were. */
+  async resume(step: number): Promise<void> {
     this.#publisher?.resume();
-    for (const [teacher, version] of this.#teacherVersions.entries()) {
-      if (version < 0) continue;
-      // The version of the checkpoint may be gone: this mode promises no more than a fresh one.
-      if (this.#options.mode === 'freshest') this.#teacherVersions[teacher] = -1;
-      else await this.#take(teacher, version);
+    // The version of the checkpoint may be gone: this mode promises no more than a fresh one.
+    if (this.#options.mode === 'freshest') this.#teacherVersions.fill(-1);
+    else await this.moveTo(step, { again: true });
+  }
+
+  /**
+   * Training goes on at `step` out of turn: takes the teachers that a run which came there step by step has. With
+   * `again` those that are in use already as well: nothing of them is here.
+   */
+  async moveTo(step: number, { again = false } = {}): Promise<void> {
+    const { mode } = this.#options;
+    const wanted = mode === 'scheduled' ? this.#scheduledVersion(step) : undefined;
+    for (const [teacher, current] of this.#teacherVersions.entries()) {
+      const version = wanted ?? current;
+      if (version >= 0 && (again || version !== current)) await this.#take(teacher, version);
     }
+  }
+
+  /** The teachers' version that is in use before the exchange of `step`, if it has one; undefined as at present. */
+  #scheduledVersion(step: number): number | undefined {
+    const { intervalSteps, burnInSteps } = this.#options;
+    // A checkpoint may be of before or after the exchange of its step.
+    if (this.#exchangedAt === step) return undefined;
+    const exchangedAt = Math.ceil(step / intervalSteps - 1) * intervalSteps;
+    const version = exchangedAt - intervalSteps;
+    return version >= 0 && exchangedAt + intervalSteps > burnInSteps ? version : undefined;
   }
 
   /** What is due before the step numbered `step` (the first is 0). */
@@ -168,6 +190,7 @@ export class WeightExchange {
     if (step + 2 * intervalSteps > burnInSteps) {
       await this.#publisher?.publish(weights(), step);
       for (const feed of this.#feeds) feed.fetchAhead(step);
+      if (this.#options.awaitsDelivery) await this.settled();
     }
     this.#exchangedAt = step;
   }

@@ -72,7 +72,7 @@ function actorTable(plan: GroupPlan, { nodes }: Surroundings): JobExplanation['t
         const snapshot = [
           `${replica.name}-snapshot`,
           node(place ?? 0),
-          versionsKept(plan) * weights,
+          (versionsKept(plan) + (plan.carries === 'predictions' ? 1 : 0)) * weights,
         ];
         return [
           ...trainerNames(replica).map((name, worker) => [
@@ -133,7 +133,8 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
     const server = trainerNode(index, nodes);
     return trainerNames(replica).map((name, worker) => {
       const way: Way = [trainerNode(index + worker, nodes), server];
-      return link(`${name} ⇄ ${replica.name}-server`, way, given + weights, minutes);
+      const carried = workers.mode === 'synchronous' ? carriedBytes(plan, replica) : 0;
+      return link(`${name} ⇄ ${replica.name}-server`, way, given + carried + weights, minutes);
     });
   });
   const rows = plan.replicas.flatMap((teacher, index) => {
@@ -142,7 +143,10 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
     const minutes = exchangeMinutes(plan, teacher, gflops);
     const students = plan.replicas.flatMap((student, at) =>
       student.teachers.includes(index)
-        ? [{ name: student.name, node: trainerNode(at, nodes) }]
+        ? trainerNames(student).map((name, worker) => ({
+            name,
+            node: trainerNode(at + worker, nodes),
+          }))
         : [],
     );
     const name = `${teacher.name}-snapshot`;
@@ -190,6 +194,13 @@ function predictionBytes({ batch }: GroupPlan, { model: config }: ReplicaPlan): 
   );
 }
 
+/** Recurrent states of a worker's model and its teachers', which go along with its gradients. */
+function carriedBytes({ batch, replicas }: GroupPlan, replica: ReplicaPlan): number {
+  const models = [replica.model, ...replica.teachers.map((index) => replicas[index]!.model)];
+  const values = models.map((config) => valuesOf(createModel(config).recurrentState(batch)));
+  return BYTES_PER_VALUE * values.reduce((total, count) => total + count, 0);
+}
+
 function exchangeMinutes(plan: GroupPlan, replica: ReplicaPlan, gflops: number): number {
   const steps = plan.exchangeMode === 'final' ? replica.steps : plan.exchangeIntervalSteps;
   return (steps * stepFlop(plan, replica)) / (gflops * 1e9 * 60);
@@ -223,6 +234,7 @@ function trainerBytes(plan: GroupPlan, replica: ReplicaPlan): number {
     teachers: replica.teachers.map((index) =>
       createModel((plan.replicas[index] as ReplicaPlan).model),
     ),
+    teachersRunElsewhere: plan.carries === 'predictions',
   });
   const shapes = Object.fromEntries(
     Object.entries(state).map(([name, { shape }]) => [name, shape]),

@@ -1,3 +1,4 @@
+import type { StateCopy } from '../exchange/state-copy.ts';
 import type { Weights } from '../exchange/weight-delta.ts';
 
 /** What one worker gives to a round. */
@@ -8,6 +9,8 @@ export interface Share {
   readonly statistics: Weights;
   /** What its batch showed, such as the loss. */
   readonly measures: Readonly<Record<string, number>>;
+  /** What the worker carries on to its next batch. */
+  readonly carried?: StateCopy;
 }
 
 /** Collects the shares of one step until enough workers have given theirs. */
@@ -33,8 +36,15 @@ export class GradientRound {
     if (!this.complete) this.#shares.set(worker, share);
   }
 
+  /** Of each worker that takes part and said it. */
+  get carried(): ReadonlyMap<number, StateCopy> {
+    return new Map(
+      [...this.#shares].flatMap(([worker, { carried }]) => (carried ? [[worker, carried]] : [])),
+    );
+  }
+
   /** Summed in the workers' order, whatever order they came in, so that a step repeats bit for bit. */
-  mean(): Share {
+  mean(): Omit<Share, 'carried'> {
     const shares = [...this.#shares.entries()]
       .sort(([one], [other]) => one - other)
       .map(([, share]) => share);

@@ -24,6 +24,12 @@ export interface LearnedStep {
   readonly next: number;
 }
 
+/** What a Trainer carries from batch to batch beside weights: recurrent states, and the count of its steps. */
+export interface CarriedState {
+  read(): Promise<StateCopy>;
+  restore(carried: StateCopy): void;
+}
+
 /** A Trainer that has its replica to itself. */
 export class SoloLearner implements Learner {
   readonly bytes = 0;

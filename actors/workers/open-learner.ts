@@ -2,7 +2,7 @@ import type { Handle } from '../../runtime/index.ts';
 import type { StateCopy } from '../exchange/state-copy.ts';
 import type { Patience } from '../retry.ts';
 import type { Student } from '../student.ts';
-import { type Learner, SoloLearner } from './learner.ts';
+import { type CarriedState, type Learner, SoloLearner } from './learner.ts';
 import { LocalLearner } from './local-learner.ts';
 import type { ParameterServer } from './parameter-server.ts';
 import { ServerLink } from './server-link.ts';
@@ -21,9 +21,8 @@ export interface LearnerOptions {
   readonly student: Student;
   /** None for a Trainer that has its replica to itself. */
   readonly membership: Membership | undefined;
+  readonly carried: CarriedState;
   readonly patience: Patience;
-  /** Steps between two checkpoints. */
-  readonly checkpointIntervalSteps: number;
   /** From a checkpoint. */
   readonly checkpoint: StateCopy;
   /** Given to other workers and taken from them so far. */
@@ -46,7 +45,7 @@ export function openLearner(options: LearnerOptions): Learner {
     link,
     codec,
     synchronous: workers.mode === 'synchronous',
-    keepInterval: options.checkpointIntervalSteps,
+    carried: options.carried,
     rest: checkpoint,
   });
 }

@@ -18,7 +18,7 @@ import {
   type UpdateConfig,
 } from '../../training/index.ts';
 import { CheckpointSaver } from '../checkpoint-saver.ts';
-import { readState, writeState } from '../exchange/state-copy.ts';
+import { readState, type StateCopy, writeState } from '../exchange/state-copy.ts';
 import type { Weights } from '../exchange/weight-delta.ts';
 import { type CodedGradients, decodeGradients } from './gradient-coding.ts';
 import { GradientRound, type Share } from './gradient-round.ts';
@@ -57,6 +57,8 @@ export interface Contribution {
   readonly statistics: Weights;
   /** Of its batch, by name; the update's are their means. */
   readonly measures: Readonly<Record<string, number>>;
+  /** What the worker carries on to its next batch; kept for it in case that it, or the server, restarts. */
+  readonly carried?: StateCopy;
 }
 
 export interface Update {
@@ -67,6 +69,8 @@ export interface Update {
   readonly weights: Weights;
   /** Of the update that led here; none before the first, and for a contribution that was too late. */
   readonly measures?: Readonly<Record<string, number>>;
+  /** What the worker that is answered carried on from the update that led here, if it took part and joins out of turn. */
+  readonly carried?: StateCopy;
 }
 
 /** What becomes of a contribution. `paused`: another worker is away, so the same is to be given again later. */
@@ -75,7 +79,8 @@ export type ContributionAnswer = Update | { readonly status: 'paused' };
 interface ServerCheckpoint {
   readonly version: number;
   readonly statistics: Weights;
-  readonly state: Readonly<Record<string, Float32Array>>;
+  readonly state: StateCopy;
+  readonly carried: readonly (readonly [worker: number, carried: StateCopy])[];
 }
 
 /**
@@ -93,6 +98,8 @@ export class ParameterServer {
   #round: GradientRound;
   /** Ends with the round. */
   #outcome: PromiseWithResolvers<ContributionAnswer>;
+  /** Of the workers that took part in the update that led to `#version`. */
+  #carried: ReadonlyMap<number, StateCopy> = new Map();
   /** Workers that have left for a while. */
   readonly #away = new Set<number>();
   #draining = false;
@@ -120,7 +127,7 @@ export class ParameterServer {
   join(worker: number): Update {
     this.#checkWorker(worker);
     this.#away.delete(worker);
-    return this.#current();
+    return this.#currentFor(worker);
   }
 
   /** A worker stops for a while. Updates that need it wait. */
@@ -142,13 +149,14 @@ export class ParameterServer {
     const share = this.#shareOf(contribution);
     this.#away.delete(worker);
     if (this.#options.asynchronous) return await this.#update(share, step);
-    if (version !== this.#version) return this.#current();
+    if (version !== this.#version) return this.#currentFor(worker);
     if (this.#blocked) return { status: 'paused' };
     const { promise } = this.#outcome;
     if (!this.#round.complete) {
       this.#round.add(worker, share);
       if (this.#round.complete) {
-        this.#update(this.#round.mean(), step).then(
+        const { carried } = this.#round;
+        this.#update(this.#round.mean(), step, carried).then(
           (update) => this.#endRound(update),
           (error: unknown) => this.#outcome.reject(error),
         );
@@ -167,6 +175,7 @@ export class ParameterServer {
     return this.#exclusively(async () => ({
       version: this.#version,
       statistics: this.#statistics,
+      carried: [...this.#carried],
       state: await readState(this.#state, Object.keys(this.#state.specs)),
     }));
   }
@@ -180,6 +189,7 @@ export class ParameterServer {
     );
     this.#statistics = checkpoint.statistics;
     this.#version = checkpoint.version;
+    this.#carried = new Map(checkpoint.carried);
     this.#saver = this.#openSaver();
   }
 
@@ -204,7 +214,11 @@ export class ParameterServer {
     this.#round = new GradientRound(this.#options.quorum);
   }
 
-  #update(share: Share, step: number): Promise<Update> {
+  #update(
+    share: Share,
+    step: number,
+    carried: ReadonlyMap<number, StateCopy> = new Map(),
+  ): Promise<Update> {
     return this.#exclusively(async () => {
       this.#compiled ??= await this.#compile();
       const inputs: Record<string, Float32Array> = {
@@ -216,6 +230,7 @@ export class ParameterServer {
       const outputs = await this.#compiled.run(inputs);
       this.#version++;
       this.#statistics = share.statistics;
+      this.#carried = carried;
       await this.#state.toHost(this.#parameterNames());
       this.#saver.saveIfDue(this.#version);
       const gradientNorm = outputs.gradientNorm?.[0] ?? Number.NaN;
@@ -237,11 +252,16 @@ export class ParameterServer {
     return { status: 'updated', version: this.#version, weights };
   }
 
+  #currentFor(worker: number): Update {
+    const carried = this.#carried.get(worker);
+    return { ...this.#current(), ...(carried && { carried }) };
+  }
+
   #parameterNames(): readonly string[] {
     return Object.keys(this.#model.parameters).map((name) => `student/${name}`);
   }
 
-  #shareOf({ gradients, statistics, measures }: Contribution): Share {
+  #shareOf({ gradients, statistics, measures, carried }: Contribution): Share {
     for (const [name, shape] of Object.entries(this.#model.statistics)) {
       const length = shape.reduce((product, size) => product * size, 1);
       if (statistics[name]?.length === length) continue;
@@ -249,7 +269,12 @@ export class ParameterServer {
         `a contribution has ${statistics[name]?.length ?? 'no'} values of ${name}, expected ${length}`,
       );
     }
-    return { gradients: decodeGradients(gradients, this.#model.parameters), statistics, measures };
+    return {
+      gradients: decodeGradients(gradients, this.#model.parameters),
+      statistics,
+      measures,
+      ...(carried && { carried }),
+    };
   }
 
   #checkWorker(worker: number): void {

@@ -1,5 +1,5 @@
 import { delay, type Handle, withCallOptions } from '../../runtime/index.ts';
-import { type Weights, weightsBytes } from '../exchange/weight-delta.ts';
+import { weightsBytes } from '../exchange/weight-delta.ts';
 import { type Patience, retry } from '../retry.ts';
 import { codedBytes } from './gradient-coding.ts';
 import type { Contribution, ParameterServer, Update } from './parameter-server.ts';
@@ -47,7 +47,10 @@ export class ServerLink {
   /** Undefined when this worker left before the update came about. */
   async contribute(share: Omit<Contribution, 'worker'>): Promise<Update | undefined> {
     const contribution = { ...share, worker: this.#worker };
-    this.#bytes += codedBytes(share.gradients) + weightsBytes(share.statistics);
+    this.#bytes +=
+      codedBytes(share.gradients) +
+      weightsBytes(share.statistics) +
+      weightsBytes(share.carried ?? {});
     try {
       for (;;) {
         if (this.#leaving) return undefined;
@@ -73,7 +76,7 @@ export class ServerLink {
   }
 
   #taken(update: Update): Update {
-    this.#bytes += weightsBytes(update.weights as Weights);
+    this.#bytes += weightsBytes(update.weights) + weightsBytes(update.carried ?? {});
     return update;
   }
 

@@ -2,24 +2,22 @@ import type { StateCopy } from '../exchange/state-copy.ts';
 import type { DeltaCodec } from '../exchange/tensor-delta.ts';
 import type { StepInput, StepOutputs, Student } from '../student.ts';
 import { GradientEncoder } from './gradient-coding.ts';
-import type { LearnedStep, Learner } from './learner.ts';
+import type { CarriedState, LearnedStep, Learner } from './learner.ts';
 import type { Update } from './parameter-server.ts';
 import type { ServerLink } from './server-link.ts';
 
-/** Steps whose recurrent state is kept for a server that goes back to its checkpoint. */
-const KEPT_STEPS_MAX = 3;
-
 /**
  * One of several workers that share each update: gives its gradients to the replica's parameter server and takes the
- * new weights. Synchronous workers count steps by the server's updates, asynchronous ones for themselves.
+ * new weights. Synchronous workers count steps by the server's updates, asynchronous ones for themselves. The server
+ * also keeps what a synchronous worker carries from batch to batch, so that a worker that restarts, or follows a server
+ * that does, goes on exactly where the others are.
  */
 export class SharedLearner implements Learner {
   readonly #student: Student;
   readonly #link: ServerLink;
   readonly #encoder: GradientEncoder;
   readonly #synchronous: boolean;
-  readonly #keepInterval: number;
-  readonly #kept = new Map<number, StateCopy>();
+  readonly #carried: CarriedState;
   #version = 0;
 
   constructor(options: {
@@ -27,8 +25,7 @@ export class SharedLearner implements Learner {
     readonly link: ServerLink;
     readonly codec: DeltaCodec;
     readonly synchronous: boolean;
-    /** Updates between two checkpoints of the server. */
-    readonly keepInterval: number;
+    readonly carried: CarriedState;
     /** From a checkpoint. */
     readonly rest: StateCopy;
   }) {
@@ -36,7 +33,7 @@ export class SharedLearner implements Learner {
     this.#student = student;
     this.#link = options.link;
     this.#synchronous = options.synchronous;
-    this.#keepInterval = options.keepInterval;
+    this.#carried = options.carried;
     this.#encoder = new GradientEncoder({ codec, shapes: student.parameterShapes, rest });
   }
 
@@ -50,8 +47,7 @@ export class SharedLearner implements Learner {
 
   async step(input: StepInput): Promise<LearnedStep | undefined> {
     const { step } = input;
-    const carried = await this.#student.carried();
-    if (step % this.#keepInterval === 0) this.#keep(step, carried);
+    const before = await this.#student.carried();
     const { gradients, statistics, measures } = await this.#student.gradients(input);
     const version = this.#version;
     const update = await this.#link.contribute({
@@ -60,9 +56,10 @@ export class SharedLearner implements Learner {
       gradients: this.#encoder.encode(gradients),
       statistics,
       measures,
+      ...(this.#synchronous && { carried: await this.#carried.read() }),
     });
     if (update === undefined) {
-      this.#student.restoreCarried(carried);
+      this.#student.restoreCarried(before);
       return undefined;
     }
     this.#encoder.accepted();
@@ -83,21 +80,25 @@ export class SharedLearner implements Learner {
   }
 
   /** Takes over the server's weights; the result is the step that follows when `step` was expected. */
-  async #take({ version, weights }: Update, step: number): Promise<number> {
+  async #take({ version, weights, carried }: Update, step: number): Promise<number> {
     this.#student.loadWeights(weights);
     this.#version = version;
     if (!this.#synchronous || version === step) return step;
     // This worker was too slow, or it or the server restarted: it joins where the others are.
-    const carried = this.#kept.get(version) ?? (await this.#student.carried());
-    this.#student.restoreCarried({ ...carried, steps: Float32Array.of(version) });
+    this.#carried.restore(carried ?? (await this.#carriedTo(version)));
     return version;
   }
 
-  #keep(step: number, carried: StateCopy): void {
-    this.#kept.delete(step);
-    this.#kept.set(step, carried);
-    const oldest = this.#kept.keys().next().value;
-    if (this.#kept.size > KEPT_STEPS_MAX && oldest !== undefined) this.#kept.delete(oldest);
+  /** What the server doesn't know: of the first step, and of a batch that the others went on without. */
+  async #carriedTo(version: number): Promise<StateCopy> {
+    const carried = await this.#carried.read();
+    const steps = Float32Array.of(version);
+    if (version > 0) return { ...carried, steps };
+    const empty = Object.entries(carried).map(([name, values]) => [
+      name,
+      new Float32Array(values.length),
+    ]);
+    return { ...Object.fromEntries(empty), steps };
   }
 }
 

@@ -34,7 +34,13 @@ export interface RunResult extends JsonEvent {
   readonly unigramLoss: number;
   readonly ensembleLoss: number;
   readonly replicas: readonly ReplicaResult[];
-  readonly exchange: { readonly count: number; readonly bytes: number; readonly fullBytes: number };
+  readonly exchange: {
+    readonly count: number;
+    readonly bytes: number;
+    readonly fullBytes: number;
+    readonly workersBytes: number;
+    readonly predictionsBytes: number;
+  };
 }
 
 export interface ActorStarted extends JsonEvent {

@@ -38,6 +38,7 @@ async function openExchange(
     stalenessStepsMax: null,
     carries: 'weights',
     beyondStaleness: 'skip',
+    awaitsDelivery: false,
     snapshot: own,
     teachers: snapshots.map((snapshot) => ({ snapshot, steps: 100 })),
     encoder: new DeltaEncoder({ codec: 'f32', shapes }),
@@ -149,4 +150,42 @@ test('a replica without students publishes nothing and still learns', async (t) 
   await student.publish(0, 0);
   await stepUntil(student.exchange, 1, [1]);
   alone[Symbol.dispose]();
+});
+
+test('a student that goes on out of turn takes the teachers of a run that came there step by step', async (t) => {
+  await using system = await createSystem({ bus: 'memory' });
+  const versions = [0, 10, 20, 30, 40, 50];
+  /** Which teacher is in use at `step`, on the way or after a jump from step 25. */
+  const inUse = async (step: number, jumps: boolean): Promise<number | undefined> => {
+    using student = await openExchange(system, 1, { mode: 'scheduled', burnInSteps: 25 });
+    const { exchange, publish, loaded } = student;
+    for (const version of versions) await publish(0, version);
+    for (let at = 0; at < (jumps ? 25 : step); at++) {
+      await exchange.beforeStep(at, () => weightsOf(at));
+    }
+    if (jumps) await exchange.moveTo(step);
+    await exchange.beforeStep(step, () => weightsOf(step));
+    return loaded.at(-1)?.[1];
+  };
+  for (const [step, version] of [
+    [5, undefined],
+    [29, 10],
+    [30, 20],
+    [31, 20],
+    [40, 30],
+    [47, 30],
+  ] as const) {
+    t.is(await inUse(step, false), version, `step ${step} on the way`);
+    // Back in burn-in teachers that are loaded don't count.
+    if (step >= 25) t.is(await inUse(step, true), version, `step ${step} after a jump`);
+  }
+});
+
+test('what a worker of several publishes is saved before it goes on', async (t) => {
+  await using system = await createSystem({ bus: 'memory' });
+  using student = await openExchange(system, 0, { mode: 'scheduled', awaitsDelivery: true });
+  const { exchange, own } = student;
+  await exchange.beforeStep(0, () => weightsOf(7));
+  t.false(exchange.transferring);
+  t.deepEqual(await own.weights(), { version: 0, weights: weightsOf(7) });
 });

@@ -127,6 +127,22 @@ test('a worker that restarts in the middle of a round counts once', async (t) =>
   });
 });
 
+test('a worker that comes back is told what it carried on from the last update that it was part of', async (t) => {
+  const state = (value: number) => ({ 'student.recurrent/h': Float32Array.of(value) });
+  await withServer(base, async (server) => {
+    await Promise.all([
+      server.contribute({ ...share(0, 0, 1), carried: state(10) }),
+      server.contribute({ ...share(1, 0, 1), carried: state(11) }),
+    ]);
+    t.deepEqual((await server.join(1)).carried, state(11));
+    // It goes on from an older checkpoint: it isn't where the others are, and hears the same.
+    const answer = await server.contribute({ ...share(0, 0, 1), carried: state(99) });
+    t.like(answer, { status: 'updated', version: 1, carried: state(10) });
+    await Promise.all([server.contribute(share(0, 1, 1)), server.contribute(share(1, 1, 1))]);
+    t.is((await server.join(1)).carried, undefined);
+  });
+});
+
 test('a contribution of another model, or of nobody, is refused', async (t) => {
   await withServer(base, async (server) => {
     const { gradients, ...rest } = share(0, 0, 1);
