@@ -66,7 +66,13 @@ export interface ResultEvent {
   readonly ensembleAccuracy?: Figure;
   readonly ensembleAuc?: Figure;
   readonly exchange?:
-    | { readonly count?: Figure; readonly bytes?: Figure; readonly fullBytes?: Figure }
+    | {
+        readonly count?: Figure;
+        readonly bytes?: Figure;
+        readonly fullBytes?: Figure;
+        /** Between workers and their parameter server, both ways. */
+        readonly workersBytes?: Figure;
+      }
     | undefined;
   /** Sums over the replicas. */
   readonly waits?:
@@ -198,7 +204,9 @@ const schemas: ReadonlyMap<string, v.GenericSchema<unknown, KnownEvent>> = new M
       ensembleLoss: figure,
       ensembleAccuracy: figure,
       ensembleAuc: figure,
-      exchange: v.optional(v.object({ count: figure, bytes: figure, fullBytes: figure })),
+      exchange: v.optional(
+        v.object({ count: figure, bytes: figure, fullBytes: figure, workersBytes: figure }),
+      ),
       waits: v.optional(v.object({ dataMs: figure, exchangeMs: figure, computeMs: figure })),
     }),
   ],

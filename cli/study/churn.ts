@@ -74,6 +74,20 @@ export function servedPredictions(
   return { classes, targets, probabilities: which === 'first' ? first : average() };
 }
 
+/** Every other row: settings are chosen by the first, third, … and judged by the second, fourth, …. */
+export type Half = 'choosing' | 'judging';
+
+export function halfOf(served: ServedPredictions, half: Half): ServedPredictions {
+  const { classes, probabilities, targets } = served;
+  const first = half === 'choosing' ? 0 : 1;
+  const isKept = (row: number): boolean => row % 2 === first;
+  return {
+    classes,
+    probabilities: probabilities.filter((_, index) => isKept(Math.floor(index / classes))),
+    targets: targets?.filter((_, row) => isKept(row)),
+  };
+}
+
 function likeliest(values: Float32Array, from: number, classes: number): number {
   let best = from;
   for (let index = from + 1; index < from + classes; index++) {

@@ -11,7 +11,7 @@ export const measureNames = [
   'disagreement',
   'stepsToTarget',
   'exchangedBytes',
-  'fullShare',
+  'deltaShare',
 ] as const;
 export type MeasureName = (typeof measureNames)[number];
 
@@ -101,18 +101,17 @@ export const measures: Readonly<Record<MeasureName, Measure>> = {
   },
   exchangedBytes: {
     title: 'Weights exchanged',
-    unit: 'bytes, all replicas',
+    unit: 'bytes, all replicas and workers',
     comparison: 'ratio',
     digits: 0,
     of: ({ exchangedBytes }) => exchangedBytes,
   },
-  fullShare: {
-    title: 'Weights exchanged, against uncoded ones',
-    unit: 'share, the first full copies included',
-    comparison: 'difference',
+  deltaShare: {
+    title: 'Size of a delta',
+    unit: 'share of a full copy in f32',
+    comparison: 'ratio',
     digits: 4,
-    of: ({ exchangedBytes, fullBytes }) =>
-      exchangedBytes === null || !fullBytes ? null : exchangedBytes / fullBytes,
+    of: ({ deltaShare }) => deltaShare,
   },
 };
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { predictionsFile, readPredictions } from '../../datasets/index.ts';
 import { readEventLog } from '../observation/event-log.ts';
-import { recogniseEvent } from '../observation/event-shapes.ts';
+import { type ResultEvent, recogniseEvent } from '../observation/event-shapes.ts';
 import type { RunRecord } from '../run/run-directory.ts';
 import { type ServedPredictions, servedPredictions } from './churn.ts';
 import { type CurvePoint, meanOf } from './statistics.ts';
@@ -15,9 +15,10 @@ export interface RunFigures {
   readonly ensembleLoss: number | null;
   /** Mean total variation distance between two replicas' predictions. */
   readonly disagreement: number | null;
+  /** Of weights as sent, to snapshots, and to and from parameter servers. */
   readonly exchangedBytes: number | null;
-  /** Of the exchanged weights without any coding. */
-  readonly fullBytes: number | null;
+  /** Mean of the deltas, the first full copy of each replica left out, against a full copy in f32. */
+  readonly deltaShare: number | null;
   /** What is served of its saved predictions; `null` when it saved none. */
   readonly served: ServedPredictions | null;
   /** Held-out loss of each replica by its own step, rising. */
@@ -53,11 +54,23 @@ export async function readRunFigures(
     loss: losses.length > 0 ? meanOf(losses) : null,
     ensembleLoss: ended?.ensembleLoss ?? null,
     disagreement: numberOrNull(record.result?.disagreement),
-    exchangedBytes: ended?.exchange?.bytes ?? null,
-    fullBytes: ended?.exchange?.fullBytes ?? null,
+    exchangedBytes: exchangedBytes(ended?.exchange),
+    deltaShare: deltaShare(ended?.exchange, ended?.replicas.length ?? 0),
     served,
     curves: counted(curves),
   };
+}
+
+function exchangedBytes(exchange: ResultEvent['exchange']): number | null {
+  if (exchange?.bytes == null) return null;
+  return exchange.bytes + (exchange.workersBytes ?? 0);
+}
+
+function deltaShare(exchange: ResultEvent['exchange'], replicas: number): number | null {
+  const { count, bytes, fullBytes } = exchange ?? {};
+  if (count == null || bytes == null || fullBytes == null || count <= replicas) return null;
+  const fullCopy = fullBytes / count;
+  return (bytes - replicas * fullCopy) / (count - replicas) / fullCopy;
 }
 
 /** A run that went back to a checkpoint says some steps twice; the later word counts. */

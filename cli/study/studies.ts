@@ -67,7 +67,7 @@ export const studies: readonly Study[] = [
     ...languageModel,
     name: 'precision',
     question: 'How exactly must a teacher compute?',
-    arms: ['f32', 'int8'].map((precision) => ({
+    arms: ['f32', 'f16', 'int8', 'int4'].map((precision) => ({
       name: precision,
       options: { 'exchange.teacherPrecision': precision },
     })),
@@ -80,15 +80,29 @@ export const studies: readonly Study[] = [
     ...languageModel,
     name: 'bytes',
     question: 'How few bytes may an exchange of weights take?',
-    arms: ['f32', 'bf16', 'f16', 'int8', 'int4', 'sparse'].map((codec) => ({
-      name: codec,
-      options: { 'exchange.codec': codec },
-    })),
+    arms: [
+      ...['f32', 'bf16', 'f16', 'int8', 'int4', 'sparse'].map((codec) => ({
+        name: codec,
+        options: { 'exchange.codec': codec },
+      })),
+      {
+        name: 'diloco-equal-bytes',
+        options: {
+          replicas: 1,
+          'workers.count': 2,
+          'workers.mode': 'local',
+          'workers.localSteps': 107,
+          'partition.kind': 'same',
+        },
+      },
+    ],
     baseline: 'f32',
     seeds: 5,
-    measures: ['loss', 'fullShare', 'ensembleLoss', 'exchangedBytes'],
+    measures: ['loss', 'deltaShare', 'exchangedBytes', 'ensembleLoss'],
     notes: [
-      'The bytes are those of the deltas as sent, the first full copy of each replica included.',
+      'All bytes are those of the arrays as sent; in the bytes of a run the first full copy of each replica is included.',
+      'In diloco-equal-bytes two workers average what they learned, at intervals that make its bytes about those of f32: ' +
+        'both send their change to a server and get the weights back. Its one model has read what the two replicas have.',
     ],
   },
   {
@@ -173,6 +187,16 @@ export const studies: readonly Study[] = [
         },
         replica: 2,
       },
+      {
+        name: 'two-phase-twice-as-long',
+        options: {
+          topology: 'custom',
+          'teachers.2': '[1]',
+          'exchange.mode': 'final',
+          burnInSteps: 0,
+        },
+        replica: 2,
+      },
       { name: 'alone', options: { topology: 'none' }, replica: 2 },
     ],
     baseline: 'codistilled',
@@ -180,7 +204,7 @@ export const studies: readonly Study[] = [
     measures: ['loss'],
     notes: [
       'The loss is that of the second replica. In two-phase it learns in the last third of the steps, from a teacher ' +
-        'that learned in the first two thirds.',
+        'that learned in the first two thirds; in two-phase-twice-as-long both have as many steps as all others have.',
     ],
   },
   {
@@ -190,10 +214,16 @@ export const studies: readonly Study[] = [
     arms: [
       { name: 'codistilled', options: {} },
       alone,
-      ...['uniform', 'unigram'].map((kind) => ({
-        name: kind,
-        options: { topology: 'none', 'objective.smoothing.kind': kind },
-      })),
+      ...['uniform', 'unigram'].flatMap((kind) =>
+        [0.02, 0.1].map((share) => ({
+          name: `${kind}-${share}`,
+          options: {
+            topology: 'none',
+            'objective.smoothing.kind': kind,
+            'objective.smoothing.share': share,
+          },
+        })),
+      ),
     ],
     baseline: 'codistilled',
     seeds: 3,

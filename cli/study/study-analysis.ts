@@ -1,3 +1,4 @@
+import { type Half, halfOf } from './churn.ts';
 import {
   type MeasureName,
   type MeasureText,
@@ -15,7 +16,7 @@ import {
   jackknife,
   meanOf,
 } from './statistics.ts';
-import type { Study } from './study.ts';
+import type { Choice, Study } from './study.ts';
 import { readRunState } from './study-directory.ts';
 
 /** A run of a study as its report has it. */
@@ -55,6 +56,14 @@ export interface StudyAnalysis {
   readonly summaries: readonly ArmSummary[];
   /** By seed: what the target arm came to. Empty without one. */
   readonly targetLosses: ReadonlyMap<number, number>;
+  /** Undefined where the study makes none, or no candidate may be chosen. */
+  readonly chosen?: ChosenArm | undefined;
+}
+
+export interface ChosenArm {
+  readonly arm: string;
+  /** On the rows that were chosen by; `undefined` in `against` for the baseline itself. */
+  readonly least: ArmSummary;
 }
 
 export async function readStudyRuns(
@@ -77,6 +86,41 @@ export async function readStudyRuns(
 
 /** Arms in the study's order, its measures within each; seeds are paired by their number. */
 export function analyseStudy(study: Study, runs: readonly StudyRun[]): StudyAnalysis {
+  const { choice } = study;
+  if (choice === undefined) return analyseRuns(study, runs);
+  const { summaries } = analyseRuns(study, onHalf(runs, 'choosing'));
+  return {
+    ...analyseRuns(study, onHalf(runs, 'judging')),
+    chosen: chooseArm(study.baseline, choice, summaries),
+  };
+}
+
+function onHalf(runs: readonly StudyRun[], half: Half): readonly StudyRun[] {
+  return runs.map((run) =>
+    run.figures?.served
+      ? { ...run, figures: { ...run.figures, served: halfOf(run.figures.served, half) } }
+      : run,
+  );
+}
+
+function chooseArm(
+  baseline: string,
+  { among, least, notAbove }: Choice,
+  summaries: readonly ArmSummary[],
+): ChosenArm | undefined {
+  const find = (arm: string, measure: MeasureName) =>
+    summaries.find((summary) => summary.arm === arm && summary.measure === measure);
+  const meanIn = (arm: string, measure: MeasureName) =>
+    find(arm, measure)?.estimate?.mean ?? Number.POSITIVE_INFINITY;
+  const limit = meanIn(baseline, notAbove);
+  const [arm] = among
+    .filter((name) => meanIn(name, notAbove) <= limit && Number.isFinite(meanIn(name, least)))
+    .sort((one, other) => meanIn(one, least) - meanIn(other, least));
+  const summary = arm === undefined ? undefined : find(arm, least);
+  return summary && { arm: summary.arm, least: summary };
+}
+
+function analyseRuns(study: Study, runs: readonly StudyRun[]): StudyAnalysis {
   const targetLosses = targetsOf(study, runs);
   const tables = study.measures.map((name) => {
     const measure = measures[name];

@@ -218,11 +218,15 @@ function withArms(study: Study, names: readonly string[]): Study {
       `--arms ${unknown}: ${study.name} has the arms ${study.arms.map(({ name }) => name).join(', ')}.`,
     );
   }
-  const { baseline, targetArm } = study;
+  if (names.length === 0) return study;
+  const { baseline, targetArm, choice } = study;
   const wanted = new Set([...names, baseline, ...(targetArm === undefined ? [] : [targetArm])]);
-  return names.length === 0
-    ? study
-    : { ...study, arms: study.arms.filter(({ name }) => wanted.has(name)) };
+  const among = (choice?.among ?? []).filter((name) => wanted.has(name));
+  return {
+    ...study,
+    arms: study.arms.filter(({ name }) => wanted.has(name)),
+    choice: choice && among.length > 0 ? { ...choice, among } : undefined,
+  };
 }
 
 function describeCommand(nameOrFile: string, study: Study, settings: StudySettings): string {

@@ -11,7 +11,7 @@ import { formatIntervalPlot, type PlotPanel } from './interval-plot.ts';
 import { type MeasureName, measures } from './measures.ts';
 import { describeComparison, formatComparison, formatEstimate, formatValue } from './reading.ts';
 import { type CurvePoint, meanOf } from './statistics.ts';
-import type { StudyOptions } from './study.ts';
+import type { Study, StudyOptions } from './study.ts';
 import type { ArmSummary, StudyAnalysis } from './study-analysis.ts';
 import type { StudyRecord } from './study-directory.ts';
 
@@ -127,6 +127,7 @@ export function readingsOf({ record, analysis }: StudyReport): readonly string[]
   ).length;
   return [
     ...comparisons,
+    ...choiceOf(study, analysis),
     ...(analysis.targetLosses.size === 0
       ? []
       : [
@@ -138,6 +139,23 @@ export function readingsOf({ record, analysis }: StudyReport): readonly string[]
     ...study.notes,
     'Intervals are those of Student at 95 %. Seeds differ in the initial weights; other models, sizes and data may answer otherwise.',
   ];
+}
+
+function choiceOf({ choice, baseline }: Study, { chosen }: StudyAnalysis): readonly string[] {
+  if (choice === undefined) return [];
+  const least = measures[choice.least].title.toLowerCase();
+  const notAbove = measures[choice.notAbove].title.toLowerCase();
+  const rule = `the least ${least} of those whose ${notAbove} isn't above that of ${baseline}`;
+  const kept =
+    'What was saved of every other held-out row decided; all figures of predictions here are of the other rows.';
+  if (chosen === undefined) return [`Chosen: no arm. To be chosen was ${rule}. ${kept}`];
+  const { estimate, against } = chosen.least;
+  const format = (value: number) => formatValue(choice.least, value);
+  const there =
+    against === undefined
+      ? formatEstimate(estimate, format)
+      : formatEstimate(against, (value) => formatComparison(choice.least, value));
+  return [`Chosen: ${chosen.arm}, with ${rule} (there ${there}). ${kept}`];
 }
 
 function factsOf({ record }: StudyReport): readonly (readonly [string, string])[] {

@@ -39,8 +39,17 @@ export interface Study {
   readonly measures: readonly (typeof measureNames)[number][];
   /** For `stepsToTarget`: the loss to be reached is the final one of this arm with the same seed. */
   readonly targetArm?: string | undefined;
+  /** Of several settings the best is chosen on half of the held-out rows, and all are judged on the other half. */
+  readonly choice?: Choice | undefined;
   /** What to bear in mind with the figures. */
   readonly notes: readonly string[];
+}
+
+/** The arm with the least of one measure among those that aren't above the baseline in another. */
+export interface Choice {
+  readonly among: readonly string[];
+  readonly least: (typeof measureNames)[number];
+  readonly notAbove: (typeof measureNames)[number];
 }
 
 export const scales = ['small', 'full'] as const;
@@ -86,6 +95,13 @@ export const studySchema: v.GenericSchema<unknown, Study> = v.pipe(
     seeds: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)),
     measures: v.pipe(v.array(v.picklist(measureNames)), v.minLength(1)),
     targetArm: v.optional(v.string()),
+    choice: v.optional(
+      v.strictObject({
+        among: v.pipe(v.array(v.string()), v.minLength(1)),
+        least: v.picklist(measureNames),
+        notAbove: v.picklist(measureNames),
+      }),
+    ),
     notes: v.optional(v.array(v.string()), []),
   }),
   v.check(
@@ -95,6 +111,17 @@ export const studySchema: v.GenericSchema<unknown, Study> = v.pipe(
   v.check(
     ({ arms, baseline }) => arms.some(({ name }) => name === baseline),
     'baseline names no arm',
+  ),
+  v.check(
+    ({ arms, choice }) =>
+      (choice?.among ?? []).every((chosen) => arms.some(({ name }) => name === chosen)),
+    'choice.among names no arm',
+  ),
+  v.check(
+    ({ measures, choice }) =>
+      choice === undefined ||
+      (measures.includes(choice.least) && measures.includes(choice.notAbove)),
+    'choice needs measures of the study',
   ),
   v.check(
     ({ arms, measures, targetArm }) =>

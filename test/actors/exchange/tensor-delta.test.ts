@@ -75,7 +75,8 @@ const errors = { bf16: 2 ** -8, f16: 2 ** -11, int8: 0.5 / 127, int4: 0.5 / 7 } 
 for (const [codec, bound] of Object.entries(errors) as [keyof typeof errors, number][]) {
   test(`${codec} is within its rounding of the change`, (t) => {
     const from = numbers(1024, 1);
-    const values = from.map((value, i) => value + numbers(1024, 2, 0.01)[i]!);
+    const moves = numbers(1024, 2, 0.01);
+    const values = from.map((value, i) => value + moves[i]!);
     const result = applied(codec, values, from);
     const error = largest(values.map((value, i) => value - result[i]!));
     t.true(error <= 0.01 * bound + 2 ** -24, `${error}`);
@@ -129,7 +130,8 @@ test('a hundred sparse deltas of weights that move follow them', (t) => {
   let values: Float32Array = numbers(2048, 10);
   let received: Float32Array = values.slice();
   for (let round = 0; round < 100; round++) {
-    values = values.map((value, i) => value + numbers(2048, 11 + round, 0.01)[i]!);
+    const moves = numbers(2048, 11 + round, 0.01);
+    values = values.map((value, i) => value + moves[i]!);
     const delta = encodeChange('sparse', values, received, 64);
     received = applyChange('w', received, delta, { length: 2048, row: 64 });
   }

@@ -109,6 +109,46 @@ test('churn is over all pairs of retrainings, and compared as a ratio', (t) => {
   t.is(churnOf(2)?.value?.toFixed(6), '0.150000');
 });
 
+test('an arm is chosen on half of the rows and judged on the other', (t) => {
+  // Even rows choose, odd ones judge; a target of 1 in all four.
+  const predictions = (...ones: number[]): Partial<RunFigures> => ({
+    served: {
+      classes: 2,
+      targets: Int32Array.of(1, 1, 1, 1),
+      probabilities: Float32Array.from(ones.flatMap((p) => [1 - p, p])),
+    },
+  });
+  const arms = ['base', 'calm', 'wrong'].map((name) => ({ name, options: {} }));
+  const among = ['calm', 'wrong'];
+  const choosing = {
+    ...study,
+    arms,
+    targetArm: undefined,
+    measures: ['churn', 'servedLoss'] as const,
+    choice: { among, least: 'churn', notAbove: 'servedLoss' } as const,
+  };
+  const runs = [
+    run('base', 1, predictions(0.5, 0.5, 0.5, 0.5)),
+    run('base', 2, predictions(0.7, 0.5, 0.7, 0.9)),
+    run('calm', 1, predictions(0.7, 0.5, 0.7, 0.5)),
+    run('calm', 2, predictions(0.8, 0.5, 0.8, 0.8)),
+    // Never changes, and is wrong.
+    run('wrong', 1, predictions(0.1, 0.9, 0.1, 0.9)),
+    run('wrong', 2, predictions(0.1, 0.9, 0.1, 0.9)),
+  ];
+  const { chosen, summaries } = analyseStudy(choosing, runs);
+  t.is(chosen?.arm, 'calm');
+  // 0.1 against 0.2 on the rows that choose, 0.15 against 0.2 on those that judge.
+  t.is(chosen?.least.against?.mean.toFixed(4), '0.5000');
+  const judged = summaries.find(({ arm, measure }) => arm === 'calm' && measure === 'churn');
+  t.is(judged?.against?.mean.toFixed(4), '0.7500');
+  const none = analyseStudy(
+    { ...choosing, choice: { ...choosing.choice, among: ['wrong'] } },
+    runs,
+  );
+  t.is(none.chosen, undefined);
+});
+
 test('every study that comes along is one that a file could hold', (t) => {
   for (const known of studies) t.deepEqual(v.parse(studySchema, known), known);
 });
@@ -133,7 +173,7 @@ function run(arm: string, seed: number, figures: Partial<RunFigures>): StudyRun 
       ensembleLoss: null,
       disagreement: null,
       exchangedBytes: null,
-      fullBytes: null,
+      deltaShare: null,
       served: null,
       curves: [],
       ...figures,
