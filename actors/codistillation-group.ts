@@ -3,7 +3,8 @@ import { predictionsFile } from '../datasets/index.ts';
 import { UserInputError } from '../errors.ts';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
 import { type ClassificationScores, createModel, type Model } from '../training/index.ts';
-import { type Evaluation, type Evaluator, evaluator, type WeightSource } from './evaluator.ts';
+import { EvaluationQueue, type Versions } from './evaluation-queue.ts';
+import { type Evaluation, type Evaluator, evaluator } from './evaluator.ts';
 import { writeGroupFile } from './group-file.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
@@ -20,8 +21,7 @@ export class CodistillationGroup {
   readonly #plan: GroupPlan;
   readonly #replicas: readonly Replica[];
   readonly #steps: number[];
-  #evaluatedAt = 0;
-  #evaluation: Promise<void> | undefined;
+  readonly #evaluations: EvaluationQueue;
   #firstStepMs: number | undefined;
   #evaluator: Promise<Handle<Evaluator>> | undefined;
 
@@ -30,6 +30,7 @@ export class CodistillationGroup {
     this.#plan = plan;
     this.#replicas = replicas;
     this.#steps = replicas.map(() => 0);
+    this.#evaluations = this.#openEvaluations();
   }
 
   /** Spawns the actors; on `context.resumed` they go on from their checkpoints. */
@@ -57,7 +58,7 @@ export class CodistillationGroup {
     try {
       signal.throwIfAborted();
       await Promise.race([this.#followAll(), aborted.promise]);
-      await this.#evaluation;
+      await this.#evaluations.settled();
     } catch (error) {
       await system.drain({ timeoutMs: DRAIN_TIMEOUT_MS });
       throw error;
@@ -74,7 +75,9 @@ export class CodistillationGroup {
     const { emit, runDirectory, now } = this.#context;
     const trainers = this.#replicas.map((replica) => replica.trainer);
     const path = join(runDirectory, predictionsFile);
-    const final = await this.#evaluate(trainers, this.#plan.savesPredictions ? path : undefined);
+    const final = await this.#evaluate(
+      this.#plan.savesPredictions ? { predictionsPath: path } : undefined,
+    );
     if (final === null) throw new Error('a trainer has no weights at the end of training');
     const summaries = await Promise.all(trainers.map((handle) => handle.summary()));
     const others = await Promise.all(
@@ -105,6 +108,7 @@ export class CodistillationGroup {
         ensembleAuc: final.scores.ensemble.auc,
       }),
       disagreement: final.disagreement,
+      evaluations: this.#evaluations.totals,
       exchange: {
         count: sum(summaries, ({ published }) => published.count),
         bytes: sum(summaries, ({ published }) => published.bytes),
@@ -185,35 +189,38 @@ export class CodistillationGroup {
     const speed = { [`${this.#unit}PerSecond`]: rowsPerSecond };
     const { steps } = this.#plan.replicas[index] as ReplicaPlan;
     emit({ type: 'step', replica, steps, elapsedMs: now(), ...rest, ...speed });
-    this.#evaluateIfDue();
+    const slowest = this.#stepOfSlowest();
+    if (slowest > 0) this.#evaluations.reached(slowest);
   }
 
-  /** Scores what the snapshots have, in the background and one evaluation at a time. */
-  #evaluateIfDue(): void {
-    const step = this.#stepOfSlowest();
-    // A student that begins when its teachers have ended begins its own count.
-    if (step < this.#evaluatedAt) this.#evaluatedAt = 0;
-    const { evaluationIntervalSteps } = this.#plan;
-    const due = step >= this.#evaluatedAt + evaluationIntervalSteps;
-    if (!due || this.#evaluation !== undefined) return;
-    this.#evaluatedAt = step - (step % evaluationIntervalSteps);
-    this.#evaluation = this.#evaluatePresent()
-      .then(
-        (evaluation) => {
-          if (evaluation === null) return;
-          const version = Math.min(...evaluation.versions);
-          this.#context.emit({ type: 'evaluation', step: version, ...evaluation });
-        },
-        (error: unknown) => {
-          // A run that is being stopped takes its evaluation along, and has said why.
-          if (this.#context.signal.aborted) return;
-          const message = `an evaluation failed: ${messageOf(error)}`;
-          this.#context.emit({ type: 'warning', message });
-        },
-      )
-      .finally(() => {
-        this.#evaluation = undefined;
-      });
+  #openEvaluations(): EvaluationQueue {
+    const { emit, signal } = this.#context;
+    const warn = (message: string): void => emit({ type: 'warning', message });
+    return new EvaluationQueue({
+      intervalSteps: this.#plan.evaluationIntervalSteps,
+      versionsAt: (step) => this.#replicas.map((_, index) => this.#versionAt(index, step)),
+      evaluate: (versions) => this.#evaluate({ versions }),
+      onEvaluation: (evaluation) =>
+        emit({ type: 'evaluation', step: Math.min(...evaluation.versions), ...evaluation }),
+      onFailure: (step, error) => {
+        // A run that is being stopped takes its evaluations along, and has said why.
+        if (!signal.aborted) warn(`the evaluation of step ${step} failed: ${messageOf(error)}`);
+      },
+      onFirstSkip: (step) =>
+        warn(
+          `the evaluation of step ${step} is left out, as evaluations take longer than training; the result counts ` +
+            'all that are. Choose fewer evaluation.batches or a larger evaluation.intervalSteps.',
+        ),
+    });
+  }
+
+  /** The weights of a replica that belong to a step of those that train: the final ones once it has ended. */
+  #versionAt(index: number, step: number): number | null {
+    const { replicas, exchangeMode } = this.#plan;
+    const { steps } = replicas[index] as ReplicaPlan;
+    const done = this.#steps[index] as number;
+    const trains = exchangeMode !== 'final' || (done > 0 && done < steps);
+    return trains && step < steps ? step : null;
   }
 
   /** Of the replicas that train; 0 when none does. */
@@ -226,25 +233,18 @@ export class CodistillationGroup {
     return training.length === 0 ? 0 : Math.min(...training);
   }
 
-  /** Scores what the snapshots have, or the replicas as they are while nothing is published. */
-  async #evaluatePresent(): Promise<Evaluation | null> {
-    const sources = this.#replicas.map(({ snapshot, trainer }) => snapshot ?? trainer);
-    const published = await this.#evaluate(sources);
-    return published ?? (await this.#evaluate(this.#replicas.map(({ trainer }) => trainer)));
-  }
-
-  async #evaluate(
-    sources: readonly Handle<WeightSource>[],
-    predictionsPath?: string,
-  ): Promise<Evaluation | null> {
+  async #evaluate(options?: {
+    readonly versions?: Versions;
+    readonly predictionsPath?: string;
+  }): Promise<Evaluation | null> {
     this.#evaluator ??= this.#spawnEvaluator().catch((error: unknown) => {
       this.#evaluator = undefined;
       throw error;
     });
     const handle = await this.#evaluator;
     return await withCallOptions(handle, { timeoutMs: EVALUATION_TIMEOUT_MS }).evaluate(
-      sources,
-      predictionsPath,
+      this.#replicas.map(({ trainer }) => trainer),
+      options,
     );
   }
 

@@ -17,6 +17,7 @@ import {
   type ModelConfig,
   type Step,
 } from '../training/index.ts';
+import type { Versions } from './evaluation-queue.ts';
 import type { VersionedWeights } from './exchange/weight-delta.ts';
 
 export interface EvaluatorOptions {
@@ -31,9 +32,10 @@ export interface EvaluatorOptions {
   readonly threads: number;
 }
 
-/** Whoever can say what weights a replica has: its Trainer or its TeacherSnapshot. */
+/** Whoever can say what weights a replica has, such as its Trainer. */
 export interface WeightSource {
-  weights(): VersionedWeights | null | Promise<VersionedWeights>;
+  /** Those of `version`, null when they are gone; with null the present ones. */
+  weights(version: number | null): VersionedWeights | null | Promise<VersionedWeights | null>;
 }
 
 /** Scores on held-out data; losses are in nats per row: token or example. */
@@ -71,23 +73,23 @@ export class Evaluator {
   }
 
   /**
-   * Null while a replica has no weights yet. With `predictionsPath`, of examples only, what each replica says of each
-   * row is written there, on this actor's host.
+   * Null when a replica no longer has its weights of one of the `versions`. With `predictionsPath`, of examples only,
+   * what each replica says of each row is written there, on this actor's host.
    */
   async evaluate(
     sources: readonly (WeightSource | Handle<WeightSource>)[],
-    predictionsPath?: string,
+    options: { readonly versions?: Versions; readonly predictionsPath?: string } = {},
   ): Promise<Evaluation | null> {
     const versions: number[] = [];
     for (const [replica, source] of sources.entries()) {
-      const current = await source.weights();
+      const current = await source.weights(options.versions?.[replica] ?? null);
       if (current === null) return null;
       versions.push(current.version);
       for (const [name, values] of Object.entries(current.weights)) {
         this.#state.write(`replica${replica}/${name}`, values);
       }
     }
-    return { versions, ...(await this.#score(predictionsPath)) };
+    return { versions, ...(await this.#score(options.predictionsPath)) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -23,6 +23,7 @@ export interface TrainerOptions extends Omit<StudentOptions, 'teacherModels' | '
   readonly exchangeIntervalSteps: number;
   readonly codec: DeltaCodec;
   readonly checkpointIntervalSteps: number;
+  readonly evaluationIntervalSteps: number;
   /** Batches read ahead at most. */
   readonly prefetchBatches: number;
   readonly data: Handle<DataShard>;

@@ -64,8 +64,13 @@ export class Trainer {
     yield* this.#reports.after(step);
   }
 
-  /** The student's weights as they are now. */
-  async weights(): Promise<VersionedWeights> {
+  /** The student's weights as they are now, or as they were at the step of an evaluation: null when those are gone. */
+  async weights(version: number | null): Promise<VersionedWeights | null> {
+    if (version !== null) {
+      const weights = this.#loop?.keptWeights.get(version);
+      this.#loop?.makeWayForAnswer();
+      return weights === undefined ? null : { version, weights };
+    }
     await this.#student.weightsToHost();
     this.#loop?.makeWayForAnswer();
     return { version: this.#progress.step, weights: copyWeights(this.#student.weights()) };

@@ -7,6 +7,7 @@ import type { StateCopy } from './exchange/state-copy.ts';
 import { TeacherPredictions } from './exchange/teacher-predictions.ts';
 import { DeltaEncoder, type VersionedWeights } from './exchange/weight-delta.ts';
 import { type ExchangeState, WeightExchange } from './exchange/weight-exchange.ts';
+import { KeptWeights } from './kept-weights.ts';
 import { type Patience, retry } from './retry.ts';
 import type { Student } from './student.ts';
 import type { TrainerOptions } from './trainer-options.ts';
@@ -54,6 +55,7 @@ export function noProgress({ teachers }: Pick<TrainerOptions, 'teachers'>): Trai
  * section 2 (algorithm 1).
  */
 export class TrainingLoop {
+  readonly keptWeights: KeptWeights = new KeptWeights();
   readonly #clock: Clock;
   readonly #options: TrainerOptions;
   readonly #student: Student;
@@ -204,9 +206,19 @@ export class TrainingLoop {
     const computeMs = this.#clock.now() - startMs;
     if (learned.next === this.#step + 1) this.#step = learned.next;
     else await this.#goOnAt(learned.next);
+    await this.#keepWeightsIfDue();
     this.#report(learned, computeMs, teacherShares !== undefined);
     await this.#serveOthers(computeMs);
     return true;
+  }
+
+  /** Of several workers one speaks for all. */
+  async #keepWeightsIfDue(): Promise<void> {
+    const { evaluationIntervalSteps, steps, membership } = this.#options;
+    if (this.#step % evaluationIntervalSteps !== 0 || this.#step === steps) return;
+    if (membership !== undefined && membership.worker > 0) return;
+    await this.#student.weightsToHost();
+    this.keptWeights.keep(this.#step, this.#student.weights());
   }
 
   /** Where the other workers are. */

@@ -65,6 +65,8 @@ export interface ResultEvent {
   readonly ensembleLoss?: Figure;
   readonly ensembleAccuracy?: Figure;
   readonly ensembleAuc?: Figure;
+  /** Those on the way, before the last one. */
+  readonly evaluations?: { readonly done?: Figure; readonly skipped?: Figure } | undefined;
   readonly exchange?:
     | {
         readonly count?: Figure;
@@ -72,6 +74,8 @@ export interface ResultEvent {
         readonly fullBytes?: Figure;
         /** Between workers and their parameter server, both ways. */
         readonly workersBytes?: Figure;
+        /** Of teachers that answer with predictions. */
+        readonly predictionsBytes?: Figure;
       }
     | undefined;
   /** Sums over the replicas. */
@@ -204,8 +208,15 @@ const schemas: ReadonlyMap<string, v.GenericSchema<unknown, KnownEvent>> = new M
       ensembleLoss: figure,
       ensembleAccuracy: figure,
       ensembleAuc: figure,
+      evaluations: v.optional(v.object({ done: figure, skipped: figure })),
       exchange: v.optional(
-        v.object({ count: figure, bytes: figure, fullBytes: figure, workersBytes: figure }),
+        v.object({
+          count: figure,
+          bytes: figure,
+          fullBytes: figure,
+          workersBytes: figure,
+          predictionsBytes: figure,
+        }),
       ),
       waits: v.optional(v.object({ dataMs: figure, exchangeMs: figure, computeMs: figure })),
     }),

@@ -80,7 +80,20 @@ export function describeResultTotals(result: ResultEvent): readonly string[] {
   }
   if (exchange !== undefined) {
     const full = exchange.fullBytes == null ? '' : ` (in full ${formatBytes(exchange.fullBytes)})`;
-    lines.push(`${formatCount(exchange.count)} exchanges, ${formatBytes(exchange.bytes)}${full}`);
+    const { workersBytes, predictionsBytes } = exchange;
+    const more = [
+      ...(workersBytes ? [`${formatBytes(workersBytes)} between workers`] : []),
+      ...(predictionsBytes ? [`${formatBytes(predictionsBytes)} for predictions`] : []),
+    ];
+    const weights = `${formatCount(exchange.count)} exchanges, ${formatBytes(exchange.bytes)}${full}`;
+    lines.push([weights, ...more].join('; '));
+  }
+  const { done = 0, skipped = 0 } = result.evaluations ?? {};
+  if (skipped) {
+    lines.push(
+      `the held-out curve has holes: ${formatCount(skipped)} of ${formatCount((done ?? 0) + skipped)} evaluations ` +
+        'were left out',
+    );
   }
   if (waits !== undefined) {
     const { dataMs = 0, exchangeMs = 0, computeMs = 0 } = waits;

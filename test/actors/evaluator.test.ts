@@ -46,17 +46,17 @@ function constantModel(probability: number): Handle<WeightSource> {
     Math.log(1 - probability),
     Math.log(probability),
   );
-  const source: WeightSource = { weights: () => ({ version: 7, weights }) };
+  const source: WeightSource = {
+    weights: (version) => (version === 5 ? null : { version: version ?? 7, weights }),
+  };
   return source as Handle<WeightSource>;
 }
 
-test('an evaluation can keep what each replica says of each row', async (t) => {
-  await using folder = await makeFolder();
-  const path = join(folder.path, 'predictions.arrow');
-  await using evaluator = new Evaluator(
+function twoCoins(): Evaluator {
+  return new Evaluator(
     {
       models: [coin, coin],
-      source: { kind: 'records', directory: folder.path, part: 'held-out', batch: 2 },
+      source: { kind: 'records', directory: '', part: 'held-out', batch: 2 },
       batch: 2,
       batchesMax: 2,
       engine: 'tfjs-cpu',
@@ -64,8 +64,22 @@ test('an evaluation can keep what each replica says of each row', async (t) => {
     },
     batches,
   );
+}
+
+test('an evaluation scores the versions that it is asked for, or none', async (t) => {
+  await using evaluator = twoCoins();
   const sources = [constantModel(0.75), constantModel(0.5)];
-  const evaluation = await evaluator.evaluate(sources, path);
+  t.deepEqual((await evaluator.evaluate(sources))?.versions, [7, 7]);
+  t.deepEqual((await evaluator.evaluate(sources, { versions: [3, null] }))?.versions, [3, 7]);
+  t.is(await evaluator.evaluate(sources, { versions: [4, 5] }), null);
+});
+
+test('an evaluation can keep what each replica says of each row', async (t) => {
+  await using folder = await makeFolder();
+  const path = join(folder.path, 'predictions.arrow');
+  await using evaluator = twoCoins();
+  const sources = [constantModel(0.75), constantModel(0.5)];
+  const evaluation = await evaluator.evaluate(sources, { predictionsPath: path });
   t.is(evaluation?.losses[1]?.toFixed(5), Math.log(2).toFixed(5));
   const { targets, classes, models } = await readPredictions(path);
   t.deepEqual([...(targets ?? [])], [0, 1, 1, 1]);

@@ -10,6 +10,13 @@ import {
   writeSmallText,
 } from './small-run.ts';
 
+async function evaluationsOf(run: ReturnType<typeof startSmallRun>) {
+  const events = parseEvents((await run.ended).stdout);
+  return events
+    .filter(({ type }) => type === 'evaluation')
+    .map(({ versions, losses, disagreement }) => ({ versions, losses, disagreement }));
+}
+
 test.serial('two replicas learn from each other and one seed repeats bit for bit', async (t) => {
   await using folder = await makeFolder();
   const text = await writeSmallText(folder.path);
@@ -30,12 +37,20 @@ test.serial('two replicas learn from each other and one seed repeats bit for bit
     t.is(stalenessSteps, (step as number) <= 40 ? null : 5 + (((step as number) - 1) % 5));
   }
 
+  const second = startSmallRun(folder.path, text, {}, ['--run-dir', 'again']);
   const [again, other] = [
-    await resultOf(startSmallRun(folder.path, text, {}, ['--run-dir', 'again'])),
+    await resultOf(second),
     await resultOf(startSmallRun(folder.path, text, { seed: 2 }, ['--run-dir', 'other'])),
   ];
   t.deepEqual(hashesOf(again), hashesOf(result));
   t.not(hashesOf(other)[0], hashesOf(result)[0]);
+  // Held-out scores as well: each is of the weights of exactly its step.
+  const [scores, sameScores] = [await evaluationsOf(first), await evaluationsOf(second)];
+  t.deepEqual(
+    scores.map(({ versions }) => versions),
+    [20, 40, 60, 80, 100].map((step) => [step, step]),
+  );
+  t.deepEqual(sameScores, scores);
   t.is(new Set(hashesOf(result)).size, 2);
 });
 
