@@ -28,7 +28,8 @@ const { values } = parseArgs({ options: { work: { type: 'string' }, wheel: { typ
 const work = resolve(values.work ?? mkdtempSync(join(tmpdir(), 'codistill-tfjs-node-')));
 mkdirSync(work, { recursive: true });
 
-run('npm', ['install', '--no-save', '--ignore-scripts', PACKAGE]);
+// As a development dependency, though none is saved: of an optional peer, as it is in this repository, npm says "up to date".
+run('npm', ['install', '--no-save', '--save-dev', '--ignore-scripts', PACKAGE]);
 const target = resolve('node_modules/@tensorflow/tfjs-node');
 unpackWheel(values.wheel === undefined ? downloadWheel() : resolve(values.wheel));
 linkLibrary();
