@@ -4,9 +4,18 @@ import { type CompiledStep, type CompileOptions, compileStep } from './compile-s
 import { callFunction, type Discovery, discover, type TensorFunction } from './discover.ts';
 import type { EngineName } from './engine.ts';
 import { readVariable, specOf, withVariableValues, writeVariable } from './function-variables.ts';
+import {
+  layerStateName,
+  layerStateSpecs,
+  readLayerStates,
+  type StatefulLayer,
+  statefulClasses,
+  withLayerStates,
+  writeLayerStates,
+} from './layer-states.ts';
 import { type Draw, fillDraw, replaceDraws, sameDraw } from './random-draws.ts';
 import { createState, type StateStore } from './state-store.ts';
-import type { StepFunction } from './step-function.ts';
+import type { StepFunction, TensorMap } from './step-function.ts';
 import { sizeOf, type TensorData, type TensorSpec } from './tensor-spec.ts';
 
 export interface CompileFunctionOptions
@@ -25,11 +34,11 @@ export interface CompiledFunction extends CompiledStep {
   /** The values of the variables, by their names, and how often functions ran (`random:calls`). */
   readonly state: StateStore;
   /**
-   * Writes the present values into the `tf.Variable`s, where anything else can read them. Where the engine keeps them
-   * on a device (`onnx-webgpu`) `await state.toHost()` comes first.
+   * Writes the present values into the `tf.Variable`s, where anything else can read them, and what stateful layers
+   * carry into the layers.
    */
-  sync(): void;
-  /** Takes over the values that the `tf.Variable`s have now. */
+  sync(): Promise<void>;
+  /** Takes over the values that the `tf.Variable`s and stateful layers have now, after `model.resetStates()` say. */
   load(): Promise<void>;
   /** Frees the native session, and the state if it isn't another function's. */
   dispose(): Promise<void>;
@@ -61,9 +70,10 @@ export async function compile<Name extends string>(
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new RangeError(`seed is ${seed}; it must be a whole number from 0 to 2^53 - 1.`);
   }
-  const found = discover(fn, signature);
+  const layerClasses = await statefulClasses();
+  const found = discover(fn, signature, layerClasses);
   const state = variablesOf === undefined ? stateOf(found) : sharedState(found, variablesOf);
-  const step = await compileStep(stepOver(fn, found), {
+  const step = await compileStep(stepOver(fn, found, layerClasses), {
     ...stepOptions,
     state,
     inputs: { ...signature, ...drawSpecs(found.draws) },
@@ -72,7 +82,11 @@ export async function compile<Name extends string>(
 }
 
 /** The function as a step: variables are state, what it draws are inputs. */
-function stepOver(fn: TensorFunction, { variables, draws }: Discovery): StepFunction {
+function stepOver(
+  fn: TensorFunction,
+  { variables, layers, draws }: Discovery,
+  layerClasses: readonly StatefulLayer[],
+): StepFunction {
   return (state, inputs) => {
     let drawn = 0;
     const nextDraw = (draw: Draw): tf.Tensor => {
@@ -88,11 +102,27 @@ function stepOver(fn: TensorFunction, { variables, draws }: Discovery): StepFunc
         .filter((name) => !name.startsWith(drawPrefix))
         .map((name) => [name, inputs[name]!]),
     );
+    const layerStates = new Map(layers.map((layer) => [layer, statesOf(layer, state)] as const));
     const { result, assigned } = withVariableValues(variables, state, () =>
-      replaceDraws(nextDraw, () => callFunction(fn, given)),
+      withLayerStates(layerClasses, layerStates, () =>
+        replaceDraws(nextDraw, () => callFunction(fn, given)),
+      ),
     );
-    return { state: assigned, outputs: result };
+    return { state: { ...assigned, ...namedStates(result.states) }, outputs: result.result };
   };
+}
+
+function statesOf(layer: StatefulLayer, state: TensorMap): readonly tf.Tensor[] {
+  return layer.states_!.map((_, index) => state[layerStateName(layer, index)]!);
+}
+
+function namedStates(
+  states: ReadonlyMap<StatefulLayer, readonly tf.Tensor[]>,
+): Record<string, tf.Tensor> {
+  const named = [...states].flatMap(([layer, tensors]) =>
+    tensors.map((tensor, index) => [layerStateName(layer, index), tensor] as const),
+  );
+  return Object.fromEntries(named);
 }
 
 function drawSpecs(draws: readonly Draw[]): Record<string, TensorSpec> {
@@ -101,18 +131,24 @@ function drawSpecs(draws: readonly Draw[]): Record<string, TensorSpec> {
   );
 }
 
-function stateOf({ variables }: Discovery): StateStore {
+function stateOf({ variables, layers }: Discovery): StateStore {
   const specs = [...variables].map(([name, variable]) => [name, specOf(variable)] as const);
   const state = createState({
-    ...Object.fromEntries(specs),
+    ...Object.fromEntries([...specs, ...layerStateSpecs(layers)]),
     [callsEntry]: { shape: [], dtype: 'int32' },
   });
   for (const [name, variable] of variables) state.read(name).set(readVariable(variable));
+  for (const layer of layers) {
+    for (const [index, values] of readLayerStates(layer).entries()) {
+      state.read(layerStateName(layer, index)).set(values);
+    }
+  }
   return state;
 }
 
-function sharedState({ variables }: Discovery, { state }: CompiledFunction): StateStore {
-  const missing = [...variables.keys()].filter((name) => !(name in state.specs));
+function sharedState({ variables, layers }: Discovery, { state }: CompiledFunction): StateStore {
+  const names = [...variables.keys(), ...layerStateSpecs(layers).map(([name]) => name)];
+  const missing = names.filter((name) => !(name in state.specs));
   if (missing.length === 0) return state;
   throw new TypeError(
     `The function uses the variables ${missing.join(', ')}, which the function given as ` +
@@ -158,15 +194,23 @@ class FunctionOverVariables implements CompiledFunction {
   }
 
   async sync(): Promise<void> {
-    const { variables } = this.#found;
-    await this.state.toHost([...variables.keys()]);
+    await this.state.toHost();
+    const { variables, layers } = this.#found;
     for (const [name, variable] of variables) writeVariable(variable, this.state.read(name));
+    for (const layer of layers) {
+      writeLayerStates(layer, (index) => this.state.read(layerStateName(layer, index)));
+    }
   }
 
   async load(): Promise<void> {
-    const { variables } = this.#found;
-    await this.state.toHost([...variables.keys()]);
+    await this.state.toHost();
+    const { variables, layers } = this.#found;
     for (const [name, variable] of variables) this.state.write(name, readVariable(variable));
+    for (const layer of layers) {
+      for (const [index, values] of readLayerStates(layer).entries()) {
+        this.state.write(layerStateName(layer, index), values);
+      }
+    }
   }
 
   async dispose(): Promise<void> {

@@ -8,6 +8,8 @@ import {
   withVariableValues,
 } from './function-variables.ts';
 import type { Value } from './graph.ts';
+import { refuseKeptTensors } from './kept-tensors.ts';
+import { type StatefulLayer, withLayerStates } from './layer-states.ts';
 import { type Draw, replaceDraws } from './random-draws.ts';
 import type { TensorMap } from './step-function.ts';
 import { sizeOf, type TensorData, type TensorSpec, viewOf } from './tensor-spec.ts';
@@ -23,6 +25,8 @@ export type TensorFunction<Name extends string = string> = (
 export interface Discovery {
   /** The variables that the function reads or assigns, those that it created among them. */
   readonly variables: ReadonlyMap<string, tf.Variable>;
+  /** Layers that carry tensors from call to call. */
+  readonly layers: readonly StatefulLayer[];
   /** In the order in which the function draws them. */
   readonly draws: readonly Draw[];
 }
@@ -36,10 +40,12 @@ export interface Discovery {
 export function discover(
   fn: TensorFunction,
   signature: Readonly<Record<string, TensorSpec>>,
+  layerClasses: readonly StatefulLayer[],
 ): Discovery {
   const known = registeredVariables();
   const draws: Draw[] = [];
   const created = new Map<tf.Variable, Value>();
+  let layers: readonly StatefulLayer[] = [];
   try {
     const used = withTraceBackend((backend) => {
       const values = new Map(
@@ -57,7 +63,12 @@ export function discover(
                 draws.push(draw);
                 return backend.placeholder(valueWith({ shape: draw.shape, dtype: 'float32' }));
               },
-              () => callFunction(fn, placeholders(backend, signature)),
+              () => {
+                const call = () => callFunction(fn, placeholders(backend, signature));
+                layers = refuseKeptTensors(backend, () => [
+                  ...withLayerStates(layerClasses, new Map(), call).states.keys(),
+                ]);
+              },
             ),
         ),
       );
@@ -68,7 +79,7 @@ export function discover(
     const names = new Set([...used, ...[...created.keys()].map(({ name }) => name)]);
     for (const [variable, initial] of created) settle(variable, initial);
     const all = registeredVariables();
-    return { variables: new Map([...names].map((name) => [name, all.get(name)!])), draws };
+    return { variables: new Map([...names].map((name) => [name, all.get(name)!])), layers, draws };
   } catch (error) {
     // What the function created has no value to go on with.
     for (const { name } of created.keys()) delete tf.engine().state.registeredVariables[name];

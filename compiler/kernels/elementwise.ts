@@ -2,7 +2,14 @@ import type { CastAttrs, ClipByValueAttrs, LeakyReluAttrs, StepAttrs } from '@te
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { prelu } from './activation.ts';
-import { type Kernel, type KernelTable, kernel, listKernel, UnsupportedError } from './kernel.ts';
+import {
+  type Kernel,
+  type KernelTable,
+  kernel,
+  listKernel,
+  numeric,
+  UnsupportedError,
+} from './kernel.ts';
 
 /** Operators with one operand whose meaning is the same in tfjs and ONNX, for float32. */
 const FLOAT_OPERATORS = {
@@ -56,11 +63,6 @@ function mapTable(
   return Object.fromEntries(
     Object.entries(operators).map(([name, operator]) => [name, make(operator)]),
   );
-}
-
-/** ONNX has no arithmetic on bools; tfjs counts them as 0 and 1. */
-function numeric(graph: GraphBuilder, x: Value): Value {
-  return x.dtype === 'bool' ? graph.cast(x, 'int32') : x;
 }
 
 /** At least `low` and at most `high`. */
@@ -134,6 +136,33 @@ export const elementwiseKernels: KernelTable = {
     const remainder = (x: Value) => graph.binary('Mod', x, b, x.dtype, { fmod: 1 });
     return remainder(graph.binary('Add', remainder(a), b));
   }),
+
+  /**
+   * The angle of the point (b, a): that of a / b, half a turn further where b is negative. Zeros have no sign here.
+   */
+  Atan2: kernel<'a' | 'b'>((graph, { a, b }) => {
+    const zero = graph.splat(0, 'float32');
+    const isUpright = graph.binary('Equal', b, zero, 'bool');
+    const divisor = graph.add('Where', [isUpright, zero, b], b);
+    const angle = graph.unary('Atan', graph.binary('Div', a, divisor));
+    const halfTurn = graph.add(
+      'Where',
+      [
+        graph.binary('Less', a, zero, 'bool'),
+        graph.splat(-Math.PI, 'float32'),
+        graph.splat(Math.PI, 'float32'),
+      ],
+      { shape: a.shape, dtype: 'float32' },
+    );
+    const turned = graph.binary('Add', angle, halfTurn);
+    const isLeft = graph.binary('Less', b, zero, 'bool');
+    const result = graph.add('Where', [isLeft, turned, angle], angle);
+    const isFlat = graph.binary('Equal', a, zero, 'bool');
+    const isOrigin = graph.binary('And', isFlat, isUpright, 'bool');
+    return graph.add('Where', [isOrigin, zero, result], result);
+  }),
+
+  BitwiseAnd: kernel<'a' | 'b'>((graph, { a, b }) => graph.binary('BitwiseAnd', a, b)),
 
   Pow: kernel<'a' | 'b'>((graph, { a, b }) => graph.binary('Pow', a, b)),
 

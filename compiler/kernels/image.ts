@@ -100,6 +100,8 @@ const resizeGradient = (method: Method): Kernel =>
   });
 
 export const imageKernels: KernelTable = {
+  FlipLeftRight: kernel<'image'>((graph, { image }) => graph.reverse(image, [2])),
+
   ResizeBilinear: resize(bilinear),
   ResizeBilinearGrad: resizeGradient(bilinear),
   ResizeNearestNeighbor: resize(nearest),

@@ -1,11 +1,16 @@
 import type {
+  BincountAttrs,
+  DenseBincountAttrs,
   GatherV2Attrs,
   OneHotAttrs,
   ScatterNdAttrs,
+  SearchSortedAttrs,
+  SparseToDenseAttrs,
   UnsortedSegmentSumAttrs,
 } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
+import { sizeOf } from '../tensor-spec.ts';
 import { type KernelTable, kernel, resolveAxes } from './kernel.ts';
 
 /** Replaces or adds to the places of `base` that the rows of `indices` name. */
@@ -52,6 +57,27 @@ function gatherInBatches(
   return graph.transpose(found, back);
 }
 
+/** Whether each index is each of the classes from 0: `[…indices, depth]`. */
+function isClass(graph: GraphBuilder, indices: Value, depth: number): Value {
+  const classes = graph.constant(
+    Int32Array.from({ length: depth }, (_, i) => i),
+    'int32',
+    [depth],
+  );
+  const rows = graph.reshape(graph.cast(indices, 'int32'), [...indices.shape, 1]);
+  return graph.binary('Equal', rows, classes, 'bool');
+}
+
+/** How often each class is among the last axis of `indices`, or the sum of the weights that stand there. */
+function countClasses(graph: GraphBuilder, indices: Value, weights: Value, size: number): Value {
+  const hit = graph.cast(isClass(graph, indices, size), weights.dtype);
+  const isWeighted = sizeOf(weights.shape) > 0;
+  const shares = isWeighted
+    ? graph.binary('Mul', hit, graph.reshape(weights, [...weights.shape, 1]))
+    : hit;
+  return graph.reduce('ReduceSum', shares, [indices.shape.length - 1], false);
+}
+
 export const indexingKernels: KernelTable = {
   GatherV2: kernel<'x' | 'indices', GatherV2Attrs>((graph, { x, indices }, attributes) => {
     const [axis = 0] = resolveAxes(attributes.axis, x.shape.length);
@@ -74,6 +100,17 @@ export const indexingKernels: KernelTable = {
       scatter(graph, graph.splat(0, updates.dtype, shape), indices, updates, 'add'),
   ),
 
+  /** Single places, rows of places, or one; the values may be one for all. */
+  SparseToDense: kernel<'sparseIndices' | 'sparseValues' | 'defaultValue', SparseToDenseAttrs>(
+    (graph, { sparseIndices, sparseValues, defaultValue }, { outputShape }) => {
+      const rank = outputShape.length;
+      const count = sizeOf(sparseIndices.shape) / rank;
+      const base = graph.expand(graph.reshape(defaultValue, []), outputShape);
+      const updates = graph.expand(sparseValues, [count]);
+      return scatter(graph, base, graph.reshape(sparseIndices, [count, rank]), updates, 'none');
+    },
+  ),
+
   TensorScatterUpdate: kernel<'tensor' | 'indices' | 'updates'>(
     (graph, { tensor, indices, updates }) => scatter(graph, tensor, indices, updates, 'none'),
   ),
@@ -88,18 +125,37 @@ export const indexingKernels: KernelTable = {
     },
   ),
 
+  Bincount: kernel<'x' | 'weights', BincountAttrs>((graph, { x, weights }, { size }) =>
+    countClasses(graph, x, weights, size),
+  ),
+
+  DenseBincount: kernel<'x' | 'weights', DenseBincountAttrs>(
+    (graph, { x, weights }, { size, binaryOutput }) => {
+      // Of a list tfjs counts all the same.
+      if (!binaryOutput || x.shape.length === 1) return countClasses(graph, x, weights, size);
+      const hit = graph.cast(isClass(graph, x, size), weights.dtype);
+      return graph.reduce('ReduceMax', hit, [x.shape.length - 1], false);
+    },
+  ),
+
+  /** For each value how many of the sorted ones of its row come before it. */
+  SearchSorted: kernel<'sortedSequence' | 'values', SearchSortedAttrs>(
+    (graph, { sortedSequence, values }, { side }) => {
+      const [rows, columns] = sortedSequence.shape as [number, number];
+      const comparison = side === 'left' ? 'Less' : 'LessOrEqual';
+      const sorted = graph.reshape(sortedSequence, [rows, 1, columns]);
+      const searched = graph.reshape(values, [...values.shape, 1]);
+      const before = graph.binary(comparison, sorted, searched, 'bool');
+      return graph.reduce('ReduceSum', graph.cast(before, 'int32'), [2], false);
+    },
+  ),
+
   /** An index out of range gives a row of `offValue`, as in tfjs. */
   OneHot: kernel<'indices', OneHotAttrs>((graph, { indices }, attributes) => {
     const { depth, onValue, offValue, dtype } = attributes;
     const type = dtype === 'int32' || dtype === 'bool' ? dtype : 'float32';
     const shape = [...indices.shape, depth];
-    const classes = graph.constant(
-      Int32Array.from({ length: depth }, (_, i) => i),
-      'int32',
-      [depth],
-    );
-    const rows = graph.reshape(graph.cast(indices, 'int32'), [...indices.shape, 1]);
-    const hit = graph.binary('Equal', rows, classes, 'bool');
+    const hit = isClass(graph, indices, depth);
     if (onValue === 1 && offValue === 0) return graph.cast(hit, type);
     const branches = [graph.splat(onValue, 'float32'), graph.splat(offValue, 'float32')];
     return graph.cast(graph.add('Where', [hit, ...branches], { shape, dtype: 'float32' }), type);

@@ -40,6 +40,11 @@ export function listKernel<Attributes = object>(
     trace(graph, Object.values(inputs), attributes as Attributes);
 }
 
+/** ONNX has no arithmetic on bools; tfjs counts them as 0 and 1. */
+export function numeric(graph: GraphBuilder, x: Value): Value {
+  return x.dtype === 'bool' ? graph.cast(x, 'int32') : x;
+}
+
 /** Axes as tfjs takes them (one, several, or none for all; negative from the end), sorted. */
 export function resolveAxes(
   axis: number | readonly number[] | null | undefined,

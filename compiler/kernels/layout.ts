@@ -23,7 +23,14 @@ import {
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { sizeOf } from '../tensor-spec.ts';
-import { type KernelTable, kernel, listKernel, resolveAxes, UnsupportedError } from './kernel.ts';
+import {
+  type KernelTable,
+  kernel,
+  listKernel,
+  numeric,
+  resolveAxes,
+  UnsupportedError,
+} from './kernel.ts';
 
 const firstAxis = (axis: number | readonly number[], rank: number) => resolveAxes(axis, rank)[0]!;
 
@@ -58,6 +65,16 @@ function cut(graph: GraphBuilder, x: Value, axis: number, start: number, length:
 }
 
 export const layoutKernels: KernelTable = {
+  Diag: kernel<'x'>((graph, { x }) => {
+    const size = sizeOf(x.shape);
+    const unit = Uint8Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
+    const isDiagonal = graph.constant(unit, 'bool', [size, size]);
+    const column = graph.reshape(numeric(graph, x), [size, 1]);
+    const branches = [isDiagonal, column, graph.splat(0, column.dtype)];
+    const matrix = graph.add('Where', branches, { shape: [size, size], dtype: column.dtype });
+    return graph.cast(graph.reshape(matrix, [...x.shape, ...x.shape]), x.dtype);
+  }),
+
   Reshape: kernel<'x', ReshapeAttrs>((graph, { x }, { shape }) =>
     graph.reshape(x, util.inferFromImplicitShape(shape, sizeOf(x.shape))),
   ),

@@ -1,12 +1,14 @@
 import type {
   ArgMaxAttrs,
+  CumprodAttrs,
   CumsumAttrs,
   MaxAttrs,
   SoftmaxAttrs,
   SumAttrs,
   TopKAttrs,
 } from '@tensorflow/tfjs-core';
-import { type Kernel, type KernelTable, kernel, resolveAxes } from './kernel.ts';
+import type { Value } from '../graph.ts';
+import { type Kernel, type KernelTable, kernel, numeric, resolveAxes } from './kernel.ts';
 
 /** `Max` alone calls its axes differently. */
 type ReductionAttributes = SumAttrs & Partial<MaxAttrs>;
@@ -14,7 +16,7 @@ type ReductionAttributes = SumAttrs & Partial<MaxAttrs>;
 const reduction = (operator: string): Kernel =>
   kernel<'x', ReductionAttributes>((graph, { x }, { axis, reductionIndices, keepDims }) => {
     const axes = resolveAxes(axis ?? reductionIndices, x.shape.length);
-    const input = x.dtype === 'bool' ? graph.cast(x, 'int32') : x;
+    const input = numeric(graph, x);
     return graph.reduce(operator, input, axes, keepDims);
   });
 
@@ -30,7 +32,7 @@ const extremumIndex = (operator: string): Kernel =>
   kernel<'x', ArgMaxAttrs>((graph, { x }, attributes) => {
     const [axis = 0] = resolveAxes(attributes.axis, x.shape.length);
     const shape = x.shape.toSpliced(axis, 1);
-    const input = x.dtype === 'bool' ? graph.cast(x, 'int32') : x;
+    const input = numeric(graph, x);
     const output = { shape, dtype: 'int64' } as const;
     return graph.cast(graph.add(operator, [input], output, { axis, keepdims: 0 }), 'int32');
   });
@@ -69,6 +71,25 @@ export const reductionKernels: KernelTable = {
     const attributes = { k: [k], axis: x.shape.length - 1, sorted: sorted ? 1 : 0 };
     const [values, indices] = graph.addMany('TopK', [x], outputs, attributes);
     return [values!, graph.cast(indices!, 'int32')];
+  }),
+
+  /** ONNX has none: each round multiplies by what is a power of two further back. */
+  Cumprod: kernel<'x', CumprodAttrs>((graph, { x }, { axis: given, exclusive, reverse }) => {
+    const [axis = 0] = resolveAxes(given, x.shape.length);
+    const size = x.shape[axis]!;
+    const zeros = x.shape.map(() => 0);
+    /** What is `steps` places before each element, 1 where there is nothing. */
+    const back = (y: Value, steps: number): Value => {
+      const padded = graph.pad(y, zeros.with(axis, steps), zeros, 1);
+      const range = { axes: [axis], starts: [0], ends: [size], steps: [1] };
+      return graph.add('Slice', [padded], x, range);
+    };
+    let product = reverse ? graph.reverse(x, [axis]) : x;
+    if (exclusive) product = back(product, 1);
+    for (let steps = 1; steps < size; steps *= 2) {
+      product = graph.binary('Mul', product, back(product, steps));
+    }
+    return reverse ? graph.reverse(product, [axis]) : product;
   }),
 
   Cumsum: kernel<'x', CumsumAttrs>((graph, { x }, { axis, exclusive, reverse }) =>

@@ -226,13 +226,13 @@ test('an engine that refuses a step gives way to the next one', async (t) => {
 test('a step that can’t be compiled runs on tfjs’s own CPU backend', async (t) => {
   const step: StepFunction = (_, { x }) => ({
     state: {},
-    outputs: { y: tf.cumprod(x!) },
+    outputs: { y: tf.unique(x!).values },
   });
   const options = { state: createState({}), inputs: { x: vector } };
   const compiled = await compileStep(step, options);
   t.is(compiled.engine, 'tfjs-cpu');
   const { y } = await compiled.run({ x: Float32Array.of(1, 2, 3) });
-  t.deepEqual([...y!], [1, 2, 6]);
+  t.deepEqual([...y!], [1, 2, 3]);
   await compiled.dispose();
 });
 

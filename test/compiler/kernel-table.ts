@@ -29,7 +29,7 @@ export function testedTypes(): ReadonlyMap<string, ReadonlySet<string>> {
   return tested;
 }
 
-/** The registry as a table, one line for each kernel. */
+/** The registry as a table, one line for each kernel, and what it lacks. */
 export function kernelTable(): string {
   const tested = testedTypes();
   const lines = Object.keys(traceKernels)
@@ -38,7 +38,20 @@ export function kernelTable(): string {
       const types = [...(tested.get(name) ?? [])].sort().join(', ');
       return `| \`${name}\` | ${types} | ${kernelNotes[name] ?? ''} |`;
     });
-  return ['| kernel | types | notes |', '|---|---|---|', ...lines].join('\n');
+  const refused = tf
+    .getKernelsForBackend('cpu')
+    .map(({ kernelName }) => kernelName)
+    .filter((name) => !(name in traceKernels))
+    .sort();
+  return [
+    '| kernel | types | notes |',
+    '|---|---|---|',
+    ...lines,
+    '',
+    'Of the kernels of TensorFlow.js these are refused: complex numbers, text, sparse and ragged tensors, results whose',
+    'size depends on data, and what layers have no use for:',
+    `${refused.map((name) => `\`${name}\``).join(', ')}.`,
+  ].join('\n');
 }
 
 /** The table that the README has. */

@@ -17,7 +17,8 @@ interface Trainee {
   inputs(step: number): Parameters<CompiledStep['run']>[0];
 }
 
-const optimizer = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
+/** With a smaller epsilon rounding alone makes whole steps where a gradient is 0, as for the biases of keys. */
+const optimizer = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-6 } as const;
 
 const trainees: Readonly<Record<string, Trainee>> = {
   'LSTM language model': {

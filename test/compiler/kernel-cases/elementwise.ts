@@ -122,6 +122,20 @@ export const binaryCases: readonly Case[] = [
   ),
   ...over('div', broadcasting, (a, b) => tf.div(a!, tf.add(tf.abs(b!), 0.5))),
   ...over('pow', broadcasting, (a, b) => tf.pow(tf.abs(a!), b!)),
+  ...over('atan2 and its gradient', broadcasting, (a, b) => [
+    tf.atan2(a!, b!),
+    ...tf.grads((y, x) => tf.sum(tf.atan2(y!, x!)))([a!, b!]),
+  ]),
+  ...over('atan2 where a side is 0', [[[40], [40]]], (a, b) => {
+    const withoutSign = (x: tf.Tensor) => tf.where(tf.equal(x, 0), 0, x);
+    return tf.atan2(withoutSign(tf.round(a!)), withoutSign(tf.round(b!)));
+  }),
+  ...over(
+    'bitwiseAnd',
+    [[[40], [40]]],
+    (a, b) => tf.bitwiseAnd(int(a!), int(b!)),
+    (x) => x * 1e6,
+  ),
   ...over('floorDiv', broadcasting, (a, b) => tf.floorDiv(a!, tf.add(tf.square(b!), 0.75)), wide),
   ...over(
     'floorDiv of whole numbers of any sign',

@@ -35,4 +35,5 @@ export const imageCases: readonly Case[] = [
     tf.image.resizeBilinear(x as tf.Tensor4D, [7, 5], false, true),
     tf.image.resizeNearestNeighbor(x as tf.Tensor4D, [7, 5], false, true),
   ]),
+  ...over('flipLeftRight', [[[2, 3, 4, 2]]], (x) => tf.image.flipLeftRight(x as tf.Tensor4D)),
 ];

@@ -69,6 +69,61 @@ export const indexingCases: readonly Case[] = [
   ...over('unsortedSegmentSum', [[[20, 3], [20]]], (x, i) =>
     tf.unsortedSegmentSum(x!, indices(i!, 5) as tf.Tensor1D, 5),
   ),
+  ...over('sparseToDense', [[[3]]], (x) => [
+    tf.sparseToDense(tf.tensor1d([4, 0, 2], 'int32'), x!, [6], 0.5),
+    tf.sparseToDense(
+      tf.tensor2d(
+        [
+          [0, 1],
+          [2, 0],
+          [1, 1],
+        ],
+        [3, 2],
+        'int32',
+      ),
+      x!,
+      [3, 2],
+      0,
+    ),
+    tf.sparseToDense(tf.tensor1d([1, 3], 'int32'), tf.sum(x!) as tf.Scalar, [4], -1),
+    tf.sparseToDense(
+      tf.tensor1d([1], 'int32'),
+      int(tf.mul(tf.slice(x!, 0, 1), 9)),
+      [2],
+      tf.scalar(0, 'int32'),
+    ),
+  ]),
+  ...over('bincount, with and without weights', [[[20]], [[1]]], (x) => {
+    const classes = indices(x!, 4) as tf.Tensor1D;
+    const none = tf.zeros([0]) as tf.Tensor1D;
+    return [
+      tf.bincount(classes, none, 5),
+      tf.bincount(classes, x as tf.Tensor1D, 3),
+      tf.denseBincount(classes, none, 4),
+      tf.denseBincount(classes, none, 4, true),
+    ];
+  }),
+  ...over('denseBincount of rows', [[[4, 9]]], (x) => {
+    const classes = indices(x!, 4) as tf.Tensor2D;
+    return [
+      tf.denseBincount(classes, x as tf.Tensor2D, 4),
+      tf.denseBincount(classes, tf.zeros([0]) as unknown as tf.Tensor2D, 3, true),
+    ];
+  }),
+  ...over(
+    'lowerBound and upperBound',
+    [
+      [
+        [3, 5],
+        [3, 8],
+      ],
+    ],
+    (x, y) => {
+      const sorted = tf.cumsum(tf.round(tf.mul(tf.abs(x!), 2)), 1);
+      const searched = tf.round(tf.mul(y!, 4));
+      return [tf.lowerBound(sorted, searched), tf.upperBound(sorted, searched)];
+    },
+  ),
   ...over('oneHot', [[[7]], [[2, 3]]], (x) => {
     const classes = tf.sub(indices(x!, 6), tf.scalar(1, 'int32'));
     return [tf.oneHot(classes as tf.Tensor1D, 4), tf.oneHot(classes as tf.Tensor1D, 4, 0.9, 0.1)];

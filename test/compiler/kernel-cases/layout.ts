@@ -8,6 +8,11 @@ export const layoutCases: readonly Case[] = [
     tf.expandDims(x!, 1),
     tf.squeeze(x!),
   ]),
+  ...over('diag', [[[4]], [[2, 3]], [[1]]], (x) => [
+    tf.diag(x!),
+    tf.diag(int(tf.mul(x!, 9))),
+    tf.diag(bool(x!)),
+  ]),
   ...over('transpose', [[[2, 3, 4]]], (x) => [tf.transpose(x!), tf.transpose(x!, [1, 0, 2])]),
   ...over(
     'concat',

@@ -43,4 +43,12 @@ export const reductionCases: readonly Case[] = [
     tf.cumsum(x!, 1, true),
     tf.cumsum(x!, 1, false, true),
   ]),
+  ...over('cumprod', [[[3, 4]], [[2, 9, 2]], [[1, 1]], [[5, 17]]], (x) =>
+    [0, 1].flatMap((axis) => [
+      tf.cumprod(x!, axis),
+      tf.cumprod(x!, axis, true),
+      tf.cumprod(x!, axis, false, true),
+      tf.cumprod(x!, axis, true, true),
+    ]),
+  ),
 ];
