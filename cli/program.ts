@@ -148,8 +148,8 @@ function addExport(
         .choices(['onnx', 'safetensors'])
         .default('onnx'),
     )
-    .option('--batch <n>', 'of onnx: lanes of text side by side', atLeastOne, 1)
-    .option('--time <n>', 'of onnx: word pieces of a lane in one call', atLeastOne, 1)
+    .option('--batch <n>', 'of onnx: examples, or lanes of text, in one call', atLeastOne, 1)
+    .option('--time <n>', 'of onnx, of an lstm: word pieces of a lane in one call (1)', atLeastOne)
     .option('--json', 'one JSON object per line and event on stdout')
     .addHelpText(
       'after',

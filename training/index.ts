@@ -15,6 +15,7 @@ export { criteoNetwork, type DenseNetworkConfig, denseNetwork } from './dense-ne
 export { createEvaluationStep, type EvaluationStepConfig } from './evaluation-step.ts';
 export { forwardFlop } from './flop.ts';
 export { importedWeights } from './imported-weights.ts';
+export { createInference, type Inference } from './inference.ts';
 export { createInferenceStep } from './inference-step.ts';
 export { initialiseParameters } from './initialisation.ts';
 export { forward, type LanguageModelOutput } from './language-model.ts';
@@ -24,7 +25,6 @@ export {
   languageModelParameters,
   recurrentStateShapes,
 } from './language-model-config.ts';
-export { createInference, type LanguageModelInference } from './language-model-inference.ts';
 export { type LearningRateSchedule, learningRateAt } from './learning-rate-schedule.ts';
 export { type LstmModelConfig, lstmModel } from './lstm-model.ts';
 export { type Model, type Shapes, weightShapes } from './model.ts';

@@ -76,6 +76,9 @@ export interface Lesson {
 }
 
 /** Shapes of all that a student must know of its teacher, by name. */
-export function weightShapes({ parameters, statistics }: Model): Shapes {
+export function weightShapes({
+  parameters,
+  statistics,
+}: Pick<Model, 'parameters' | 'statistics'>): Shapes {
   return { ...parameters, ...statistics };
 }

@@ -1,18 +1,17 @@
-import { join, resolve } from 'node:path';
-import * as v from 'valibot';
+import { resolve } from 'node:path';
 import { encodeSafetensors, exportOnnx, type NamedTensors } from '../../compiler/index.ts';
-import { openCorpus } from '../../datasets/index.ts';
-import { DamagedDataError, UserInputError } from '../../errors.ts';
-import { createFileCheckpointStore, decodeFrame } from '../../runtime/index.ts';
+import { UserInputError } from '../../errors.ts';
 import {
   createInference,
-  type LanguageModelConfig,
-  languageModelParameters,
+  createModel,
+  type ModelConfig,
+  weightShapes,
 } from '../../training/index.ts';
 import { writeAtomically } from '../atomic-file.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { formatBytes } from '../output/quantity.ts';
 import type { CommandContext } from '../program.ts';
+import { type ReplicaWeights, readReplicaWeights } from './replica-weights.ts';
 import { findRun } from './run-directory.ts';
 
 export interface ExportFlags {
@@ -20,7 +19,7 @@ export interface ExportFlags {
   readonly format: 'onnx' | 'safetensors';
   readonly output: string;
   readonly batch: number;
-  readonly time: number;
+  readonly time?: number;
 }
 
 /** `actorctl export RUN`: a replica's weights as of its last checkpoint, in a file for other programs. */
@@ -29,98 +28,57 @@ export async function exportCommand(
   flags: ExportFlags,
   { output, environment }: CommandContext,
 ): Promise<ExitCode> {
-  const { path: directory, record } = await findRun(run, environment.cwd);
-  if (record.job.example !== 'lm-codistill') {
-    throw new UserInputError(
-      `${directory} is a run of ${record.job.name}; only those of lm-codistill can be exported.`,
-    );
-  }
-  const model = await readModel(directory, record.options, flags.replica);
-  const { step, weights } = await readWeights(directory, flags.replica, model);
-  const { fn, inputs } = createInference(model, flags);
-  const bytes =
+  const { path: directory } = await findRun(run, environment.cwd);
+  const replica = await readReplicaWeights(directory, flags.replica);
+  const { inputs, bytes } =
     flags.format === 'onnx'
-      ? exportOnnx(fn, { weights, inputs })
-      : encodeSafetensors({
-          tensors: weights,
-          metadata: { model: JSON.stringify(model), step: `${step}`, replica: flags.replica },
-        });
+      ? onnxOf(replica, flags)
+      : { inputs: undefined, bytes: safetensorsOf(replica) };
   const path = resolve(environment.cwd, flags.output);
   writeAtomically(path, bytes);
+  const { format } = flags;
   output.message(
-    `${flags.replica} as of step ${step} is in ${path} (${flags.format}, ${formatBytes(bytes.length)}).`,
+    `${replica.name} as of step ${replica.step} is in ${path} (${format}, ${formatBytes(bytes.length)}).`,
     {
       type: 'export',
       run: directory,
-      replica: flags.replica,
-      step,
-      format: flags.format,
+      replica: replica.name,
+      step: replica.step,
+      format,
       path,
       bytes: bytes.length,
+      ...(inputs && { inputs }),
     },
   );
   return exitCodes.ok;
 }
 
-const sizes = {
-  kind: v.string(),
-  embeddingSize: v.number(),
-  hiddenSize: v.number(),
-  layers: v.number(),
-};
-
-const optionsSchema = v.object({
-  model: v.object(sizes),
-  perReplica: v.record(v.string(), v.object({ model: v.optional(v.partial(v.object(sizes))) })),
-});
-
-/** The sizes that the run's options name; those of the vocabulary are its corpus's. */
-async function readModel(
-  directory: string,
-  options: Readonly<Record<string, unknown>>,
-  replica: string,
-): Promise<LanguageModelConfig> {
-  const parsed = v.safeParse(optionsSchema, options);
-  if (!parsed.success) {
-    throw new DamagedDataError(`${directory}/run.json lacks the sizes of the model.`);
-  }
-  const own = parsed.output.perReplica[replica.replace(/^replica-/, '')]?.model;
-  const { kind, ...model } = { ...parsed.output.model, ...own };
-  if (kind !== 'lstm') {
-    throw new UserInputError(`${replica} is a ${kind}; only models of the kind lstm are exported.`);
-  }
-  const { vocabularySize } = await openCorpus(join(directory, 'data'));
-  return { vocabularySize, ...(model as Omit<LanguageModelConfig, 'vocabularySize'>) };
+function onnxOf(replica: ReplicaWeights, { batch, time }: ExportFlags) {
+  const model = createModel(windowOf(replica.config, time));
+  const { fn, inputs } = createInference(model, batch);
+  return { inputs, bytes: exportOnnx(fn, { weights: tensorsOf(replica), inputs }) };
 }
 
-const checkpointSchema = v.looseObject({
-  step: v.number(),
-  state: v.record(v.string(), v.instance(Float32Array)),
-});
+/** A recurrent model reads any number of word pieces in one call, and the next ones in the next. */
+function windowOf(config: ModelConfig, time: number | undefined): ModelConfig {
+  if (config.kind === 'lstm') return { ...config, time: time ?? 1 };
+  if (time === undefined || (config.kind === 'transformer' && time === config.time)) return config;
+  const allowed =
+    config.kind === 'transformer'
+      ? `a transformer reads windows of the ${config.time} that it was trained on`
+      : `a ${config.kind} network reads no text`;
+  throw new UserInputError(`--time ${time} can't be: ${allowed}. Leave it out.`);
+}
 
-async function readWeights(
-  directory: string,
-  replica: string,
-  model: LanguageModelConfig,
-): Promise<{ readonly step: number; readonly weights: NamedTensors }> {
-  const store = createFileCheckpointStore(join(directory, 'checkpoints'));
-  const bytes = await store.load(replica);
-  if (bytes === undefined) {
-    throw new UserInputError(
-      `${directory} has no checkpoint of ${replica}: give another --replica, or let it reach its first checkpoint.`,
-    );
-  }
-  const checkpoint = v.safeParse(checkpointSchema, decodeFrame(bytes));
-  if (!checkpoint.success) {
-    throw new UserInputError(`${replica} of ${directory} is no replica: it has no weights.`);
-  }
-  const { step, state } = checkpoint.output;
-  const weights: Record<string, NamedTensors[string]> = {};
-  for (const [name, shape] of Object.entries(languageModelParameters(model))) {
-    const data = state[`student/${name}`];
-    if (data === undefined)
-      throw new DamagedDataError(`The checkpoint of ${replica} lacks ${name}.`);
-    weights[name] = { shape, dtype: 'float32', data };
-  }
-  return { step, weights };
+function safetensorsOf(replica: ReplicaWeights): Uint8Array<ArrayBuffer> {
+  const { config, step, name } = replica;
+  const metadata = { model: JSON.stringify(config), step: `${step}`, replica: name };
+  return encodeSafetensors({ tensors: tensorsOf(replica), metadata });
+}
+
+function tensorsOf({ config, weights }: ReplicaWeights): NamedTensors {
+  const shapes = Object.entries(weightShapes(createModel(config)));
+  return Object.fromEntries(
+    shapes.map(([name, shape]) => [name, { shape, dtype: 'float32', data: weights[name]! }]),
+  );
 }

@@ -1,18 +1,12 @@
-import { join } from 'node:path';
-import * as v from 'valibot';
-import { Evaluator, type GroupFile, readGroupFile } from '../../actors/index.ts';
+import { Evaluator } from '../../actors/index.ts';
 import { type Batches, openBatches } from '../../datasets/index.ts';
 import { UserInputError } from '../../errors.ts';
-import { createFileCheckpointStore, decodeFrame } from '../../runtime/index.ts';
-import { createModel, weightShapes } from '../../training/index.ts';
+import type { ReplicaWeights } from '../run/replica-weights.ts';
 import type { Churn } from './churn.ts';
 
-/** The first replica of a run as of its last checkpoint. */
-export interface CheckpointModel {
-  readonly name: string;
-  readonly group: GroupFile;
-  readonly step: number;
-  readonly weights: Readonly<Record<string, Float32Array>>;
+/** A replica of one of the runs that are compared. */
+export interface CheckpointModel extends ReplicaWeights {
+  readonly run: string;
 }
 
 /** How far two models are apart, and how good each is. */
@@ -21,34 +15,6 @@ export interface CheckpointComparison {
   /** Nats per row. */
   readonly losses: readonly [number, number];
   readonly rows: number;
-}
-
-const checkpointSchema = v.looseObject({
-  step: v.number(),
-  state: v.record(v.string(), v.instance(Float32Array)),
-});
-
-/** @throws UserInputError when the run has no checkpoint of a model. */
-export async function readCheckpointModel(
-  name: string,
-  directory: string,
-): Promise<CheckpointModel> {
-  const group = await readGroupFile(directory);
-  const [replica] = group?.replicas ?? [];
-  const store = createFileCheckpointStore(join(directory, 'checkpoints'));
-  const bytes = replica && (await store.load(replica.name));
-  if (group === undefined || replica === undefined || bytes === undefined) {
-    throw new UserInputError(
-      `${directory} has neither predictions nor a checkpoint of a model. Predictions of examples are saved with ` +
-        '--set evaluation.savePredictions=true',
-    );
-  }
-  const { step, state } = v.parse(checkpointSchema, decodeFrame(bytes));
-  const names = Object.keys(weightShapes(createModel(replica.model)));
-  const weights = Object.fromEntries(
-    names.map((weight) => [weight, state[`student/${weight}`] as Float32Array]),
-  );
-  return { name, group, step, weights };
 }
 
 /** Runs both on the held-out rows of the first. @throws UserInputError when the second has other ones. */
@@ -60,7 +26,7 @@ export async function compareCheckpoints(
   const { heldOut, batch, evaluationBatches } = one.group;
   const batches = await openBatches(heldOut);
   await checkSameRows([one, other], batches, Math.min(evaluationBatches, batches.count));
-  const models = [one, other].map(({ group }) => group.replicas[0]!.model);
+  const models = [one, other].map(({ config }) => config);
   await using evaluator = new Evaluator(
     { models, source: heldOut, batch, batchesMax: evaluationBatches, engine: 'auto', threads },
     batches,
@@ -92,7 +58,7 @@ async function checkSameRows(
     });
     if (same) continue;
     throw new UserInputError(
-      `${one!.name} and ${other!.name} hold other rows out; runs on the same data and options are compared.`,
+      `${one!.run} and ${other!.run} hold other rows out; runs on the same data and options are compared.`,
     );
   }
 }

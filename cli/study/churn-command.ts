@@ -6,8 +6,9 @@ import { UserInputError } from '../../errors.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { formatTable } from '../output/table.ts';
 import type { CommandContext } from '../program.ts';
+import { readReplicaWeights } from '../run/replica-weights.ts';
 import { findRun } from '../run/run-directory.ts';
-import { compareCheckpoints, readCheckpointModel } from './checkpoint-churn.ts';
+import { compareCheckpoints } from './checkpoint-churn.ts';
 import {
   type Churn,
   churnBetween,
@@ -128,7 +129,10 @@ async function compareRuns(
     );
   }
   const models = await Promise.all(
-    places.map(({ name, directory }) => readCheckpointModel(name, directory)),
+    places.map(async ({ name, directory }) => ({
+      run: name,
+      ...(await readReplicaWeights(directory)),
+    })),
   );
   const losses: number[] = [];
   const pairs: Comparison['pairs'][number][] = [];
