@@ -26,6 +26,8 @@ export interface ConnectedBus {
   readonly register?: Register;
   /** Where detached actors' states outlive this process; default in the servers of a NATS bus. */
   readonly replicated?: ReplicatedCheckpoints;
+  /** Of a namespace with more other nodes this one watches only a part. Default 100. */
+  readonly watchedNodesMax?: number;
 }
 
 /** What a system has of its bus: the bus itself, what is agreed on there and how processes join it. */
@@ -35,6 +37,7 @@ export interface Connection {
   readonly replicated?: ReplicatedCheckpoints | undefined;
   readonly startProcess: StartProcess | undefined;
   readonly shared: boolean;
+  readonly watchedNodesMax?: number | undefined;
   /** What carries objects within this host, where that is not the bus itself. */
   readonly hub?: Bus;
   /** Of this node's hub, by which processes of this host find it. */
@@ -70,6 +73,7 @@ export async function connectSystem(
         replicated: bus.replicated,
         startProcess,
         shared: true,
+        watchedNodesMax: bus.watchedNodesMax,
         close: () => connected.close(),
       };
     }

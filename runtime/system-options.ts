@@ -133,6 +133,7 @@ const connectedSchemas = {
   startProcess: optional(callback),
   register: optional(fields('a Register')),
   replicated: optional(fields('a ReplicatedCheckpoints')),
+  watchedNodesMax: optional(whole(1, 4_096)),
 } satisfies OptionSchemas & Record<keyof ConnectedBus, unknown>;
 
 const objectSchemas = {

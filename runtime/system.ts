@@ -87,7 +87,10 @@ export interface System {
   put<Value>(value: Value, options?: ObjectOptions): Promise<ObjectRef<Value>>;
   /** What this node's store holds, the least recently used first. */
   objects(): readonly ObjectFacts[];
-  /** This node first. */
+  /**
+   * This node first, then the others that it knows: all of up to 100; of more those that it watches, has business
+   * with or has just asked who they are, as `waitForNodes` and a placement that needs it do.
+   */
   nodes(): readonly NodeInfo[];
   /** @throws DeadlineError naming those that are there, or the signal's reason. */
   waitForNodes(
@@ -143,6 +146,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       replicated: connection.replicated,
       startProcess: connection.startProcess,
       shared: connection.shared,
+      watchedNodesMax: connection.watchedNodesMax,
       namespace,
       scope: options.scope,
       nodeId,

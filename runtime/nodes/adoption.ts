@@ -1,7 +1,11 @@
 import type { AnyActorDefinition } from '../actor.ts';
-import { type Clock, type ClockTimer, delay } from '../clock.ts';
+import { requestControl } from '../calls/control.ts';
+import type { Endpoint } from '../calls/endpoint.ts';
+import { type ClockTimer, delay } from '../clock.ts';
+import { subjects } from '../wire/address.ts';
+import { encodeMessage } from '../wire/wire.ts';
 import type { Membership } from './membership.ts';
-import type { Names } from './names.ts';
+import type { Names, Orphan } from './names.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** After joining, until all other nodes must have shown themselves. */
@@ -9,9 +13,12 @@ const JOIN_MS = 6_000;
 const AGAIN_MS = 5_000;
 /** Orphans that nobody else took, because the ones that could have died too. */
 const LOOK_MS = 60_000;
+/** Nodes of a group that look for a taker where none of the group has an orphan's type, and takers told. */
+const TELLING_MAX = 3;
+const TELL_MS = 3_000;
 
 export interface AdoptionOptions {
-  readonly clock: Clock;
+  readonly endpoint: Endpoint;
   readonly names: Names;
   readonly supervisor: Supervisor;
   readonly membership: Membership;
@@ -28,19 +35,27 @@ export class Adoption {
   #looking = false;
   /** What was found last is to be looked for again after a while. */
   #again = false;
+  /** The supervisor may be one that this node doesn't watch. */
+  #everywhere = false;
   /** Somebody wants a look at once: ends the pause. */
   #asked: AbortController = new AbortController();
 
   constructor(options: AdoptionOptions) {
     this.#options = options;
-    this.#timer = options.clock.setTimeout(() => this.look(), JOIN_MS);
+    this.#timer = options.endpoint.clock.setTimeout(() => this.look(), JOIN_MS);
   }
 
-  /** Looks for orphans now: a node is gone. */
+  /** Looks for orphans now: a node that is watched is gone. */
   look(): void {
     if (this.#ending.signal.aborted) return;
     this.#asked.abort();
     if (!this.#looking) void this.#lookAll();
+  }
+
+  /** Somebody else knows of orphans. */
+  lookEverywhere(): void {
+    this.#everywhere = true;
+    this.look();
   }
 
   close(): void {
@@ -50,7 +65,7 @@ export class Adoption {
   }
 
   async #lookAll(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock } = this.#options.endpoint;
     this.#looking = true;
     this.#timer.cancel();
     do {
@@ -66,20 +81,50 @@ export class Adoption {
       if (this.#again) await delay(clock, AGAIN_MS, signal).catch(() => {});
     } while ((this.#again || this.#asked.signal.aborted) && !this.#ending.signal.aborted);
     this.#looking = false;
+    this.#everywhere = false;
     if (this.#ending.signal.aborted) return;
     this.#timer = clock.setTimeout(() => this.look(), LOOK_MS);
   }
 
   async #adoptAll(): Promise<void> {
     const { names, supervisor, membership, definitions } = this.#options;
-    const orphans = await names.orphans((nodeId) => membership.isAlive(nodeId));
+    if (this.#everywhere) await membership.rollCall();
+    const orphans = await names.orphans((nodeId) =>
+      this.#everywhere ? !membership.isAlive(nodeId) : membership.isMissing(nodeId),
+    );
+    const foreign: Orphan[] = [];
     const adopting = orphans.map(async (orphan) => {
       const definition = definitions.get(orphan.record.address.type);
-      if (definition === undefined) return;
+      if (definition === undefined) {
+        foreign.push(orphan);
+        return;
+      }
       const former = await names.adopt(orphan);
       if (former.state === 'alive') this.#again = true;
       else if (!this.#ending.signal.aborted) supervisor.adopt(orphan, definition, former);
     });
-    await Promise.all(adopting);
+    await Promise.all([...adopting, this.#tellTakers(foreign)]);
+  }
+
+  /** Those that watch a supervisor may all be without its actors' types, which other nodes have. */
+  async #tellTakers(foreign: readonly Orphan[]): Promise<void> {
+    const { endpoint, membership } = this.#options;
+    if (foreign.length === 0 || !membership.isPartial) return;
+    const group = membership.nodes().filter(({ nodeId }) => membership.isInGroup(nodeId));
+    const ids = group.map(({ nodeId }) => nodeId).sort();
+    if (ids.indexOf(endpoint.nodeId) >= TELLING_MAX) return;
+    await membership.rollCall();
+    const types = new Set(foreign.map(({ record }) => record.address.type));
+    const takers = [...types].flatMap((type) => {
+      const able = membership.nodes().filter(({ actorTypes }) => actorTypes.includes(type));
+      return able.some(({ nodeId }) => ids.includes(nodeId)) ? [] : able.slice(0, TELLING_MAX);
+    });
+    const parcel = { bytes: encodeMessage({ kind: 'look' }) };
+    const told = [...new Set(takers.map(({ nodeId }) => nodeId))].map((nodeId) => {
+      const subject = subjects.node(endpoint.namespace, nodeId);
+      return requestControl(endpoint, subject, 'done', parcel, { timeoutMs: TELL_MS });
+    });
+    // One that doesn't answer is looked for again in a minute.
+    await Promise.allSettled(told);
   }
 }

@@ -61,6 +61,8 @@ export interface HostNodeOptions {
   readonly startProcess: StartProcess | undefined;
   /** Other systems may be on the same bus. */
   readonly shared: boolean;
+  /** Of more nodes only a part is watched; default 100. */
+  readonly watchedNodesMax: number | undefined;
   readonly namespace: string;
   readonly scope: string | undefined;
   readonly nodeId: string;
@@ -204,6 +206,8 @@ export class HostNode {
       revoke: (nodeId) => this.#leases.revoke(nodeId),
       createSecret,
       nodes: () => this.membership.nodes(),
+      knowsAllNodes: () => !this.membership.isPartial,
+      rollCall: () => this.membership.rollCall(),
       nodeName: (nodeId) => this.membership.nameOf(nodeId),
       refusals: () => this.membership.refusals,
       recordCalls: options.onCalls !== undefined,
@@ -231,7 +235,13 @@ export class HostNode {
       endpoint,
       shared,
       describe: () => this.#describe(),
-      related: () => new Set([...this.node.lessors, ...this.supervisor.actorNodes]),
+      watchedNodesMax: options.watchedNodesMax,
+      related: () =>
+        new Set([
+          ...this.node.lessors,
+          ...this.supervisor.actorNodes,
+          ...this.objects.reader.sources,
+        ]),
       onJoined: ({ nodeId: node, nodeName }) =>
         this.#events.add({ event: 'node-joined', message: `node ${nodeName} joined`, node }),
       onOverdue: (id) => {
@@ -258,7 +268,7 @@ export class HostNode {
     const { definitions } = options;
     this.#adoption =
       options.replicated &&
-      new Adoption({ clock, names, supervisor, membership, definitions, log: warn });
+      new Adoption({ endpoint, names, supervisor, membership, definitions, log: warn });
     this.#requests = new NodeRequests({
       endpoint,
       nodeName: options.nodeName,

@@ -15,8 +15,10 @@ import { type Node, START_TIMEOUT_MS } from './node.ts';
 import type { OwnedActor } from './owned-actor.ts';
 import type { OwnedActors } from './owned-actors.ts';
 import {
+  isUnsurpassed,
   type NodeInfo,
   type OwnActors,
+  type Placement,
   type PlacementRequest,
   rankNodes,
   refusalOf,
@@ -31,6 +33,10 @@ export interface LauncherOptions {
   /** This process's own node. */
   readonly node: Node;
   nodes(): readonly NodeInfo[];
+  /** There are no others than those of `nodes`. */
+  knowsAllNodes(): boolean;
+  /** Afterwards `nodes` has all of them for a while. */
+  rollCall(): Promise<void>;
   /** Why some nodes don't count. */
   refusals(): readonly string[];
   /** Actors are to tell when their calls ran. */
@@ -81,7 +87,7 @@ export class Launcher {
     };
     const request = await this.#request(actor);
     const others = this.#othersThan(actor);
-    const ranked = rankNodes(request, this.#options.nodes(), others);
+    const ranked = await this.#rank(request, others);
     const reasons = [...ranked.reasons, ...this.#options.refusals()];
     for (const node of ranked.nodes) {
       // While the nodes before it were tried, other actors have been placed.
@@ -120,7 +126,16 @@ export class Launcher {
   /** Whether some node would take the actor now. */
   async hasPlace(actor: OwnedActor): Promise<boolean> {
     const request = await this.#request(actor);
-    return rankNodes(request, this.#options.nodes(), this.#othersThan(actor)).nodes.length > 0;
+    return (await this.#rank(request, this.#othersThan(actor))).nodes.length > 0;
+  }
+
+  /** Of the nodes that are known; of all, if one that isn't known could be better than those. */
+  async #rank(request: PlacementRequest, others: OwnActors): Promise<Placement> {
+    const { nodes, knowsAllNodes, rollCall } = this.#options;
+    const ranked = rankNodes(request, nodes(), others);
+    if (knowsAllNodes() || isUnsurpassed(request, ranked.nodes[0], others)) return ranked;
+    await rollCall();
+    return rankNodes(request, nodes(), others);
   }
 
   #othersThan(actor: OwnedActor): OwnActors {

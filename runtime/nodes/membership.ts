@@ -1,18 +1,24 @@
+import { crc32 } from 'node:zlib';
 import * as v from 'valibot';
 import { DeadlineError } from '../../errors.ts';
 import type { Subscription } from '../bus/bus.ts';
+import { serveControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import { type ClockTimer, delay, repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { decodeFrame } from '../wire/frame.ts';
 import type { HeartbeatMessage } from '../wire/node-messages.ts';
 import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../wire/wire.ts';
+import { NodeWaiters } from './node-waiters.ts';
+import { NodeWatch } from './node-watch.ts';
 import type { NodeInfo } from './placement.ts';
 import { SharedValues } from './shared-values.ts';
 
 export const HEARTBEAT_MS = 1_000;
+/** Of a namespace with more nodes each watches a group of about half as many, and those it has business with. */
+const WATCHED_MAX = 100;
 /**
- * With more nodes than this each tells less often, so that what a node hears in a second stays the same.
+ * With more nodes to be heard than this each tells less often, so that what a node hears in a second stays the same.
  */
 const HEARD_PER_SECOND_MAX = 50;
 /** How often is looked who is silent. */
@@ -27,6 +33,12 @@ export const NODE_SILENT_MS = 5_000;
 const RECONNECT_GRACE_MS = 10_000;
 /** Ticks that come later than this mean that we were asleep, not the others. */
 const STALL_MS = 2_500;
+/** For answers to a roll call; who answers later counts as well. */
+const ROLL_CALL_MS = 300;
+/** Who was heard in a roll call is known for a while. */
+const ROLL_CALL_FRESH_MS = 5_000;
+/** A node that is not watched is known for so long after it was heard. */
+const UNWATCHED_MS = 10_000;
 const NODES_MAX = 4096;
 const LOOK_MS = 100;
 
@@ -37,9 +49,14 @@ export interface MembershipOptions {
   readonly endpoint: Endpoint;
   /** False on a bus that no other node can join: nothing is sent then. */
   readonly shared: boolean;
+  /** Default 100; of more nodes only a part is watched. */
+  readonly watchedNodesMax?: number | undefined;
   /** This node as it is now. */
   describe(): NodeDescription;
-  /** Nodes that run actors of ours or own actors here: those are heard by their leases every second. */
+  /**
+   * Nodes that we have business with. Those that run actors of ours or own actors here are heard by their
+   * leases every second.
+   */
   related(): ReadonlySet<string>;
   onJoined(node: NodeInfo): void;
   /** `how` it ended: it left on purpose, or was silent for too long, as `why` says. */
@@ -54,6 +71,8 @@ export interface MembershipOptions {
 
 interface KnownNode {
   info: NodeInfo;
+  /** Of its last heartbeat: an equal one needs no reading. */
+  checksum: number | undefined;
   heardAt: number;
   /** How long its next heartbeat may take. */
   nextMs: number;
@@ -62,12 +81,11 @@ interface KnownNode {
   overdue: boolean;
 }
 
-interface Waiter {
-  readonly count: number;
-  resolve(): void;
-}
-
-/** Who is there: each node tells so every second, and is dead when silent for five. */
+/**
+ * Who is there. Each node tells so every second, and is dead when silent for five. In a large namespace each
+ * watches a part of the others: a group that is drawn by the hash of ids, and the nodes it has business
+ * with. About all others it asks, by a roll call, when it has to know.
+ */
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #others = new Map<string, KnownNode>();
@@ -75,10 +93,17 @@ export class Membership {
   /** The names of those that left or were lost, by id. */
   readonly #lost = new Map<string, string>();
   readonly #refused = new Map<string, string>();
-  readonly #waiters = new Set<Waiter>();
-  #subscription: Subscription | undefined;
+  readonly #waiters: NodeWaiters;
+  /** Nodes that we have business with but have not heard, since when. */
+  readonly #unheard = new Map<string, number>();
+  /** Nodes that we were asked by or asked about, and until when they are to be watched. */
+  readonly #met = new Map<string, number>();
+  #watch: NodeWatch | undefined;
+  #serving: Subscription | undefined;
   #ticking: ClockTimer | undefined;
   #judging: ClockTimer | undefined;
+  #rollCall: Promise<void> | undefined;
+  #rollCalledAt = Number.NEGATIVE_INFINITY;
   #tickedAt = 0;
   #announcedAt = 0;
   #announcedDraining = false;
@@ -87,21 +112,38 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
-    if (!options.shared) return;
-    const { bus, clock, namespace } = options.endpoint;
-    this.#subscription = bus.subscribe(subjects.heartbeat(namespace), ({ data }) =>
-      this.#receive(data),
+    const { endpoint, shared, watchedNodesMax = WATCHED_MAX } = options;
+    const { bus, clock, namespace } = endpoint;
+    this.#waiters = new NodeWaiters(
+      clock,
+      () => this.nodes(),
+      () => this.refusals,
     );
+    if (!shared) return;
+    this.#watch = new NodeWatch({
+      endpoint,
+      nodesMax: watchedNodesMax,
+      receive: (subject, data) => this.#receive(subject, data),
+    });
+    this.#serving = serveControl(bus, subjects.rollCall(namespace), (message) => {
+      if (message.kind === 'roll-call') this.#introduceTo(message.nodeId);
+      return undefined;
+    });
     this.#tickedAt = clock.now();
     this.#ticking = repeat(clock, TICK_MS, () => this.#tick());
     this.#announce(false);
   }
 
-  /** This node first, then the others by their ids. */
+  /** This node first, then the others that are known by their ids: all of them unless `isPartial`. */
   nodes(): readonly NodeInfo[] {
     const others = [...this.#others.values()].map(({ info }) => info);
     others.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
     return [toNodeInfo(this.#options.describe(), true), ...others];
+  }
+
+  /** Only a part of the others is watched: after a roll call all are known for a while. */
+  get isPartial(): boolean {
+    return this.#watch?.isPartial ?? false;
   }
 
   /** Nodes that announced themselves with another protocol version, in words. */
@@ -120,6 +162,16 @@ export class Membership {
     return nodeId === this.#options.endpoint.nodeId || this.#others.has(nodeId);
   }
 
+  /** It would be heard if it were alive. */
+  isMissing(nodeId: string): boolean {
+    return !this.isAlive(nodeId) && (this.#watch?.hears(nodeId) ?? true);
+  }
+
+  /** Whether other nodes know of a node what this one does: they watch it as well. */
+  isInGroup(nodeId: string): boolean {
+    return this.#watch?.isInGroup(nodeId) ?? true;
+  }
+
   /** Nothing was heard of it for longer than it said, or ever. */
   isSilent(nodeId: string): boolean {
     return this.#others.get(nodeId)?.overdue ?? true;
@@ -127,54 +179,45 @@ export class Membership {
 
   /** A node has shown that it lives, in another way than by its heartbeat. */
   hear(nodeId: string): void {
+    const now = this.#options.endpoint.clock.now();
     const known = this.#others.get(nodeId);
-    if (known === undefined) return;
-    known.heardAt = this.#options.endpoint.clock.now();
+    if (known === undefined) {
+      if (this.#unheard.has(nodeId)) this.#unheard.set(nodeId, now);
+      else this.#meet(nodeId);
+      return;
+    }
+    known.heardAt = now;
     known.overdue = false;
   }
 
-  /** A node answers our first heartbeat with its own, to us alone. */
+  /** A node tells of itself to us alone: an answer to our first heartbeat, or to a roll call. */
   greet(heartbeat: HeartbeatMessage): void {
-    this.#note(heartbeat, false);
+    this.#note(heartbeat, undefined, false);
+  }
+
+  /** Asks all nodes who they are, if not all are watched, and resolves when they have had time to answer. */
+  async rollCall(): Promise<void> {
+    const { clock, bus, namespace, nodeId } = this.#options.endpoint;
+    const isFresh = clock.now() - this.#rollCalledAt < ROLL_CALL_FRESH_MS;
+    if (!this.isPartial || (isFresh && this.#rollCall === undefined)) return;
+    if (this.#rollCall === undefined) {
+      this.#rollCalledAt = clock.now();
+      bus.publish(subjects.rollCall(namespace), encodeMessage({ kind: 'roll-call', nodeId }));
+      this.#rollCall = delay(clock, ROLL_CALL_MS).finally(() => {
+        this.#rollCall = undefined;
+      });
+    }
+    await this.#rollCall;
   }
 
   /** @throws DeadlineError naming who is there, or the signal's reason. */
   waitFor(
     count: number,
-    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<readonly NodeInfo[]> {
-    if (this.nodes().length >= count) return Promise.resolve(this.nodes());
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const finish = (): void => {
-        this.#waiters.delete(waiter);
-        timer.cancel();
-        signal?.removeEventListener('abort', onAbort);
-      };
-      const fail = (error: unknown): void => {
-        finish();
-        reject(error);
-      };
-      const onAbort = (): void => fail(signal?.reason);
-      const waiter: Waiter = {
-        count,
-        resolve: () => {
-          finish();
-          resolve(this.nodes());
-        },
-      };
-      const timer = this.#options.endpoint.clock.setTimeout(() => {
-        const names = this.nodes().map(({ nodeName }) => nodeName);
-        const refused = this.refusals.length === 0 ? '' : `; refused: ${this.refusals.join('; ')}`;
-        const text = `${count} nodes wanted, after ${timeoutMs} ms there are ${names.length}`;
-        fail(new DeadlineError(`${text}: ${names.join(', ')}${refused}`));
-      }, timeoutMs);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiters.add(waiter);
-    });
+    const waiting = this.#waiters.waitFor(count, options);
+    if (!this.#waiters.isEmpty) void this.rollCall();
+    return waiting;
   }
 
   /** Tells the others at once what has changed about this node. */
@@ -190,6 +233,7 @@ export class Membership {
       if (clock.now() >= giveUpAt) {
         throw new DeadlineError(`node ${nodeId} has not left within ${timeoutMs} ms`);
       }
+      this.#meet(nodeId);
       await delay(clock, LOOK_MS);
     }
   }
@@ -200,7 +244,8 @@ export class Membership {
     this.#ticking.cancel();
     this.#judging?.cancel();
     this.#ticking = undefined;
-    this.#subscription?.unsubscribe();
+    this.#watch?.close();
+    this.#serving?.unsubscribe();
     if (this.#options.endpoint.link.connected) this.#announce(true);
   }
 
@@ -216,12 +261,42 @@ export class Membership {
       return;
     }
     if (this.#isAnnouncementDue(now)) this.#announce(false);
-    const related = this.#options.related();
-    for (const known of this.#others.values()) {
-      if (!related.has(known.info.nodeId)) known.relatedSince = undefined;
-      else known.relatedSince ??= now;
-    }
+    this.#watch?.fit(this.#others.keys());
+    this.#follow(now);
+    if (!this.#waiters.isEmpty) void this.rollCall();
     this.#judge();
+  }
+
+  /** Watches whom we have business with, and forgets whom we don't watch. */
+  #follow(now: number): void {
+    const { related: relatedTo, endpoint } = this.#options;
+    const related = relatedTo();
+    const followed = new Set(related);
+    followed.delete(endpoint.nodeId);
+    for (const [nodeId, until] of this.#met) {
+      if (until > now) followed.add(nodeId);
+      else this.#met.delete(nodeId);
+    }
+    this.#watch?.follow(followed);
+    for (const nodeId of this.#unheard.keys()) {
+      if (!related.has(nodeId)) this.#unheard.delete(nodeId);
+    }
+    for (const nodeId of related) {
+      if (this.isAlive(nodeId) || this.#unheard.has(nodeId) || this.#lost.has(nodeId)) continue;
+      this.#unheard.set(nodeId, now);
+    }
+    for (const [nodeId, known] of this.#others) {
+      if (!related.has(nodeId)) known.relatedSince = undefined;
+      else known.relatedSince ??= now;
+      if (!this.#watch?.hears(nodeId) && now - known.heardAt > UNWATCHED_MS) {
+        this.#others.delete(nodeId);
+      }
+    }
+  }
+
+  #meet(nodeId: string): void {
+    if (this.#met.size >= NODES_MAX && !this.#met.has(nodeId)) return;
+    this.#met.set(nodeId, this.#options.endpoint.clock.now() + UNWATCHED_MS);
   }
 
   /** Who is overdue, and who is lost. What is due before the next tick is done when it is due. */
@@ -230,8 +305,13 @@ export class Membership {
     const now = clock.now();
     if (now < this.#graceUntil || !link.connected || this.#ticking === undefined) return;
     let againMs = TICK_MS;
+    for (const [nodeId, since] of this.#unheard) {
+      const silentMs = now - Math.max(since, link.connectedSince);
+      if (silentMs >= NODE_SILENT_MS) this.#lose(unknownNode(nodeId), 'was never heard', 'lost');
+    }
     for (const known of [...this.#others.values()]) {
       const { info, relatedSince } = known;
+      if (!this.#watch?.hears(info.nodeId)) continue;
       const silentMs = now - Math.max(known.heardAt, link.connectedSince);
       const periodMs = relatedSince === undefined ? known.nextMs : HEARTBEAT_MS;
       const overdueMs = silentMs - periodMs - OVERDUE_MS;
@@ -267,15 +347,23 @@ export class Membership {
   }
 
   get #periodMs(): number {
-    return Math.max(HEARTBEAT_MS, (this.#others.size * 1_000) / HEARD_PER_SECOND_MAX);
+    const heard = this.isPartial ? this.#watch!.groupSize : this.#others.size;
+    return Math.max(HEARTBEAT_MS, (heard * 1_000) / HEARD_PER_SECOND_MAX);
   }
 
   #announce(leaving: boolean): void {
-    const { endpoint } = this.#options;
+    const { bus, clock, namespace, nodeId } = this.#options.endpoint;
     const heartbeat = this.#heartbeat(leaving);
-    this.#announcedAt = endpoint.clock.now();
+    this.#announcedAt = clock.now();
     this.#announcedDraining = heartbeat.draining;
-    endpoint.bus.publish(subjects.heartbeat(endpoint.namespace), encodeMessage(heartbeat));
+    bus.publish(subjects.heartbeat(namespace, nodeId), encodeMessage(heartbeat));
+  }
+
+  #introduceTo(nodeId: string): void {
+    const { endpoint } = this.#options;
+    if (nodeId === endpoint.nodeId || !endpoint.link.connected) return;
+    const subject = subjects.node(endpoint.namespace, nodeId);
+    endpoint.bus.publish(subject, encodeMessage(this.#heartbeat(false)));
   }
 
   #heartbeat(leaving: boolean): HeartbeatMessage {
@@ -284,12 +372,19 @@ export class Membership {
     return { kind: 'heartbeat', protocol: PROTOCOL_VERSION, ...described, leaving, nextMs };
   }
 
-  #receive(data: Uint8Array): void {
+  #receive(subject: string, data: Uint8Array): void {
+    const checksum = crc32(data);
+    const known = this.#others.get(subject.slice(subject.lastIndexOf('.') + 1));
+    if (known?.checksum === checksum) {
+      known.heardAt = this.#options.endpoint.clock.now();
+      known.overdue = false;
+      return;
+    }
     const heartbeat = this.#read(data);
-    if (heartbeat !== undefined) this.#note(heartbeat, true);
+    if (heartbeat !== undefined) this.#note(heartbeat, checksum, true);
   }
 
-  #note(heartbeat: HeartbeatMessage, answer: boolean): void {
+  #note(heartbeat: HeartbeatMessage, checksum: number | undefined, answer: boolean): void {
     const { endpoint } = this.#options;
     const { nodeId, nextMs } = heartbeat;
     if (nodeId === endpoint.nodeId) return;
@@ -301,26 +396,33 @@ export class Membership {
     }
     const heardAt = endpoint.clock.now();
     if (known !== undefined) {
-      known.info = info;
-      known.heardAt = heardAt;
-      known.nextMs = nextMs;
-      known.overdue = false;
+      Object.assign(known, { info, checksum, heardAt, nextMs, overdue: false });
       return;
     }
     if (this.#others.size >= NODES_MAX) return;
-    this.#others.set(nodeId, { info, heardAt, nextMs, relatedSince: undefined, overdue: false });
+    const node = { info, checksum, heardAt, nextMs, relatedSince: undefined, overdue: false };
+    this.#others.set(nodeId, node);
+    this.#unheard.delete(nodeId);
     // The newcomer should not have to wait to learn of us; nobody else is told again.
-    if (answer) {
-      const subject = subjects.node(endpoint.namespace, nodeId);
-      endpoint.bus.publish(subject, encodeMessage(this.#heartbeat(false)));
-    }
-    this.#options.onJoined(info);
+    if (answer) this.#introduceTo(nodeId);
+    if (this.#watch?.hears(nodeId)) this.#options.onJoined(info);
     if (this.#lost.delete(nodeId)) this.#options.onReturned(nodeId);
-    const count = this.#others.size + 1;
-    for (const waiter of [...this.#waiters]) if (waiter.count <= count) waiter.resolve();
+    this.#waiters.noteCount(this.#others.size + 1);
+    if (answer) this.#shrink();
   }
 
-  /** Every node knows all others, so what most of them have in common is kept once. */
+  /** A newcomer hears everybody at first: it must not have to know them all. */
+  #shrink(): void {
+    const { watchedNodesMax = WATCHED_MAX } = this.#options;
+    if (this.#others.size <= watchedNodesMax) return;
+    const watch = this.#watch!;
+    watch.fit(this.#others.keys());
+    for (const [nodeId, { relatedSince }] of this.#others) {
+      if (relatedSince === undefined && !watch.hears(nodeId)) this.#others.delete(nodeId);
+    }
+  }
+
+  /** What most nodes have in common is kept once. */
   #toInfo(heartbeat: HeartbeatMessage): NodeInfo {
     const { labels, resources, free, actorTypes } = heartbeat;
     const shared = {
@@ -334,6 +436,7 @@ export class Membership {
 
   #lose(info: NodeInfo, why: string, how: 'left' | 'lost'): void {
     this.#others.delete(info.nodeId);
+    this.#unheard.delete(info.nodeId);
     if (this.#lost.size < NODES_MAX) this.#lost.set(info.nodeId, info.nodeName);
     this.#options.onLost(info, why, how);
   }
@@ -367,7 +470,14 @@ const greetingSchema = v.object({
   nodeName: v.string(),
 });
 
-function toNodeInfo(node: NodeDescription, self: boolean) {
+function toNodeInfo(node: NodeDescription, self: boolean): NodeInfo {
   const { nodeId, nodeName, pid, labels, resources, free, actorTypes, actors, draining } = node;
   return { nodeId, nodeName, pid, self, labels, resources, free, actorTypes, actors, draining };
+}
+
+/** A node of which nothing is known but that there is business with it. */
+function unknownNode(nodeId: string): NodeInfo {
+  const nothing = { cpu: 0, memoryBytes: 0 };
+  const known = { nodeId, nodeName: nodeId, pid: 0, labels: {}, actorTypes: [], actors: 0 };
+  return { ...known, self: false, resources: nothing, free: nothing, draining: false };
 }

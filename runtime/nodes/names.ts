@@ -209,10 +209,10 @@ export class Names {
   }
 
   /**
-   * Detached actors whose supervisor `isAlive` doesn't know, or is this node, which doesn't know of it:
-   * nobody heard that it had taken them.
+   * Detached actors that nobody has begun, whose supervisor `isGone`, or is this node, which doesn't know of
+   * it: nobody heard that it had taken them.
    */
-  async orphans(isAlive: (nodeId: string) => boolean): Promise<readonly Orphan[]> {
+  async orphans(isGone: (nodeId: string) => boolean): Promise<readonly Orphan[]> {
     const { nodeId } = this.#options.endpoint;
     const entries = await this.#options.register.list('names', WAIT);
     return entries.flatMap((entry) => {
@@ -224,7 +224,7 @@ export class Names {
         !this.#revisions.has(name) &&
         !this.#claiming.has(name) &&
         !this.#freeing.has(name);
-      if (isAlive(record.node) && !isUnheard) return [];
+      if (record.node !== '' && !isGone(record.node) && !isUnheard) return [];
       return [{ record: { ...record, detached: record.detached }, revision: entry.revision }];
     });
   }

@@ -67,7 +67,7 @@ export class NodeRequests {
         this.#options.onLeave(message.timeoutMs);
         break;
       case 'look':
-        this.#options.adoption?.look();
+        this.#options.adoption?.lookEverywhere();
         break;
       case 'lookup':
         return {

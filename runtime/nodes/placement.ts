@@ -98,6 +98,17 @@ export function rankNodes(
   return { nodes: able, reasons };
 }
 
+/** No other node can come before this one, the best of those that are known. */
+export function isUnsurpassed(
+  { strategy, preferredLabels = {} }: PlacementRequest,
+  best: NodeInfo | undefined,
+  ownActors: OwnActors,
+): boolean {
+  if (best === undefined) return false;
+  if (labelsHad(preferredLabels, best) < Object.keys(preferredLabels).length) return false;
+  return strategy === 'pack' || ownActors.countOn(best.nodeId) === 0;
+}
+
 /** Why the node can't take the actor, in words, or undefined when it can. */
 export function refusalOf(
   request: PlacementRequest,

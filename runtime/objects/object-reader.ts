@@ -82,6 +82,11 @@ export class ObjectReader {
     this.#gone.delete(node);
   }
 
+  /** The nodes of other hosts that are being read from. */
+  get sources(): Iterable<string> {
+    return this.#reading.keys();
+  }
+
   /** Brings a copy of another node's object into this node's store. */
   async copyOnce(store: ObjectStore, address: ObjectAddress): Promise<void> {
     const options = { timeoutMs: COPY_TIMEOUT_MS };

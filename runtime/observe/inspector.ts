@@ -50,11 +50,11 @@ export class Inspector {
       serveControl(bus, subjects.inspect(namespace), ({ kind }) =>
         kind === 'ping' ? { kind: 'pong', owner: nodeId } : undefined,
       ),
-      serveControl(bus, subjects.inspectNode(namespace, nodeId), async (message) =>
-        message.kind === 'inspect'
-          ? { kind: 'inspection', value: await this.inspect(message.eventsMax) }
-          : undefined,
-      ),
+      serveControl(bus, subjects.inspectNode(namespace, nodeId), async (message) => {
+        if (message.kind !== 'inspect') return undefined;
+        if (message.everybody) await options.membership.rollCall();
+        return { kind: 'inspection', value: await this.inspect(message.eventsMax) };
+      }),
     ];
   }
 

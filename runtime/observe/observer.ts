@@ -4,6 +4,7 @@ import { requestControl } from '../calls/control.ts';
 import { type Endpoint, openCarried, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
+import type { InspectMessage } from '../wire/node-messages.ts';
 import type { RuntimeEvent } from '../wire/runtime-event.ts';
 import { decodeMessage, encodeMessage } from '../wire/wire.ts';
 import { type NodeInspection, type NodeName, parseNodeInspection } from './inspection.ts';
@@ -61,7 +62,7 @@ export function createObserver(options: {
   };
 }
 
-/** Any node that answers names the others, so nobody has to wait for heartbeats. */
+/** The node that is quickest to answer finds out who else is there, and those name whom they watch, so nobody has to wait for heartbeats. */
 async function inspectAll(
   endpoint: Endpoint,
   timeoutMs: number,
@@ -75,7 +76,10 @@ async function inspectAll(
   let next: NodeName[] = [{ nodeId: first, nodeName: first }];
   while (next.length > 0) {
     const asked = next.splice(0, ASKED_AT_ONCE);
-    const ask = ({ nodeId }: NodeName) => inspectNode(endpoint, nodeId, timeoutMs, eventsMax);
+    const ask = ({ nodeId }: NodeName) => {
+      const message = { kind: 'inspect', eventsMax, everybody: nodeId === first } as const;
+      return inspectNode(endpoint, nodeId, timeoutMs, message);
+    };
     const answers = await Promise.allSettled(asked.map(ask));
     for (const [index, answer] of answers.entries()) {
       if (answer.status === 'rejected') {
@@ -113,9 +117,9 @@ async function inspectNode(
   endpoint: Endpoint,
   nodeId: string,
   timeoutMs: number,
-  eventsMax: number,
+  message: InspectMessage,
 ): Promise<NodeInspection> {
-  const parcel = { bytes: encodeMessage({ kind: 'inspect', eventsMax }) };
+  const parcel = { bytes: encodeMessage(message) };
   const subject = subjects.inspectNode(endpoint.namespace, nodeId);
   const answer = await requestControl(endpoint, subject, 'inspection', parcel, { timeoutMs });
   return parseNodeInspection(await openCarried(endpoint.bus, answer, { timeoutMs }));

@@ -29,6 +29,8 @@ export interface SimulatedHostOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** Default 64 processors and 64 GiB. */
   readonly resources?: Resources;
+  /** With more other hosts than this the host watches only a part of them. Default 100. */
+  readonly watchedNodesMax?: number;
   /** Default: the simulation's own time. */
   readonly skew?: Partial<ClockSkew>;
 }
@@ -210,7 +212,7 @@ export class SimulatedHost {
     processes: Set<SimulatedProcess>,
   ): Promise<System> {
     const { time, random, nextPid, trace } = this.#parts;
-    const { isolation = 'process', actors = [], labels = {} } = this.#options;
+    const { isolation = 'process', actors = [], labels = {}, watchedNodesMax } = this.#options;
     const { resources = { cpu: 64, memoryBytes: 2 ** 36 } } = this.#options;
     const startProcess = (order: ProcessOrder) => {
       const process = new SimulatedProcess({
@@ -237,6 +239,7 @@ export class SimulatedHost {
         connected: bus,
         register,
         replicated,
+        ...(watchedNodesMax !== undefined && { watchedNodesMax }),
         ...(isolation === 'process' && { startProcess }),
       },
       namespace,

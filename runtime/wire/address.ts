@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib';
+
 /** Where everything of a Codistill system listens: the one place that spells subjects. */
 export const subjects = {
   /** Messages to the living incarnation of an actor. */
@@ -24,13 +26,38 @@ export const subjects = {
     `${subjects.inspect(namespace)}.${encodeToken(nodeId)}`,
   /** What happens to actors, nodes and the bus, as each node tells it. */
   events: (namespace: string): string => `codistill.${encodeToken(namespace)}.events`,
-  /** Every node's sign of life, once a second. */
-  heartbeat: (namespace: string): string => `codistill.${encodeToken(namespace)}.heartbeat`,
+  /** A node's signs of life; the bits of its hash come first, so that groups of nodes can be heard. */
+  heartbeat: (namespace: string, nodeId: string): string =>
+    `${heartbeats(namespace)}.${groupWords(nodeId).join('.')}.${encodeToken(nodeId)}`,
+  /** Those of all nodes that have so many bits in common with this one. */
+  heartbeatsNear: (namespace: string, nodeId: string, bits: number): string =>
+    [heartbeats(namespace), ...groupWords(nodeId).slice(0, bits), '>'].join('.'),
+  /** Who is there? Every node answers with its heartbeat, to the one that asks alone. */
+  rollCall: (namespace: string): string => `codistill.${encodeToken(namespace)}.roll-call`,
   /** Requests to the process that holds the register in its memory. */
   register: (namespace: string): string => `codistill.${encodeToken(namespace)}.register`,
   /** What changes in that register. */
   registerChanges: (namespace: string): string => `${subjects.register(namespace)}.changes`,
 };
+
+function heartbeats(namespace: string): string {
+  return `codistill.${encodeToken(namespace)}.heartbeat`;
+}
+
+/** Enough for groups of 50 among 50,000 nodes. */
+export const GROUP_BITS = 10;
+
+/** The first bits of a hash of the node's id (CRC-32, stirred so that ids in a row are far apart). */
+export function groupHash(nodeId: string): number {
+  let hash = crc32(nodeId);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> (32 - GROUP_BITS);
+}
+
+function groupWords(nodeId: string): readonly string[] {
+  return [...groupHash(nodeId).toString(2).padStart(GROUP_BITS, '0')];
+}
 
 /**
  * One life of an actor. Every message names it, so that a reply of an earlier life, or of another

@@ -40,6 +40,11 @@ export interface HeartbeatMessage {
   /** Until its next one, at most: the more nodes there are, the rarer each of them tells. */
   readonly nextMs: number;
 }
+/** A node to all others: who is there? Each answers with its heartbeat. */
+export interface RollCallMessage {
+  readonly kind: 'roll-call';
+  readonly nodeId: string;
+}
 /** A node to the supervisor of actors there: may they go on acting? */
 export interface LeaseMessage {
   readonly kind: 'lease';
@@ -74,6 +79,8 @@ export interface FoundMessage {
 export interface InspectMessage {
   readonly kind: 'inspect';
   readonly eventsMax: number;
+  /** The node is to name all others, not only those that it watches. */
+  readonly everybody?: boolean;
 }
 /** `value` is a node's `NodeInspection`, or a child's `ActorFigures`. */
 export interface InspectionMessage extends Carried {
@@ -129,13 +136,18 @@ export const nodeMessageSchemas = [
     leaving: v.boolean(),
     nextMs: v.number(),
   }),
+  v.object({ kind: v.literal('roll-call'), nodeId: v.string() }),
   v.object({ kind: v.literal('lease'), nodeId: v.string() }),
   v.object({ kind: v.literal('leased'), remainingMs: v.number(), grant: v.string() }),
   v.object({ kind: v.literal('leave'), timeoutMs: durationMs }),
   v.object({ kind: v.literal('look') }),
   v.object({ kind: v.literal('lookup'), name: v.string() }),
   v.object({ kind: v.literal('found'), found: v.boolean() }),
-  v.object({ kind: v.literal('inspect'), eventsMax: count }),
+  v.object({
+    kind: v.literal('inspect'),
+    eventsMax: count,
+    everybody: v.exactOptional(v.boolean()),
+  }),
   v.object({ kind: v.literal('inspection'), ...carried }),
   v.object({
     kind: v.literal('recorded'),

@@ -48,6 +48,7 @@ import {
   type PingMessage,
   type PongMessage,
   type RecordedMessage,
+  type RollCallMessage,
 } from './node-messages.ts';
 import {
   type ObjectCheckMessage,
@@ -65,7 +66,7 @@ import {
 } from './register-messages.ts';
 
 /** Raised with every change that an older node would misread; nodes of another version are refused. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Everything that travels on the subjects of ARCHITECTURE.md; the kinds of one matter share a file. */
 export type WireMessage =
@@ -89,6 +90,7 @@ export type WireMessage =
   | MoveMessage
   | LeaveMessage
   | LookMessage
+  | RollCallMessage
   | LookupMessage
   | FoundMessage
   | EndActorMessage

@@ -18,7 +18,7 @@ interface Member {
   readonly link: { -readonly [Key in keyof Link]: Link[Key] };
 }
 
-function createMembers(clock: ManualClock) {
+function createMembers(clock: ManualClock, watchedNodesMax = 100) {
   const network = createMemoryNetwork();
   const join = (nodeId: string): Member => {
     const [joined, lost, returned, refused]: string[][] = [[], [], [], []];
@@ -32,6 +32,7 @@ function createMembers(clock: ManualClock) {
     const membership = new Membership({
       endpoint,
       shared: true,
+      watchedNodesMax,
       describe: () => ({
         ...described,
         free: resources,
@@ -131,7 +132,7 @@ test('a node of another protocol version is refused by name', async (t) => {
   const { join, network } = createMembers(clock);
   const a = join('a');
   const stranger = { kind: 'heartbeat', protocol: 99, nodeId: 'x', nodeName: 'old-box', more: 1 };
-  const subject = subjects.heartbeat('test');
+  const subject = subjects.heartbeat('test', 'x');
   for (let beat = 0; beat < 2; beat += 1) network.connect().publish(subject, encodeFrame(stranger));
   await clock.advance(0);
   t.deepEqual(names(a), ['a']);
@@ -155,13 +156,13 @@ test('waiting for nodes resolves with them, or names those that came', async (t)
 
 test('many nodes tell rarely, and are lost later, but not by those that have business with them', async (t) => {
   const clock = createManualClock();
-  const { join, network } = createMembers(clock);
+  const { join, network } = createMembers(clock, 200);
   const members = Array.from({ length: 131 }, (_, index) => join(`n${index}`));
   await clock.advance(0);
   t.true(members.every((member) => names(member).length === 131));
   let heartbeats = 0;
   let heard = '';
-  network.connect().subscribe(subjects.heartbeat('test'), ({ data }) => {
+  network.connect().subscribe(subjects.heartbeatsNear('test', '', 0), ({ data }) => {
     heartbeats += 1;
     heard += ` ${(decodeFrame(data) as { nodeId: string }).nodeId} `;
   });
@@ -179,4 +180,55 @@ test('many nodes tell rarely, and are lost later, but not by those that have bus
   t.deepEqual(far.lost, []);
   await clock.advance(4_000);
   t.is(far.lost.length, 1);
+});
+
+test('of very many nodes each watches a part, and each is watched', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock, 30);
+  const members = Array.from({ length: 200 }, (_, index) => join(`n${index}`));
+  await clock.advance(15_000);
+  const watchers = new Map<string, number>();
+  for (const member of members) {
+    const known = names(member);
+    t.true(known.length <= 31, `${known[0]} knows ${known.length}`);
+    for (const id of known.slice(1)) watchers.set(id, (watchers.get(id) ?? 0) + 1);
+  }
+  t.is(watchers.size, 200);
+  t.true(Math.min(...watchers.values()) >= 6, `only ${Math.min(...watchers.values())} watch one`);
+  t.deepEqual(
+    members.flatMap(({ lost }) => lost),
+    [],
+  );
+
+  const [asking] = members as [Member];
+  const all = asking.membership.waitFor(200, { timeoutMs: 1_000 });
+  await clock.advance(500);
+  t.is((await all).length, 200, 'a roll call');
+  await clock.advance(12_000);
+  t.true(names(asking).length <= 31, 'which is forgotten');
+});
+
+test('a node outside of the group is watched while there is business with it', async (t) => {
+  const clock = createManualClock();
+  const { join } = createMembers(clock, 30);
+  const members = Array.from({ length: 100 }, (_, index) => join(`n${index}`));
+  await clock.advance(10_000);
+  const [near] = members as [Member];
+  const watched = new Set(names(near));
+  const [far, other] = members.filter((_, index) => !watched.has(`n${index}`)) as [Member, Member];
+  const [farId, otherId] = [names(far)[0]!, names(other)[0]!];
+  near.related.add(farId);
+  near.related.add('nobody');
+  near.membership.hear(otherId);
+  await clock.advance(2_500);
+  t.true(near.membership.isAlive(farId) && near.membership.isAlive(otherId));
+  await clock.advance(4_000);
+  t.deepEqual(near.lost, ['lost: nobody was never heard']);
+  far.link.connected = false;
+  other.link.connected = false;
+  await clock.advance(7_000);
+  t.deepEqual(near.lost.slice(1), [`lost: ${farId} was silent for 5 s`]);
+  await clock.advance(15_000);
+  t.deepEqual(near.lost.length, 2, 'one that was only met is forgotten');
+  t.false(near.membership.isAlive(otherId));
 });
