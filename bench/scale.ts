@@ -10,7 +10,7 @@ import {
   type SpawnOptions,
 } from '../runtime/index.ts';
 
-const NODES = (process.env.SCALE ?? "10,30,100,300,1000").split(",").map(Number);
+const NODES = (process.env.SCALE ?? '10,30,100,300,1000').split(',').map(Number);
 const ACTORS_PER_NODE = 10;
 const OBSERVED_MS = 20_000;
 /** Owned by other nodes and placed on the one that dies. */

@@ -4,7 +4,7 @@ import type { NatsOptions } from '../bus/nats-options.ts';
 import { requestControl } from '../calls/control.ts';
 import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import { delay, systemClock } from '../clock.ts';
-import { plantDetached, supervisorOf } from '../nodes/names.ts';
+import { plantDetached, supervisorOf } from '../nodes/name-record.ts';
 import { planSpawn } from '../nodes/spawn-options.ts';
 import { createObserver } from '../observe/observer.ts';
 import { openNatsRegister } from '../registry/open-register.ts';

@@ -5,7 +5,8 @@ import { type ClockTimer, delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import type { Membership } from './membership.ts';
-import type { Names, Orphan } from './names.ts';
+import type { Orphan } from './name-record.ts';
+import type { Names } from './names.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** After joining, until all other nodes must have shown themselves. */

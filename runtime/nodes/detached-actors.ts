@@ -5,7 +5,8 @@ import type { Endpoint } from '../calls/endpoint.ts';
 import { delay } from '../clock.ts';
 import { type ActorLives, HEARSAY_MS } from './actor-lives.ts';
 import type { Launcher } from './launcher.ts';
-import type { DetachedRecord, FormerNode, Names, Orphan } from './names.ts';
+import type { DetachedRecord, Orphan } from './name-record.ts';
+import type { FormerNode, Names } from './names.ts';
 import { OwnedActor } from './owned-actor.ts';
 import type { OwnedActors } from './owned-actors.ts';
 

@@ -1,13 +1,19 @@
-import * as v from 'valibot';
 import { DeadlineError, NameTakenError, NoResponderError } from '../../errors.ts';
 import { requestControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import type { ActorAddress } from '../calls/handle.ts';
 import { delay } from '../clock.ts';
-import { type Register, type RegisterEntry, registerKey } from '../registry/register.ts';
+import type { Register, RegisterEntry } from '../registry/register.ts';
 import { subjects } from '../wire/address.ts';
 import type { ActorStatus } from '../wire/life-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
+import {
+  type DetachedRecord,
+  type NameRecord,
+  nameKey,
+  type Orphan,
+  parseNameRecord,
+} from './name-record.ts';
 import {
   awaitGone,
   isKnownGone,
@@ -17,7 +23,6 @@ import {
   type Registration,
   type RegistrationOptions,
 } from './registration.ts';
-import type { SpawnPlan } from './spawn-options.ts';
 
 const WAIT = { timeoutMs: 8_000 };
 /** A node that doesn't say in that time whether it has an actor is looked up in the register. */
@@ -27,59 +32,12 @@ const AMEND_WAIT = { timeoutMs: 30_000 };
 const CLOSE_MS = 1_000;
 const FREE_AGAIN_MS = 2_000;
 
-/** A name in the register: which actor has it and which incarnation of which node keeps it. */
-export interface NameRecord {
-  readonly address: ActorAddress;
-  /** The node that supervises the actor, and its epoch: an older one is fenced off. */
-  readonly node: string;
-  readonly nodeEpoch: number;
-  /** What another node needs to go on with it; only of a detached actor. */
-  readonly detached?: DetachedRecord;
-}
-
-/** A detached actor's plan and where its present life is. */
-export interface DetachedRecord {
-  readonly plan: SpawnPlan;
-  /** For `create`, as a frame's value; handles inside are plain data. */
-  readonly options?: unknown;
-  readonly epoch: number;
-  readonly nodeId: string;
-  readonly restarts: number;
-}
-
-/** A detached actor whose supervisor is not to be seen. */
-export interface Orphan {
-  readonly record: NameRecord & { readonly detached: DetachedRecord };
-  readonly revision: number;
-}
-
 /** The node that supervised a detached actor before. */
 export interface FormerNode {
   readonly state: NodeState;
   /** As the register has it. */
   readonly nodeName?: string;
 }
-
-const addressSchema = v.object({
-  name: v.string(),
-  type: v.string(),
-  owner: v.string(),
-  methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
-});
-const detachedSchema = v.object({
-  // Written by a node of the same protocol version, which had checked it.
-  plan: v.custom<SpawnPlan>((value) => typeof value === 'object' && value !== null),
-  options: v.exactOptional(v.unknown()),
-  epoch: v.number(),
-  nodeId: v.string(),
-  restarts: v.number(),
-});
-const recordSchema: v.GenericSchema<unknown, NameRecord> = v.object({
-  address: addressSchema,
-  node: v.string(),
-  nodeEpoch: v.number(),
-  detached: v.exactOptional(detachedSchema),
-});
 
 export interface NamesOptions {
   readonly endpoint: Endpoint;
@@ -101,6 +59,8 @@ export class Names {
   readonly #revisions = new Map<string, number>();
   /** Names that are being claimed: what the register says of them is about to be known. */
   readonly #claiming = new Set<string>();
+  /** Names of orphans that are being taken over: nobody else here may take them. */
+  readonly #adopting = new Map<string, Promise<unknown>>();
   readonly #amending = new Map<string, Promise<void>>();
   readonly #freeing = new Map<string, Promise<void>>();
   readonly #closing = new AbortController();
@@ -112,7 +72,7 @@ export class Names {
   /** Who has the name; nobody knows whether it still lives. */
   async find(name: string): Promise<ActorAddress | undefined> {
     const entry = await this.#options.register.get(nameKey(name), WAIT);
-    return entry && parseRecord(entry)?.address;
+    return entry && parseNameRecord(entry)?.address;
   }
 
   /**
@@ -136,6 +96,7 @@ export class Names {
     const { register, registration, endpoint } = this.#options;
     const { name } = address;
     await this.freed(name);
+    await this.#adopting.get(name)?.catch(() => {});
     await registration.hold();
     const key = nameKey(name);
     let entry: RegisterEntry | undefined;
@@ -155,7 +116,7 @@ export class Names {
         return undefined;
       }
       entry = await register.get(key, WAIT);
-      const before = entry && parseRecord(entry);
+      const before = entry && parseNameRecord(entry);
       if (before !== undefined && (await this.#isKept(before))) return before.address;
     }
   }
@@ -191,7 +152,8 @@ export class Names {
         return;
       }
       const entry = await register.get(key, AMEND_WAIT);
-      revision = entry && this.#isOwn(parseRecord(entry), nodeEpoch) ? entry.revision : undefined;
+      revision =
+        entry && this.#isOwn(parseNameRecord(entry), nodeEpoch) ? entry.revision : undefined;
     }
     const why = `actor ${name} is supervised by another node now`;
     if (this.#revisions.delete(name)) onLost(name, why);
@@ -216,7 +178,7 @@ export class Names {
     const { nodeId } = this.#options.endpoint;
     const entries = await this.#options.register.list('names', WAIT);
     return entries.flatMap((entry) => {
-      const record = parseRecord(entry);
+      const record = parseNameRecord(entry);
       if (record?.detached === undefined) return [];
       const { name } = record.address;
       const isUnheard =
@@ -230,7 +192,15 @@ export class Names {
   }
 
   /** Makes this node the supervisor of an orphan: how the former one is; `alive` also if it isn't one. */
-  async adopt({ record, revision }: Orphan): Promise<FormerNode> {
+  async adopt(orphan: Orphan): Promise<FormerNode> {
+    const { name } = orphan.record.address;
+    if (this.#claiming.has(name) || this.#adopting.has(name)) return { state: 'alive' };
+    const adopting = this.#adopt(orphan).finally(() => this.#adopting.delete(name));
+    this.#adopting.set(name, adopting);
+    return adopting;
+  }
+
+  async #adopt({ record, revision }: Orphan): Promise<FormerNode> {
     const { register, registration, endpoint } = this.#options;
     const { node, nodeEpoch, address } = record;
     const former = await this.#former(node, nodeEpoch);
@@ -281,7 +251,7 @@ export class Names {
       try {
         if (await register.delete(key, revision, WAIT)) return;
         const entry = await register.get(key, WAIT);
-        const own = entry && this.#isOwn(parseRecord(entry), registration.epoch);
+        const own = entry && this.#isOwn(parseNameRecord(entry), registration.epoch);
         revision = own ? entry.revision : undefined;
       } catch {
         await delay(endpoint.clock, FREE_AGAIN_MS, signal).catch(() => {});
@@ -304,7 +274,7 @@ export class Names {
     for (const [name, revision] of [...this.#revisions]) {
       const key = nameKey(name);
       const entry = await register.get(key, WAIT);
-      const record = entry && parseRecord(entry);
+      const record = entry && parseNameRecord(entry);
       const mine = entry?.revision === revision || this.#isOwn(record, epoch);
       const next = { ...record, node: endpoint.nodeId, nodeEpoch: epoch };
       const written =
@@ -359,39 +329,9 @@ export class Names {
   }
 }
 
-/**
- * Leaves a detached actor that nobody has begun yet to the first node that takes it up; false when the
- * name is taken.
- */
-export async function plantDetached(
-  register: Register,
-  address: ActorAddress,
-  plan: SpawnPlan,
-  options: unknown,
-): Promise<boolean> {
-  const detached = { plan, options, epoch: 0, nodeId: '', restarts: 0 };
-  const record: NameRecord = { address, node: '', nodeEpoch: 0, detached };
-  return (await register.create(nameKey(address.name), record, WAIT)) !== undefined;
-}
-
-/** The node that keeps a name: undefined for a name that nobody has, '' before one has taken it up. */
-export async function supervisorOf(register: Register, name: string): Promise<string | undefined> {
-  const entry = await register.get(nameKey(name), WAIT);
-  return entry && parseRecord(entry)?.node;
-}
-
 export function nameTaken(name: string, namespace: string, { type, owner }: ActorAddress) {
   return new NameTakenError(
     `namespace ${namespace} already has an actor ${name} (${type}, of node ${owner}); choose another ` +
       'name or another namespace, or spawn with getIfExists: true to share it',
   );
-}
-
-function nameKey(name: string): string {
-  return registerKey('names', name);
-}
-
-function parseRecord({ value }: RegisterEntry): NameRecord | undefined {
-  const parsed = v.safeParse(recordSchema, value);
-  return parsed.success ? parsed.output : undefined;
 }

@@ -21,8 +21,9 @@ import { type ActorEvent, ActorLives, HEARSAY_MS } from './actor-lives.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { DetachedActors, toDetachedRecord } from './detached-actors.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
+import type { Orphan } from './name-record.ts';
 import { fullName } from './name-scope.ts';
-import { type FormerNode, type Names, nameTaken, type Orphan } from './names.ts';
+import { type FormerNode, type Names, nameTaken } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
@@ -216,7 +217,7 @@ export class Supervisor {
 
   /** Where this system's actors live, or are being started. */
   get actorNodes(): readonly string[] {
-    return this.#actors.living.map(({ nodeId }) => nodeId);
+    return this.#actors.living.map(({ nodeId }) => nodeId).filter((nodeId) => nodeId !== '');
   }
 
   /** Somebody on the bus says that an incarnation is gone: believed of who was told its secret. */

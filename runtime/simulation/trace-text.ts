@@ -22,6 +22,8 @@ function describe(message: WireMessage): string {
   if ('index' in message) words.push(`item ${message.index}`);
   if ('method' in message) words.push(message.method);
   if ('status' in message) words.push(message.status, `epoch ${message.epoch}`);
+  if ('operation' in message) words.push(message.operation, message.key);
+  if ('revision' in message && message.revision !== undefined) words.push(`@${message.revision}`);
   if ('incarnation' in message) words.push(message.incarnation);
   if ('error' in message && message.error) words.push(`error ${message.error.name}`);
   return words.join(' ');

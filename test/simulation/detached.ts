@@ -2,7 +2,7 @@ import { CodistillError } from '../../errors.ts';
 import { requestControl } from '../../runtime/calls/control.ts';
 import type { ActorAddress } from '../../runtime/calls/handle.ts';
 import type { Handle, Random } from '../../runtime/index.ts';
-import { plantDetached } from '../../runtime/nodes/names.ts';
+import { plantDetached } from '../../runtime/nodes/name-record.ts';
 import { planSpawn } from '../../runtime/nodes/spawn-options.ts';
 import { connectRegister } from '../../runtime/registry/bus-register.ts';
 import { detachedOwner, subjects } from '../../runtime/wire/address.ts';
