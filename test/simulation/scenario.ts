@@ -129,10 +129,12 @@ class Scenario {
     const random = this.#random;
     const ledger = defineLedger(this.#journal);
     const hosts = random.chance(0.3) ? random.integer(5, 8) : random.integer(1, 4);
+    // So few that hosts form groups, and have to ask for those of others.
+    const watchedNodesMax = random.fork('watching').pick([2, 3, 100]);
     for (let index = 1; index <= hosts; index += 1) {
       const rate = random.between(0.98, 1.02);
       const skew = { rate, offsetMs: random.between(0, 1e6) };
-      const options = { name: `n${index}`, actors: [ledger], skew };
+      const options = { name: `n${index}`, actors: [ledger], skew, watchedNodesMax };
       const host = await this.#simulation.startHost(options);
       this.#stations.push(new Station(this.#simulation, host, rate));
     }
