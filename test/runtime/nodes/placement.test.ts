@@ -1,5 +1,6 @@
 import test from 'ava';
 import {
+  isUnsurpassed,
   type NodeInfo,
   type OwnActors,
   type PlacementRequest,
@@ -106,4 +107,15 @@ test('labels of other actors draw an actor to their nodes, or keep it from them'
     apart.reasons[0],
     'node one (one) has an actor of this system with role=replica group=a already',
   );
+});
+
+test('the best of the nodes that are known may be surpassed by one that is not', (t) => {
+  const spread = { ...request, strategy: 'spread' } as const;
+  const wishes = { ...request, preferredLabels: { gpu: 'yes' } };
+  t.false(isUnsurpassed(request, undefined, nobody));
+  t.true(isUnsurpassed(request, one, counting({ one: 1 })));
+  t.true(isUnsurpassed(spread, one, nobody));
+  t.false(isUnsurpassed(spread, one, counting({ one: 1 })));
+  t.false(isUnsurpassed(wishes, one, nobody));
+  t.true(isUnsurpassed(wishes, node('three', { labels: { gpu: 'yes' } }), nobody));
 });
