@@ -11,6 +11,7 @@ import { fromWireError } from '../wire/wire-error.ts';
 import { type Endpoint, encodeCarrying, openCarried } from './endpoint.ts';
 import { type CallPath, unpackHandles } from './handle.ts';
 import type { PendingCall } from './pending-call.ts';
+import { SequenceMap } from './sequence-map.ts';
 import type { StreamReader } from './stream-reader.ts';
 
 /** Ticks of a second after which an unanswered call is asked about, and between such questions. */
@@ -40,7 +41,7 @@ export type IncarnationMessage = ReplyMessage | ItemMessage | EndMessage | Progr
 export class IncarnationLink {
   readonly incarnation: string;
   readonly #options: IncarnationLinkOptions;
-  readonly #inFlight = new Map<number, PendingCall>();
+  readonly #inFlight = new SequenceMap<PendingCall>();
   readonly #readers = new Map<number, StreamReader>();
   #next = 0;
   #floor = 0;
@@ -54,9 +55,9 @@ export class IncarnationLink {
     this.#options = options;
   }
 
-  /** Calls that are sent and not settled. */
-  get inFlight(): Iterable<PendingCall> {
-    return this.#inFlight.values();
+  /** Calls that are sent and not settled, in the order sent. */
+  get inFlight(): readonly PendingCall[] {
+    return this.#inFlight.valuesInOrder();
   }
 
   /** Nothing is open. */
@@ -124,7 +125,7 @@ export class IncarnationLink {
       this.#heardTick = tick;
       return false;
     }
-    const oldest = this.#inFlight.values().next().value;
+    const oldest = this.#inFlight.get(this.#raiseFloor());
     if (tick - this.#probedTick >= PROBE_TICKS) {
       this.#probedTick = tick;
       if (oldest && tick - oldest.sentTick >= PROBE_TICKS) this.#probe(oldest.seq);
@@ -138,7 +139,7 @@ export class IncarnationLink {
 
   /** This life is over: what it owed is returned, its streams fail. */
   end(error: Error): readonly PendingCall[] {
-    const owed = [...this.#inFlight.values()];
+    const owed = this.#inFlight.valuesInOrder();
     this.#inFlight.clear();
     const readers = [...this.#readers.values()];
     this.#readers.clear();

@@ -1,5 +1,6 @@
 import type { CallMessage, ProgressMessage } from '../wire/call-messages.ts';
 import type { KeyedRun } from './keyed-calls.ts';
+import { SequenceMap } from './sequence-map.ts';
 import type { ServedCall } from './served-call.ts';
 import type { StreamReader } from './stream-reader.ts';
 
@@ -13,9 +14,8 @@ const PROBED_CALLS_MAX = 1024;
 /** One call as its actor sees it. */
 export class ReceivedCall {
   readonly message: CallMessage;
-  state: 'waiting' | 'running' | 'done' | 'forgotten' = 'waiting';
+  state: 'waiting' | 'running' | 'done' = 'waiting';
   cancelled = false;
-  reply: Uint8Array | undefined;
   /** Set by whoever runs the call: tells the method or the stream that nobody wants it any more. */
   onCancel: (() => void) | undefined;
   /** Read and checked already; a promise of that with an asynchronous schema. */
@@ -50,11 +50,14 @@ export class ReceivedCall {
 export class Session {
   readonly #run: (call: ReceivedCall) => void;
   readonly #resend: (reply: Uint8Array) => void;
-  readonly #calls = new Map<number, ReceivedCall>();
+  /** What was admitted and, once it is answered, its answer. Of what is missing the answer is gone. */
+  readonly #calls = new SequenceMap<ReceivedCall | Uint8Array>();
   readonly #held = new Map<number, ReceivedCall>();
   #floor: number;
   #next: number;
   #replyBytes = 0;
+  /** No answer below it is kept: one slow call may have any number of answered ones behind it. */
+  #oldest: number;
 
   /** `run` gets each call once, in order; `resend` gets the answer of one that came again. */
   constructor(
@@ -64,16 +67,15 @@ export class Session {
   ) {
     this.#floor = floor;
     this.#next = floor;
+    this.#oldest = floor;
     this.#run = run;
     this.#resend = resend;
   }
 
   /** No call of this caller waits or runs. */
   get quiet(): boolean {
-    for (const call of this.#calls.values()) {
-      if (call.state === 'waiting' || call.state === 'running') return false;
-    }
-    return this.#held.size === 0;
+    const open = this.#open().some(({ state }) => state !== 'done');
+    return !open && this.#held.size === 0;
   }
 
   accept(message: CallMessage): void {
@@ -85,15 +87,16 @@ export class Session {
       const known = this.#held.has(seq) || this.#held.size >= HELD_CALLS_MAX;
       if (!known) this.#held.set(seq, new ReceivedCall(message));
     } else {
-      const reply = this.#calls.get(seq)?.reply;
-      if (reply !== undefined) this.#resend(reply);
+      const reply = this.#calls.get(seq);
+      if (reply instanceof Uint8Array) this.#resend(reply);
     }
     this.#admitHeld();
   }
 
   cancel(seq: number): void {
     const call = this.#calls.get(seq) ?? this.#held.get(seq);
-    if (call === undefined || call.cancelled || call.state === 'done') return;
+    if (call === undefined || call instanceof Uint8Array) return;
+    if (call.cancelled || call.state === 'done') return;
     call.cancelled = true;
     call.onCancel?.();
   }
@@ -102,13 +105,14 @@ export class Session {
   settle(call: ReceivedCall, reply: Uint8Array): void {
     call.state = 'done';
     call.onCancel = undefined;
-    if (!this.#calls.has(call.message.seq)) return;
-    call.reply = reply;
+    const { seq } = call.message;
+    if (seq < this.#floor) return;
+    // Nothing else of the call is kept: its arguments may be large.
+    this.#calls.set(seq, reply);
     this.#replyBytes += reply.length;
-    if (this.#replyBytes <= REPLY_BYTES_MAX) return;
-    for (const older of this.#calls.values()) {
-      if (older === call || this.#replyBytes <= REPLY_BYTES_MAX) break;
-      this.#forgetReply(older);
+    this.#oldest = Math.min(this.#oldest, seq);
+    for (; this.#replyBytes > REPLY_BYTES_MAX && this.#oldest < seq; this.#oldest += 1) {
+      this.#forgetAnswer(this.#oldest);
     }
   }
 
@@ -119,17 +123,17 @@ export class Session {
     const missing: number[] = [];
     const forgotten: number[] = [];
     for (let seq = this.#floor; seq < Math.min(next, floor + PROBED_CALLS_MAX); seq += 1) {
-      const call = this.#calls.get(seq);
-      if (call?.reply !== undefined) this.#resend(call.reply);
-      else if (call?.state === 'forgotten') forgotten.push(seq);
-      else if (call === undefined && !this.#held.has(seq)) missing.push(seq);
+      const known = this.#calls.get(seq) ?? this.#held.get(seq);
+      if (known instanceof Uint8Array) this.#resend(known);
+      else if (known === undefined) (seq < this.#next ? forgotten : missing).push(seq);
     }
     return { missing, forgotten };
   }
 
   /** Tells every call that waits or runs that nobody wants it any more. */
   cancelAll(): void {
-    for (const seq of [...this.#calls.keys(), ...this.#held.keys()]) this.cancel(seq);
+    const calls = [...this.#open(), ...this.#held.values()];
+    for (const { message } of calls) this.cancel(message.seq);
   }
 
   #admit(call: ReceivedCall): void {
@@ -149,20 +153,28 @@ export class Session {
   #raiseFloor(floor: number): void {
     // None from `next` on is known, however far a foreign floor leaps.
     for (let seq = this.#floor; seq < Math.min(floor, this.#next); seq += 1) {
-      this.#replyBytes -= this.#calls.get(seq)?.reply?.length ?? 0;
+      const known = this.#calls.get(seq);
+      if (known instanceof Uint8Array) this.#replyBytes -= known.length;
       this.#calls.delete(seq);
     }
     if (floor <= this.#floor) return;
     this.#floor = floor;
+    this.#oldest = Math.max(this.#oldest, floor);
     if (this.#next >= floor) return;
     this.#next = floor;
     for (const seq of this.#held.keys()) if (seq < floor) this.#held.delete(seq);
   }
 
-  #forgetReply(call: ReceivedCall): void {
-    if (call.reply === undefined) return;
-    this.#replyBytes -= call.reply.length;
-    call.reply = undefined;
-    call.state = 'forgotten';
+  #forgetAnswer(seq: number): void {
+    const known = this.#calls.get(seq);
+    if (!(known instanceof Uint8Array)) return;
+    this.#replyBytes -= known.length;
+    this.#calls.delete(seq);
+  }
+
+  #open(): readonly ReceivedCall[] {
+    return this.#calls
+      .valuesInOrder()
+      .filter((known): known is ReceivedCall => known instanceof ReceivedCall);
   }
 }

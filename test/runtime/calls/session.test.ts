@@ -1,6 +1,7 @@
 import test from 'ava';
 import { type ReceivedCall, Session } from '../../../runtime/calls/session.ts';
 import type { CallMessage } from '../../../runtime/wire/call-messages.ts';
+import { collectGarbageUntil } from '../../support/garbage.ts';
 
 function call(seq: number, floor: number): CallMessage {
   const rest = { method: 'add', timeoutMs: 1000, value: [] };
@@ -71,6 +72,25 @@ test('session keeps answers up to a bound and says which are gone', (t) => {
     session.settle(ran[seq]!, new Uint8Array(3 << 20));
   }
   t.deepEqual(session.probe(0, 3), { missing: [], forgotten: [0, 1] });
+});
+
+test('session keeps nothing of an answered call but the answer', async (t) => {
+  const { session, ran, resent } = createSession();
+  session.accept(call(0, 0));
+  let collected = false;
+  const registry = new FinalizationRegistry(() => {
+    collected = true;
+  });
+  // In a function of its own, whose frame then holds nothing of the call any more.
+  const settle = (): void => {
+    const received = ran.pop()!;
+    registry.register(received, undefined);
+    session.settle(received, new Uint8Array([7]));
+  };
+  settle();
+  t.true(await collectGarbageUntil(() => collected));
+  session.accept(call(0, 0));
+  t.deepEqual(resent, [new Uint8Array([7])]);
 });
 
 test('session tells a running call once that it is cancelled', (t) => {
