@@ -3,7 +3,7 @@ import { LOCAL_PROTOCOL_VERSION, PACKET, type PacketHead } from './local-wire.ts
 import { PieceReader } from './packet-readers.ts';
 import { PacketWriter } from './packet-writer.ts';
 import type { Port, Route, RoutedMessage, Router } from './router.ts';
-import { assertSubject, assertSubjectPattern } from './subject.ts';
+import { assertSubject, assertSubjectPattern, isWild } from './subject.ts';
 
 const HELLO_TIMEOUT_MS = 5_000;
 const LAST_WRITE_TIMEOUT_MS = 500;
@@ -22,6 +22,8 @@ export class HubConnection implements Port {
   readonly #options: HubConnectionOptions;
   readonly #writer: PacketWriter;
   readonly #routes = new Map<number, Route>();
+  /** Those that match more than one subject, so that their client has to be told which. */
+  readonly #wild = new Set<number>();
   #greeted = false;
   #open = true;
   #dropped: { subject: string; count: number } | undefined;
@@ -29,7 +31,8 @@ export class HubConnection implements Port {
   constructor(socket: Socket, options: HubConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#writer = new PacketWriter(socket);
+    // What only passes it on takes so little time that an earlier write gains nothing.
+    this.#writer = new PacketWriter(socket, { eager: false });
     const reader = new PieceReader(options.limits.payloadBytesMax, (head, pieces) =>
       this.#receive(head, pieces),
     );
@@ -56,15 +59,17 @@ export class HubConnection implements Port {
     });
   }
 
-  deliver(routeId: number, { subject, replySubject, pieces, byteLength }: RoutedMessage): boolean {
+  deliver(id: number, message: RoutedMessage): boolean {
+    const { subject, replySubject: extra, pieces, byteLength } = message;
     const pending = this.#writer.pendingBytes;
     if (pending > 0 && pending + byteLength > this.#options.limits.pendingBytesMax) {
       this.#dropped ??= { subject, count: 0 };
       this.#dropped.count += 1;
       return false;
     }
-    const extra = replySubject;
-    this.#writer.write({ kind: PACKET.message, id: routeId, subject, extra, pieces, byteLength });
+    const named = this.#wild.has(id) ? subject : '';
+    const { message: kind } = PACKET;
+    this.#writer.write({ kind, id, subject: named, extra, pieces, byteLength });
     return true;
   }
 
@@ -130,6 +135,7 @@ export class HubConnection implements Port {
     if (this.#routes.size >= SUBSCRIPTIONS_MAX) {
       throw new RangeError(`it subscribed to over ${SUBSCRIPTIONS_MAX} subjects`);
     }
+    if (isWild(pattern)) this.#wild.add(id);
     this.#routes.set(id, this.#options.router.subscribe(this, id, pattern, queue));
   }
 
@@ -137,6 +143,7 @@ export class HubConnection implements Port {
     const route = this.#routes.get(id);
     if (!route) return;
     this.#routes.delete(id);
+    this.#wild.delete(id);
     this.#options.router.unsubscribe(route);
   }
 

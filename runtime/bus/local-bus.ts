@@ -47,6 +47,11 @@ export async function connectLocalBus({ socketPath, timeoutMs }: LocalBusOptions
   return bus;
 }
 
+interface Listener {
+  readonly pattern: string;
+  handle(message: BusMessage): void;
+}
+
 interface Waiter {
   resolve(): void;
   reject(error: unknown): void;
@@ -60,7 +65,7 @@ class LocalBus implements Bus {
   readonly #socket: Socket;
   readonly #writer: PacketWriter;
   readonly #status = new StatusListeners();
-  readonly #handlers = new Map<number, (message: BusMessage) => void>();
+  readonly #listeners = new Map<number, Listener>();
   readonly #pongs = new Map<number, Waiter>();
   #requests: RequestTable | undefined;
   #inbox = '';
@@ -79,7 +84,7 @@ class LocalBus implements Bus {
       (head, payload) => this.#receive(head, payload),
     );
     this.#socket = connectSocket(socketPath, reader, (error) => this.#end(error));
-    this.#writer = new PacketWriter(this.#socket);
+    this.#writer = new PacketWriter(this.#socket, { eager: true });
     this.#socket.on('drain', () => this.#reportDropped());
     this.#socket.on('error', (error) => {
       this.#cause = error;
@@ -131,11 +136,11 @@ class LocalBus implements Bus {
     if (options?.queue !== undefined) assertSubject(options.queue);
     this.#lastId += 1;
     const id = this.#lastId;
-    this.#handlers.set(id, handler);
+    this.#listeners.set(id, { pattern: subject, handle: handler });
     this.#writer.write({ kind: PACKET.subscribe, id, subject, extra: options?.queue });
     return {
       unsubscribe: () => {
-        if (!this.#handlers.delete(id) || this.#state === 'closed') return;
+        if (!this.#listeners.delete(id) || this.#state === 'closed') return;
         this.#writer.write({ kind: PACKET.unsubscribe, id });
       },
     };
@@ -182,10 +187,10 @@ class LocalBus implements Bus {
   async drain(): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'draining';
-    for (const id of this.#handlers.keys()) this.#writer.write({ kind: PACKET.unsubscribe, id });
+    for (const id of this.#listeners.keys()) this.#writer.write({ kind: PACKET.unsubscribe, id });
     // What the hub sent before its answer has then been handled; a second flush takes our answers.
     await this.flush();
-    this.#handlers.clear();
+    this.#listeners.clear();
     await this.flush();
     await this.close();
   }
@@ -222,9 +227,10 @@ class LocalBus implements Bus {
     const { kind, id, subject, extra } = head;
     switch (kind) {
       case PACKET.message: {
-        const handler = this.#handlers.get(id);
-        const message = { subject, data: payload };
-        if (handler) runHandler(handler, extra ? { ...message, replySubject: extra } : message);
+        const listener = this.#listeners.get(id);
+        if (listener === undefined) return;
+        const message = { subject: subject === '' ? listener.pattern : subject, data: payload };
+        runHandler(listener.handle, extra ? { ...message, replySubject: extra } : message);
         return;
       }
       case PACKET.nobody:
@@ -274,7 +280,7 @@ class LocalBus implements Bus {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     const error = asked ? undefined : this.#lossError(cause);
-    this.#handlers.clear();
+    this.#listeners.clear();
     this.#welcome?.reject(error ?? closedError('local'));
     this.#requests?.failAll(error ?? closedError('local'));
     for (const pong of this.#pongs.values()) pong.reject(error ?? closedError('local'));

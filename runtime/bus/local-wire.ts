@@ -4,7 +4,7 @@
  * bytes][u32 id][u16 subject bytes][u16 extra bytes][u8 kind]['C' 'D' version]`.
  */
 export const PACKET_HEAD_BYTES = 16;
-export const LOCAL_PROTOCOL_VERSION = 1;
+export const LOCAL_PROTOCOL_VERSION = 2;
 /** Longer subjects don't pass `assertSubject`. */
 const TEXT_BYTES_MAX = 1024;
 const KIND_MAX = 13;
@@ -24,7 +24,7 @@ export const PACKET = {
   /** The hub answers with a pong of the same id, after all that came before. */
   ping: 7,
   pong: 8,
-  /** id: the subscription that it is for. */
+  /** id: the subscription that it is for; no subject where it is what was subscribed to. */
   message: 9,
   /** subject: the reply subject of the request. */
   nobody: 10,

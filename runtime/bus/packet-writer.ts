@@ -8,7 +8,13 @@ const SLAB_BYTES = 64 << 10;
  */
 const COPY_BYTES_MAX = 16 << 10;
 
-/** Gathers the packets of one turn of the event loop and writes them to a socket at once. */
+/** Packets of one turn that are written before its end; after twice as many the next ones, and so on. */
+const EARLY_PACKETS = 16;
+
+/**
+ * Gathers the packets of one turn of the event loop and writes them to a socket at once; an `eager` one
+ * writes the first of many earlier, so that the far side begins with them while this one goes on.
+ */
 export class PacketWriter {
   readonly #socket: Socket;
   readonly #queued: Uint8Array[] = [];
@@ -17,9 +23,15 @@ export class PacketWriter {
   #slabStart = 0;
   #slabEnd = 0;
   #scheduled = false;
+  /** In this turn. */
+  #packets = 0;
+  #packetsDue: number;
+  readonly #packetsDueFirst: number;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, { eager }: { readonly eager: boolean }) {
     this.#socket = socket;
+    this.#packetsDueFirst = eager ? EARLY_PACKETS : Number.POSITIVE_INFINITY;
+    this.#packetsDue = this.#packetsDueFirst;
   }
 
   /** What the far side has not taken yet; the kernel's buffers don't count. */
@@ -44,6 +56,11 @@ export class PacketWriter {
       this.#queueSlab();
       this.#queued.push(...pieces);
     }
+    this.#packets += 1;
+    if (this.#packets === this.#packetsDue) {
+      this.#packetsDue *= 2;
+      this.#writeQueued();
+    }
     if (!this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => this.flush());
@@ -52,6 +69,12 @@ export class PacketWriter {
 
   flush(): void {
     this.#scheduled = false;
+    this.#packets = 0;
+    this.#packetsDue = this.#packetsDueFirst;
+    this.#writeQueued();
+  }
+
+  #writeQueued(): void {
     this.#queueSlab();
     if (this.#queued.length === 0) return;
     const { destroyed, writableEnded } = this.#socket;

@@ -99,7 +99,8 @@ export class SubjectIndex<T> {
   }
 }
 
-function isWild(pattern: string): boolean {
+/** Whether a pattern matches more than one subject. */
+export function isWild(pattern: string): boolean {
   return pattern.endsWith('>') || pattern.includes('*');
 }
 

@@ -11,7 +11,11 @@ import { BusClosedError, BusUnavailableError } from '../../../errors.ts';
 import type { BusStatus } from '../../../runtime/bus/bus.ts';
 import { connectLocalBus } from '../../../runtime/bus/local-bus.ts';
 import { type LocalHubOptions, startLocalHub } from '../../../runtime/bus/local-hub.ts';
-import { PACKET, writePacketHead } from '../../../runtime/bus/local-wire.ts';
+import {
+  LOCAL_PROTOCOL_VERSION,
+  PACKET,
+  writePacketHead,
+} from '../../../runtime/bus/local-wire.ts';
 import { collect, pattern, registerBusContract } from '../../support/bus-contract.ts';
 import { checkSlowConsumer } from '../../support/bus-slow-consumer.ts';
 
@@ -109,7 +113,7 @@ function packet(kind: number, subject = '', byteLength = 0, id = 1): Buffer {
   const end = writePacketHead(bytes, 0, { kind, id, subject, byteLength });
   return bytes.subarray(0, end);
 }
-const hello = packet(PACKET.hello);
+const hello = packet(PACKET.hello, '', 0, LOCAL_PROTOCOL_VERSION);
 const otherVersion = Buffer.from(hello);
 otherVersion[15] = 9;
 
