@@ -13,21 +13,12 @@ import { connectRawSocket } from './raw-socket.ts';
 
 /** How calls are made: so many in flight for each of so many callers, each with its own far side. */
 export interface Shape {
-  readonly name: string;
   readonly width: number;
   readonly pairs: 1 | 4;
 }
 
-export const shapes: readonly Shape[] = [
-  { name: 'one at a time', width: 1, pairs: 1 },
-  { name: '64 in flight', width: 64, pairs: 1 },
-  { name: '256 in flight', width: 256, pairs: 1 },
-  { name: '4 callers, 4 actors', width: 64, pairs: 4 },
-];
-
 /** One way of asking for bytes and getting them back. */
 export interface Lane {
-  readonly name: string;
   /** Round trips per second. */
   rate(shape: Shape, durationMs: number): Promise<number>;
   close(): Promise<void>;
@@ -37,13 +28,11 @@ type RoundTrip = (bytes: Uint8Array) => Promise<unknown>;
 
 /** One caller is this process, four are drivers elsewhere. */
 function createLane(
-  name: string,
   roundTrip: RoundTrip,
   drivers: readonly ((width: number, durationMs: number) => Promise<number>)[],
   close: () => Promise<void>,
 ): Lane {
   return {
-    name,
     async rate({ width, pairs }, durationMs) {
       const start = performance.now();
       const counts =
@@ -62,10 +51,10 @@ export async function functionLane(): Promise<Lane> {
   const drivers = [1, 2, 3, 4].map(
     () => (width: number, durationMs: number) => drive(call, width, durationMs),
   );
-  return createLane('function call', call, drivers, async () => {});
+  return createLane(call, drivers, async () => {});
 }
 
-export async function actorLane(name: string, bus: SystemOptions['bus']): Promise<Lane> {
+export async function actorLane(bus: SystemOptions['bus']): Promise<Lane> {
   const system = await createSystem({ bus, namespace: 'bench' });
   const actors = await Promise.all([1, 2, 3, 4].map(() => system.spawn(echo, undefined)));
   const callers = await Promise.all([1, 2, 3, 4].map(() => system.spawn(driver, undefined)));
@@ -75,7 +64,6 @@ export async function actorLane(name: string, bus: SystemOptions['bus']): Promis
   );
   const [first] = actors;
   return createLane(
-    name,
     (bytes) => first!.echo(bytes),
     drivers,
     () => system.close(),
@@ -94,7 +82,7 @@ export async function socketLane(): Promise<Lane> {
     await rm(folder, { recursive: true });
   };
   const drives = drivers.map((peer) => peer.drive);
-  return createLane('raw Unix socket', (bytes) => socket.request(bytes), drives, close);
+  return createLane((bytes) => socket.request(bytes), drives, close);
 }
 
 export async function natsLane(url: string): Promise<Lane> {
@@ -109,7 +97,7 @@ export async function natsLane(url: string): Promise<Lane> {
     await Promise.all([...drivers, ...echoes].map((peer) => peer.close()));
   };
   const drives = drivers.map((peer) => peer.drive);
-  return createLane('raw NATS request', request, drives, close);
+  return createLane(request, drives, close);
 }
 
 interface Peer {
