@@ -1,11 +1,18 @@
 import { CannotCompileError } from '../errors.ts';
 import { type EngineName, engineNames } from './engine.ts';
 import { prepareEngine, startFastest } from './engines.ts';
+import { checkNames, describe } from './option-names.ts';
 import { StateMemory, type StateStore } from './state-store.ts';
 import type { StepFunction } from './step-function.ts';
 import type { StepRunner } from './step-runner.ts';
-import { checkData, checkSpec, type TensorData, type TensorSpec } from './tensor-spec.ts';
-import { type StepTrace, traceStep } from './trace-step.ts';
+import {
+  checkData,
+  checkSpecs,
+  describeSpec,
+  type TensorData,
+  type TensorSpec,
+} from './tensor-spec.ts';
+import { type StepTrace, statePrefix, traceStep } from './trace-step.ts';
 
 export interface CompileOptions {
   /** What the step reads and updates; several steps may share one. It outlives the steps. */
@@ -48,10 +55,14 @@ export async function compileStep(
   options: CompileOptions,
 ): Promise<CompiledStep> {
   const { inputs, engine = 'auto', threads = 1, int8Weights = [], profilePrefix } = options;
-  checkOptions(options.state, inputs, engine, threads);
+  checkOptions(options);
   const state = options.state as StateMemory;
   const job = { step, inputs, state, threads, int8Weights, profilePrefix };
-  const trace = (): StepTrace => traceStep(step, state.specs, inputs);
+  const trace = (): StepTrace => {
+    const traced = traceStep(step, state.specs, inputs);
+    checkOnlyRead(int8Weights, traced);
+    return traced;
+  };
   const start = async (name: EngineName, runner: Promise<StepRunner>): Promise<CompiledStep> =>
     new GuardedStep(name, await runner, state, inputs);
   if (engine !== 'auto') {
@@ -94,6 +105,11 @@ class GuardedStep implements CompiledStep {
 
   async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {
     if (this.#disposed) throw new Error('The compiled step was run after its dispose().');
+    if (typeof inputs !== 'object' || inputs === null) {
+      throw new TypeError(
+        `run takes an object of inputs by name, but was given ${describe(inputs)}.`,
+      );
+    }
     for (const [name, spec] of Object.entries(this.#inputs)) {
       checkData(`Input '${name}'`, spec, inputs[name]);
     }
@@ -124,16 +140,19 @@ class GuardedStep implements CompiledStep {
   }
 }
 
-function checkOptions(
-  state: StateStore,
-  inputs: Readonly<Record<string, TensorSpec>>,
-  engine: string,
-  threads: number,
-): void {
+function checkOptions({
+  state,
+  inputs,
+  engine = 'auto',
+  threads = 1,
+  ...rest
+}: CompileOptions): void {
+  checkNames('compileStep', rest, ['int8Weights', 'profilePrefix']);
   if (!(state instanceof StateMemory)) {
     throw new TypeError('The state of a compiled step must come from createState().');
   }
-  for (const [name, spec] of Object.entries(inputs)) checkSpec(`Input '${name}'`, spec);
+  state.checkAlive('A step was compiled');
+  checkSpecs('Input', inputs);
   if (engine !== 'auto' && !engineNames.some((name) => name === engine)) {
     throw new TypeError(
       `There is no engine '${engine}'; choose 'auto' or one of ${engineNames.join(', ')}.`,
@@ -142,6 +161,22 @@ function checkOptions(
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw new RangeError(`threads is ${threads}; it must be a whole number from 1 to 1024.`);
   }
+  for (const name of rest.int8Weights ?? []) {
+    const spec = state.specs[name];
+    if (spec?.dtype === 'float32' && spec.shape.length === 2) continue;
+    const what = spec === undefined ? 'no state' : describeSpec(spec);
+    throw new TypeError(
+      `int8Weights names '${name}', which is ${what}; it takes matrices of float32.`,
+    );
+  }
+}
+
+function checkOnlyRead(int8Weights: readonly string[], { graph }: StepTrace): void {
+  const updated = int8Weights.find((name) => graph.outputs.has(statePrefix + name));
+  if (updated === undefined) return;
+  throw new TypeError(
+    `int8Weights names '${updated}', which the step updates; it takes weights that are only read.`,
+  );
 }
 
 /** What `trace` returns, or the reason why the step can't be compiled; other errors go through. */

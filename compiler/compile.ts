@@ -13,10 +13,11 @@ import {
   withLayerStates,
   writeLayerStates,
 } from './layer-states.ts';
+import { checkNames, describe } from './option-names.ts';
 import { type Draw, fillDraw, replaceDraws, sameDraw } from './random-draws.ts';
 import { createState, type StateStore } from './state-store.ts';
 import type { StepFunction, TensorMap } from './step-function.ts';
-import { sizeOf, type TensorData, type TensorSpec } from './tensor-spec.ts';
+import { checkSpecs, sizeOf, type TensorData, type TensorSpec } from './tensor-spec.ts';
 
 export interface CompileFunctionOptions
   extends Pick<CompileOptions, 'engine' | 'threads' | 'profilePrefix'> {
@@ -67,6 +68,14 @@ export async function compile<Name extends string>(
   options: CompileFunctionOptions = {},
 ): Promise<CompiledFunction> {
   const { seed = 0, variablesOf, ...stepOptions } = options;
+  if (typeof fn !== 'function') {
+    throw new TypeError(`compile takes a function first, but was given ${describe(fn)}.`);
+  }
+  checkSpecs('Input', signature);
+  checkNames('compile', options, ['seed', 'variablesOf', 'engine', 'threads', 'profilePrefix']);
+  if (variablesOf !== undefined && !(variablesOf instanceof FunctionOverVariables)) {
+    throw new TypeError('variablesOf must be what compile() answered.');
+  }
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new RangeError(`seed is ${seed}; it must be a whole number from 0 to 2^53 - 1.`);
   }

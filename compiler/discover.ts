@@ -68,6 +68,7 @@ export function discover(
                 layers = refuseKeptTensors(backend, () => [
                   ...withLayerStates(layerClasses, new Map(), call).states.keys(),
                 ]);
+                checkLayerNames(layers);
               },
             ),
         ),
@@ -91,12 +92,25 @@ export function discover(
 export function callFunction(fn: TensorFunction, inputs: TensorMap): TensorMap {
   const result = fn(inputs);
   if (result === undefined) return {};
-  if (typeof (result as { then?: unknown }).then === 'function') {
-    throw new CannotCompileError('The function returned a promise; it must be synchronous.');
+  if (typeof (result as { then?: unknown } | null)?.then === 'function') {
+    // What becomes of it is of no interest, and must not end the process.
+    Promise.resolve(result).catch(() => {});
+    throw new CannotCompileError(
+      'The function returned a promise; it must be synchronous, without async, await or tensor.data().',
+    );
   }
   if (result instanceof tf.Tensor) return { output: result };
   if (typeof result === 'object' && result !== null) return result;
   throw new TypeError('A compiled function must return a tensor, an object of tensors or nothing.');
+}
+
+function checkLayerNames(layers: readonly StatefulLayer[]): void {
+  for (const [index, { name }] of layers.entries()) {
+    if (layers.findIndex((layer) => layer.name === name) === index) continue;
+    throw new CannotCompileError(
+      `Two stateful layers are called '${name}'; give one of them another name.`,
+    );
+  }
 }
 
 function placeholders(

@@ -162,7 +162,7 @@ export function broadcastShapes(a: readonly number[], b: readonly number[]): rea
     const ofA = a[axis - rank + a.length] ?? 1;
     const ofB = b[axis - rank + b.length] ?? 1;
     if (ofA !== ofB && ofA !== 1 && ofB !== 1) {
-      throw new RangeError(`Shapes [${a}] and [${b}] don't broadcast.`);
+      throw new RangeError(`shapes [${a}] and [${b}] don't broadcast.`);
     }
     return ofA === 1 ? ofB : ofA;
   });

@@ -159,9 +159,14 @@ export class StateMemory implements StateStore {
     while (this.#reading) await this.#released.promise;
   }
 
+  /** @throws Error after `dispose`. */
+  checkAlive(what: string): void {
+    if (this.#disposed) throw new Error(`${what} after its state's dispose().`);
+  }
+
   /** Marks the state as in use by a running step. @throws Error while another one runs. */
   acquire(user: string): void {
-    if (this.#disposed) throw new Error(`${user} ran after its state's dispose().`);
+    this.checkAlive(`${user} ran`);
     if (this.#user !== undefined) {
       throw new Error(
         `${user} was started while ${this.#user} still runs on the same state; ` +

@@ -24,7 +24,11 @@ export function checkStepResult(
   stateSpecs: Readonly<Record<string, TensorSpec>>,
 ): void {
   if (typeof (result as { then?: unknown })?.then === 'function') {
-    throw new CannotCompileError('The step returned a promise; a step must be synchronous.');
+    // What becomes of it is of no interest, and must not end the process.
+    Promise.resolve(result).catch(() => {});
+    throw new CannotCompileError(
+      'The step returned a promise; it must be synchronous, without async, await or tensor.data().',
+    );
   }
   if (typeof result?.state !== 'object' || typeof result.outputs !== 'object') {
     throw new TypeError('A step must return { state, outputs }, two objects of tensors.');

@@ -44,14 +44,30 @@ export function viewOf(spec: TensorSpec, buffer: ArrayBufferLike, byteOffset = 0
 
 /** @throws TypeError or RangeError where a specification can't describe a tensor. */
 export function checkSpec(name: string, spec: TensorSpec): void {
+  if (!Array.isArray(spec?.shape)) {
+    throw new TypeError(
+      `${name} must be described as { shape: [32, 10], dtype: 'float32' }, not by ${JSON.stringify(spec)}.`,
+    );
+  }
   if (!(spec.dtype in BYTES_PER_ELEMENT)) {
     throw new TypeError(`${name} has dtype '${spec.dtype}'; use 'float32', 'int32' or 'bool'.`);
   }
   if (!spec.shape.every((dimension) => Number.isSafeInteger(dimension) && dimension >= 0)) {
     throw new RangeError(
-      `${name} has shape [${spec.shape}]; dimensions are whole and not negative.`,
+      `${name} has shape ${JSON.stringify(spec.shape)}; dimensions are whole, not negative and fixed, ` +
+        'the batch size too.',
     );
   }
+}
+
+/** Checks each of `specs`; `kind` says what they are of. @throws TypeError or RangeError. */
+export function checkSpecs(kind: string, specs: Readonly<Record<string, TensorSpec>>): void {
+  if (typeof specs !== 'object' || specs === null) {
+    throw new TypeError(
+      `${kind}s must be described by name, as { x: { shape: [32, 10], dtype: 'float32' } }.`,
+    );
+  }
+  for (const [name, spec] of Object.entries(specs)) checkSpec(`${kind} '${name}'`, spec);
 }
 
 /** @throws TypeError for another array type, RangeError for another number of elements. */

@@ -5,7 +5,7 @@ import { GraphBuilder } from './graph-builder.ts';
 import { UnsupportedError } from './kernels/kernel.ts';
 import { traceKernels } from './kernels/registry.ts';
 import type { DType, TensorData } from './tensor-spec.ts';
-import { placeInUserCode } from './user-code.ts';
+import { placeInLayers, placeInUserCode } from './user-code.ts';
 
 export const traceBackendName = 'codistill-trace';
 
@@ -18,6 +18,7 @@ export class TraceBackend extends tf.KernelBackend {
   /** The tfjs kernels that were called, with the types of what they were given. */
   readonly kernels: Map<string, Set<ElementType>> = new Map();
   readonly #values = new WeakMap<object, Value>();
+  #asynchronousRead: CannotCompileError | undefined;
   /** Where it isn't one. */
   readonly #references = new WeakMap<object, number>();
 
@@ -31,7 +32,12 @@ export class TraceBackend extends tf.KernelBackend {
     const known = this.#values.get(tensor.dataId);
     if (known !== undefined) return known;
     const owner = tf.engine().state.tensorInfo.get(tensor.dataId);
-    if (owner === undefined) throw new Error('The step uses a tensor that has been disposed of.');
+    if (owner === undefined) {
+      throw new Error(
+        `A tensor that has been disposed of is used${placeInUserCode()}. One that the function made ` +
+          'in an earlier call is gone, too: make it outside of the function, or each time.',
+      );
+    }
     // Reading leaves the tensor where it is; tfjs's own way would move it here and lose it.
     const data = owner.backend.readSync(tensor.dataId) as TensorData;
     const value = this.builder.constant(data, compilableType(tensor.dtype), tensor.shape);
@@ -61,8 +67,14 @@ export class TraceBackend extends tf.KernelBackend {
       const result = trace(this.builder, values, attributes);
       return isValue(result) ? this.#infoOf(result) : result.map((value) => this.#infoOf(value));
     } catch (error) {
-      if (!(error instanceof UnsupportedError)) throw error;
-      throw new CannotCompileError(`${error.message} It is called${placeInUserCode()}.`);
+      if (error instanceof UnsupportedError) {
+        throw new CannotCompileError(`${error.message} It is called${placeInUserCode()}.`);
+      }
+      // What tfjs's own backends find out when they compute.
+      if (error instanceof RangeError) {
+        throw new RangeError(`The operation '${name}'${placeInUserCode()} fails: ${error.message}`);
+      }
+      throw error;
     }
   }
 
@@ -82,8 +94,15 @@ export class TraceBackend extends tf.KernelBackend {
     throw unreadable(this.#values.get(dataId));
   }
 
+  /** Nobody may be there to hear a rejection, so the promise stays open; see `throwWhatWasRead`. */
   override read(dataId: object): Promise<tf.BackendValues> {
-    return Promise.reject(unreadable(this.#values.get(dataId)));
+    this.#asynchronousRead ??= unreadable(this.#values.get(dataId));
+    return new Promise(() => {});
+  }
+
+  /** @throws CannotCompileError where a tensor was read by a promise, such as `tensor.data()`. */
+  throwWhatWasRead(): void {
+    if (this.#asynchronousRead !== undefined) throw this.#asynchronousRead;
   }
 
   /** Tensors may share data; tfjs keeps count of them here. */
@@ -156,7 +175,7 @@ function isValue(result: Value | readonly Value[]): result is Value {
 function compilableType(dtype: tf.DataType): DType {
   if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
   throw new CannotCompileError(
-    `The step uses a tensor of dtype '${dtype}'; only float32, int32 and bool can be compiled.`,
+    `A tensor of dtype '${dtype}' is used${placeInUserCode()}; only float32, int32 and bool can be compiled.`,
   );
 }
 
@@ -170,7 +189,8 @@ function toTypedArray(values: ArrayLike<number>, dtype: DType): TensorData {
 function unreadable(value: Value | undefined): CannotCompileError {
   const what = value === undefined ? 'A tensor' : `A tensor ${value.dtype}[${value.shape}]`;
   return new CannotCompileError(
-    `${what} was read${placeInUserCode()} while it was traced, when it has no data yet. Compute ` +
-      'with tensors (tf.where instead of if), and return what is to be read as an output.',
+    `${what} was read${placeInLayers()}${placeInUserCode()} while the function was traced, when it ` +
+      'has no data yet. Compute with tensors (tf.where instead of if), and return what is to be ' +
+      'read as an output.',
   );
 }

@@ -42,7 +42,9 @@ export function withTraceBackend<Result>(body: (backend: TraceBackend) => Result
     return withBackend(traceBackendName, () => {
       tf.engine().startScope('trace');
       try {
-        return body(backend);
+        const result = body(backend);
+        backend.throwWhatWasRead();
+        return result;
       } finally {
         tf.engine().endScope();
       }

@@ -1,6 +1,6 @@
 /** Frames of the libraries that a traced function calls, and of this one. */
 const LIBRARY_FRAME =
-  /[\\/](?:@tensorflow[\\/]|tfjs(?:-\w+)*[\\/](?:src|dist)[\\/])|\(?node:|<anonymous>$/;
+  /[\\/](?:@tensorflow[\\/]|tslib[\\/]|tfjs(?:-\w+)*[\\/](?:src|dist)[\\/])|\(?node:|<anonymous>\)?$/;
 const CORE_FRAME = /[\\/]tfjs-core[\\/]/;
 const LAYERS_FRAME = /[\\/]tfjs-layers[\\/]/;
 const FRAMES_MAX = 200;
@@ -34,6 +34,14 @@ export function isCalledByLayers({ stack = '' }: Error): boolean {
   const frames = stack.split('\n').filter((line) => line.trim().startsWith('at '));
   const caller = frames.find((line) => !isOwnFrame(line) && !CORE_FRAME.test(line));
   return caller !== undefined && LAYERS_FRAME.test(caller);
+}
+
+/** Which method of a tfjs layer the call came from that led here, ` by Class.method`, if from one. */
+export function placeInLayers(): string {
+  const { stack = '' } = captureCalls();
+  const calls = stack.split('\n').filter((line) => LAYERS_FRAME.test(line));
+  const method = calls.map((line) => /at (?:\w+\.)?(\w+\.\w+) \(/.exec(line)?.[1]).find(Boolean);
+  return method === undefined ? '' : ` by ${method}`;
 }
 
 function isOwnFrame(line: string): boolean {

@@ -5,7 +5,10 @@ import { sizeOf } from '../tensor-spec.ts';
 import { activate } from './activation.ts';
 import { type KernelTable, kernel, listKernel } from './kernel.ts';
 
-/** `[…, rows, inner] · […, inner, columns]`; the leading dimensions broadcast. */
+/**
+ * `[…, rows, inner] · […, inner, columns]`; the leading dimensions broadcast.
+ * @throws RangeError where the inner sizes differ.
+ */
 function matMul(
   graph: GraphBuilder,
   a: Value,
@@ -13,6 +16,13 @@ function matMul(
   transposeA: boolean,
   transposeB: boolean,
 ): Value {
+  const innerA = a.shape.at(transposeA ? -2 : -1)!;
+  const innerB = b.shape.at(transposeB ? -1 : -2)!;
+  if (innerA !== innerB) {
+    throw new RangeError(
+      `the inner sizes of [${a.shape}] and [${b.shape}] are ${innerA} and ${innerB}.`,
+    );
+  }
   const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
   // The engine has products of whole numbers as well, but only in their plain form.
   if (sizeOf(batch) === 1 && a.dtype === 'float32') {

@@ -3,7 +3,6 @@ import * as layers from '@tensorflow/tfjs-layers';
 import '@tensorflow/tfjs-backend-cpu';
 import test from 'ava';
 import { compile } from '../../compiler/index.ts';
-import { CannotCompileError } from '../../errors.ts';
 import { largestDifference, someNumbers } from './graphs.ts';
 
 test.before(async () => {
@@ -294,40 +293,3 @@ test.serial('the seed, the call and nothing else decide the numbers', async (t) 
   t.deepEqual(await functions[0]!.run({}), runs[0]![1]);
   for (const fn of functions) await fn.dispose();
 });
-
-const vector = { x: { shape: [4], dtype: 'float32' } } as const;
-
-const refusals: Record<string, [fn: () => unknown, message: RegExp]> = {
-  'Math.random': [() => tf.scalar(Math.random()), /Math\.random\(\).*input/],
-  'an operation that draws otherwise': [() => tf.randomGamma([3], 1), /randomGamma.*input/],
-  'random whole numbers': [() => tf.randomUniform([9], 0, 9, 'int32'), /tf\.floor/],
-  'a variable made of what it computes': [
-    () => tf.variable(tf.exp(tf.variable(tf.ones([2]), true, 'source'))),
-    /creates the variable.*create it before/,
-  ],
-  'an operation that is not known, with its place': [
-    () => tf.unique(tf.ones([3])).values,
-    /'Unique' at .*compile\.test\.ts:\d+:\d+.*can't be compiled/,
-  ],
-  'control flow that depends on data, with its place': [
-    () => (tf.sum(tf.exp(tf.variable(tf.ones([2]), true, 'data'))).dataSync()[0]! > 0 ? 1 : 2),
-    /was read at .*compile\.test\.ts:\d+:\d+.*tf\.where instead of if/,
-  ],
-  'attributes that are not known, with their place': [
-    () => tf.depthToSpace(tf.ones([1, 4, 2, 2]), 2, 'NCHW'),
-    /NHWC only.*compile\.test\.ts:\d+:\d+/,
-  ],
-  'a promise': [async () => ({}), /synchronous/],
-};
-
-for (const [what, [fn, message]] of Object.entries(refusals)) {
-  test.serial(`a function is refused for ${what}`, async (t) => {
-    const before = Object.keys(tf.engine().state.registeredVariables);
-    await t.throwsAsync(compile(fn as () => tf.Tensor, vector), {
-      instanceOf: CannotCompileError,
-      message,
-    });
-    t.deepEqual(Object.keys(tf.engine().state.registeredVariables), before);
-    t.not(Math.random(), 0.5);
-  });
-}
