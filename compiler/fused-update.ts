@@ -1,5 +1,6 @@
 import { countUses, type Graph, type GraphNode, splatOf, type Value } from './graph.ts';
 import { isScalar } from './graph-builder.ts';
+import { removeDeadCode } from './passes/dead-code.ts';
 import { sameShape, sizeOf } from './tensor-spec.ts';
 import { outputPrefix, statePrefix } from './trace-step.ts';
 import {
@@ -18,9 +19,9 @@ const FUSED_ELEMENTS_MIN = 1024;
 /** One pass over the elements of some state entries that share a shape. */
 export interface FusedUpdate {
   readonly program: ElementwiseProgram;
-  /** Of each tensor. */
+  /** Of each state entry. */
   readonly shape: readonly number[];
-  /** For each tensor of the program: `state:<name>`, or an output of the graph, `update:<n>`. */
+  /** For each tensor of the program: `state:<name>`, or an output of the graph of as many elements, `update:<n>`. */
   readonly tensors: readonly string[];
   /** For each scalar of the program: an output of the graph, `update:<n>`. */
   readonly scalars: readonly string[];
@@ -42,7 +43,10 @@ export function splitFusedUpdates(graph: Graph): SplitStep {
   const outputs = new Map([...graph.outputs].filter(([, value]) => !tail.results.has(value)));
   const keys = new Map<Value, string>();
   for (const [key, value] of graph.inputs) if (key.startsWith(statePrefix)) keys.set(value, key);
-  const keyOf = (value: Value): string => {
+  const producers = new Map(graph.nodes.map((node) => [node.outputs[0]!, node]));
+  const keyOf = (result: Value): string => {
+    // Elementwise operations need no shape, and as an output of the graph it would be a copy.
+    const value = beforeReshapes(result, producers);
     const known = keys.get(value);
     // A scalar is handed over by value, so it comes out of the graph even if it is state.
     if (known !== undefined && !(isScalar(value) && known.startsWith(statePrefix))) return known;
@@ -55,7 +59,12 @@ export function splitFusedUpdates(graph: Graph): SplitStep {
     fuse(nodes, stateOutputs(graph), keyOf),
   );
   const nodes = graph.nodes.filter((node) => !tail.nodes.includes(node));
-  return { graph: { inputs: graph.inputs, nodes, outputs }, updates };
+  return { graph: removeDeadCode({ inputs: graph.inputs, nodes, outputs }), updates };
+}
+
+function beforeReshapes(value: Value, producers: ReadonlyMap<Value, GraphNode>): Value {
+  const node = producers.get(value);
+  return node?.operator === 'Reshape' ? beforeReshapes(node.inputs[0]!, producers) : value;
 }
 
 interface Tail {

@@ -84,6 +84,8 @@ class OnnxRunner implements StepRunner {
   readonly #updates: UpdateRunner | undefined;
   readonly #quantised: readonly QuantisedWeights[];
   readonly #frozen: FrozenRunner | undefined;
+  /** Of what the session gives, by the graph's names. */
+  readonly #specs: ReadonlyMap<string, TensorSpec>;
   /** What a run's results are written into; null lets onnxruntime allocate. */
   #fetches: Record<string, Tensor | null>;
   #scratchBuffer: ArrayBufferLike | undefined;
@@ -130,6 +132,7 @@ class OnnxRunner implements StepRunner {
     this.#updated = namesUnder(native, statePrefix);
     this.#outputs = namesUnder(native, outputPrefix);
     this.#updates = updates;
+    this.#specs = new Map(native.outputs);
     this.#fetches = Object.fromEntries(native.outputs.map(([key]) => [outputName(key), null]));
   }
 
@@ -161,8 +164,8 @@ class OnnxRunner implements StepRunner {
   #bindScratch(): void {
     const buffer = this.#updates?.scratch.buffer;
     if (buffer === undefined || buffer === this.#scratchBuffer) return;
-    for (const { key, byteOffset, shape } of this.#updates!.slots) {
-      const spec = { shape, dtype: 'float32' } as const;
+    for (const { key, byteOffset } of this.#updates!.slots) {
+      const spec = this.#specs.get(key)!;
       this.#fetches[outputName(key)] = this.#wrap(spec, viewOf(spec, buffer, byteOffset));
     }
     this.#scratchBuffer = buffer;

@@ -17,7 +17,6 @@ interface BoundUpdate {
 export interface ScratchSlot {
   readonly key: string;
   readonly byteOffset: number;
-  readonly shape: readonly number[];
 }
 
 /** Fused updates, compiled to WebAssembly and bound to the state's memory. */
@@ -80,7 +79,7 @@ function placeSlots(updates: readonly FusedUpdate[]): {
   for (const { tensors, shape } of updates) {
     for (const key of tensors) {
       if (key.startsWith(statePrefix) || byKey.has(key)) continue;
-      byKey.set(key, { key, byteOffset: end, shape });
+      byKey.set(key, { key, byteOffset: end });
       end += alignSlot(4 * sizeOf(shape));
     }
   }
