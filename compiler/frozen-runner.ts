@@ -1,11 +1,9 @@
 import type { OnnxValue, Tensor } from 'onnxruntime-node';
-import { frozenPrefix } from './frozen-part.ts';
 import type { NativePart } from './native-step.ts';
 import { type ModelConstant, outputName, withConstants } from './onnx-model.ts';
 import { type Onnxruntime, openSession, type Session } from './onnx-session.ts';
 import { QuantisedWeights } from './quantised-weights.ts';
 import type { StateMemory } from './state-store.ts';
-import { sizeOf } from './tensor-spec.ts';
 import { statePrefix } from './trace-step.ts';
 
 /**
@@ -19,8 +17,6 @@ export class FrozenRunner {
   readonly #state: StateMemory;
   readonly #settings: { readonly threads: number; readonly profilePrefix: string | undefined };
   readonly #weights: readonly QuantisedWeights[];
-  /** What the rest of the step is given is written to the same memory at each run. */
-  readonly #fetches: Readonly<Record<string, Tensor | null>>;
   #session: Session | undefined;
 
   constructor(
@@ -36,14 +32,6 @@ export class FrozenRunner {
     this.#weights = part.quantised.map(
       ({ shape, ...input }) => new QuantisedWeights(input, shape as [number, number]),
     );
-    this.#fetches = Object.fromEntries(
-      part.outputs.map(([key, { shape, dtype }]) => [
-        outputName(key),
-        key.startsWith(frozenPrefix) && dtype === 'float32'
-          ? new onnxruntime.Tensor(dtype, new Float32Array(sizeOf(shape)), shape)
-          : null,
-      ]),
-    );
   }
 
   /**
@@ -53,9 +41,9 @@ export class FrozenRunner {
   async run(feeds: Readonly<Record<string, OnnxValue>>): Promise<Readonly<Record<string, Tensor>>> {
     const session = await this.#refresh();
     const own = Object.fromEntries(this.#part.inputs.map(([name]) => [name, feeds[name]!]));
-    const results = await session.run(own, this.#fetches);
+    const results = await session.run(own);
     return Object.fromEntries(
-      this.#part.outputs.map(([key]) => [key, results[outputName(key)] as Tensor]),
+      this.#part.outputs.map(([key]) => [key, feedable(results[outputName(key)] as Tensor)]),
     );
   }
 
@@ -85,4 +73,15 @@ export class FrozenRunner {
     });
     return this.#session;
   }
+}
+
+/**
+ * A result as the native library takes it back: onnxruntime 1.30 makes `Float16Array`s, where there are any, and can't
+ * read them (it finds no bytes).
+ */
+function feedable(tensor: Tensor): Tensor {
+  if (tensor.type !== 'float16') return tensor;
+  const { type, dims, location, data } = tensor;
+  const { buffer, byteOffset, length } = data as Uint16Array;
+  return { type, dims, location, data: new Uint16Array(buffer, byteOffset, length) } as Tensor;
 }

@@ -32,6 +32,7 @@ const DATA_TYPES: Readonly<Record<ElementType, number>> = {
   int32: 6,
   int64: 7,
   bool: 9,
+  float16: 10,
 };
 
 /** Attributes that ONNX takes as int64 tensors, in order, after an operator's first input. */

@@ -106,3 +106,47 @@ test('a step with a frozen part learns what the whole one does, also after an ex
     state.dispose();
   }
 });
+
+test('a large value is handed over in 16 bits', async (t) => {
+  const [rows, columns] = [512, 2048];
+  const large = {
+    'teacher/weights': { shape: [8, columns], dtype: 'float32' },
+    'student/weights': { shape: [8, columns], dtype: 'float32' },
+  } as const;
+  const examples = { x: { shape: [rows, 8], dtype: 'float32' } } as const;
+  const distil: StepFunction = (state, { x }) => {
+    const logitsOf = (who: string) =>
+      tf.matMul(x as tf.Tensor2D, state[`${who}/weights`] as tf.Tensor2D);
+    const error = tf.sub(tf.softmax(logitsOf('student')), tf.softmax(logitsOf('teacher')));
+    const gradient = tf.matMul(x as tf.Tensor2D, error as tf.Tensor2D, true);
+    return {
+      state: { 'student/weights': tf.sub(state['student/weights']!, gradient) },
+      outputs: { error },
+    };
+  };
+  const { graph } = traceStep(distil, large, examples);
+  const int8Inputs = new Set(['state:teacher/weights']);
+  const { graph: whole, inputs: names } = optimise(graph, {
+    target: { channelBlock: 1 },
+    int8Inputs,
+  });
+  const weights = new Set(names.flatMap(({ values, scales }) => [values, scales]));
+  const { frozen, rest } = splitFrozenPart(whole, weights)!;
+  t.is(frozen.outputs.get('frozen:0')!.dtype, 'float16');
+  t.is(rest.inputs.get('frozen:0'), frozen.outputs.get('frozen:0'));
+
+  const run = async (int8Weights: readonly string[]) => {
+    const state = createState(large);
+    for (const [index, name] of Object.keys(large).entries()) {
+      state.write(name, someNumbers(8 * columns, index + 1));
+    }
+    const options = { state, inputs: examples, engine: 'onnx-cpu', int8Weights } as const;
+    const compiled = await compileStep(distil, options);
+    const { error } = await compiled.run({ x: someNumbers(rows * 8, 9) });
+    await compiled.dispose();
+    state.dispose();
+    return error!;
+  };
+  const difference = largestDifference(await run(['teacher/weights']), await run([]));
+  t.true(difference > 0 && difference < 0.05, `${difference}`);
+});
