@@ -10,6 +10,9 @@ const benches: Readonly<Record<string, (args: readonly string[]) => Promise<void
   objects: async (args) => (await import('./objects.ts')).benchObjects(args),
 };
 
+// As the compiler does: see loadOnnxruntime. Some benchmarks load the library themselves.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 const [name, ...args] = process.argv.slice(2);
 const bench = name === undefined ? undefined : benches[name];
 if (bench === undefined) {

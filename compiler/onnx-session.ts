@@ -19,6 +19,9 @@ export interface SessionSettings {
 
 /** Loads the native library. @throws what loading it throws, where it isn't installed or can't run. */
 export async function loadOnnxruntime(): Promise<Onnxruntime> {
+  // Since 1.29 it tells its makers of each process and session, and keeps an identifier of the user on disk, unless
+  // this is set before it starts. Who wants it so sets it to 0.
+  process.env.ORT_DISABLE_TELEMETRY ??= '1';
   return import('onnxruntime-node');
 }
 
