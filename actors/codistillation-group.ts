@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { predictionsFile } from '../datasets/index.ts';
-import { UserInputError } from '../errors.ts';
 import { type Handle, type JobContext, systemClock, withCallOptions } from '../runtime/index.ts';
 import { type ClassificationScores, createModel, type Model } from '../training/index.ts';
 import { EvaluationQueue, type Versions } from './evaluation-queue.ts';
@@ -35,13 +34,6 @@ export class CodistillationGroup {
 
   /** Spawns the actors; on `context.resumed` they go on from their checkpoints. */
   static async spawn(context: JobContext<unknown>, plan: GroupPlan): Promise<CodistillationGroup> {
-    const [first] = plan.replicas as readonly [ReplicaPlan];
-    if (plan.savesPredictions && createModel(first.model).unit === 'tokens') {
-      throw new UserInputError(
-        'evaluation.savePredictions: those of text are too many to be saved, a probability for each word piece of ' +
-          'the vocabulary at each place. Leave it false.',
-      );
-    }
     await writeGroupFile(context.runDirectory, plan);
     return new CodistillationGroup(context, plan, await spawnReplicas(context, plan));
   }

@@ -294,11 +294,12 @@ export class TrainingLoop {
 
   #openExchange(resumed: ExchangeState): WeightExchange {
     const { exchangeMode, exchangeIntervalSteps, burnInSteps, snapshot, teachers } = this.#options;
-    const { stalenessStepsMax, beyondStaleness } = this.#options;
+    const { stalenessStepsMax, beyondStaleness, steps } = this.#options;
     return new WeightExchange({
       mode: exchangeMode,
       intervalSteps: exchangeIntervalSteps,
       burnInSteps,
+      steps,
       ...(snapshot && { snapshot }),
       teachers,
       carries: this.#options.carries,

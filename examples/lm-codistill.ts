@@ -66,7 +66,7 @@ export default defineJob({
   description: 'Train language models that teach one another on text.',
   options,
   modules: actorModules,
-  check: findPlanProblems,
+  check: (options) => findPlanProblems(options, 'tokens'),
   explain: (options, surroundings) =>
     explainGroupPlan(planOf(options, placeholder(options)), surroundings),
   async run(context) {

@@ -8,7 +8,8 @@ import { type PublishedTotals, WeightPublisher } from './weight-publisher.ts';
 
 /**
  * How a student chooses its teachers' version. `scheduled`: from step k·T on exactly the version of step (k−1)·T,
- * waiting for a peer that is more than one interval behind, so that runs repeat bit for bit. `freshest`: whatever
+ * waiting for a peer that is more than one interval behind, so that runs repeat bit for bit; of a teacher that trains
+ * for fewer steps the last version that it published. `freshest`: whatever
  * has arrived, as long as it isn't older than allowed. `final`: the weights that the teacher ended with, which are
  * there before the student's first step (offline distillation, in two phases).
  */
@@ -24,6 +25,8 @@ export interface WeightExchangeOptions {
   /** T, the exchange interval. */
   readonly intervalSteps: number;
   readonly burnInSteps: number;
+  /** Of this replica's whole training. */
+  readonly steps: number;
   /** Where this replica publishes; nowhere when it has no students. */
   readonly snapshot?: Handle<TeacherSnapshot>;
   readonly teachers: readonly {
@@ -138,9 +141,9 @@ export class WeightExchange {
    */
   async moveTo(step: number, { again = false } = {}): Promise<void> {
     const { mode } = this.#options;
-    const wanted = mode === 'scheduled' ? this.#scheduledVersion(step) : undefined;
+    const due = mode === 'scheduled' ? this.#scheduledVersion(step) : undefined;
     for (const [teacher, current] of this.#teacherVersions.entries()) {
-      const version = wanted ?? current;
+      const version = due === undefined ? current : Math.min(due, this.#lastVersionOf(teacher));
       if (version >= 0 && (again || version !== current)) await this.#take(teacher, version);
     }
   }
@@ -180,19 +183,34 @@ export class WeightExchange {
   }
 
   async #beforeScheduledStep(step: number, weights: () => Weights): Promise<void> {
-    const { intervalSteps, burnInSteps } = this.#options;
+    const { intervalSteps, burnInSteps, steps } = this.#options;
     if (step % intervalSteps !== 0 || this.#exchangedAt === step) return;
     const version = step - intervalSteps;
     if (version >= 0 && step + intervalSteps > burnInSteps) {
-      for (const teacher of this.#feeds.keys()) await this.#take(teacher, version);
+      for (const [teacher, current] of this.#teacherVersions.entries()) {
+        const due = Math.min(version, this.#lastVersionOf(teacher));
+        if (due !== current) await this.#take(teacher, due);
+      }
     }
-    // The version of this step is in use from step + T until step + 2T.
-    if (step + 2 * intervalSteps > burnInSteps) {
+    // The version of this step is in use from step + T until step + 2T, the last one for as long as students train.
+    if (step + 2 * intervalSteps > burnInSteps || step === this.#lastVersion(steps)) {
       await this.#publisher?.publish(weights(), step);
-      for (const feed of this.#feeds) feed.fetchAhead(step);
+      for (const [teacher, feed] of this.#feeds.entries()) {
+        if (step <= this.#lastVersionOf(teacher)) feed.fetchAhead(step);
+      }
       if (this.#options.awaitsDelivery) await this.settled();
     }
     this.#exchangedAt = step;
+  }
+
+  #lastVersionOf(teacher: number): number {
+    return this.#lastVersion(this.#options.teachers[teacher]!.steps);
+  }
+
+  /** That is published in a training of so many steps. */
+  #lastVersion(steps: number): number {
+    const { intervalSteps } = this.#options;
+    return Math.ceil(steps / intervalSteps - 1) * intervalSteps;
   }
 
   async #beforeFreshestStep(step: number, weights: () => Weights): Promise<void> {

@@ -30,6 +30,7 @@ export function explainGroupPlan(plan: GroupPlan, surroundings: Surroundings): J
       linkTable(plan, surroundings),
     ],
     notes: [
+      ...precisionNotes(plan),
       `FLOP are those of products. Minutes assume ${surroundings.gflops} GFLOP/s for each replica (--gflops).`,
       'Memory is that of weights and what belongs to them; a process needs about 120 MB and its activations besides.',
       ...(plan.exchangeMode === 'final'
@@ -37,6 +38,17 @@ export function explainGroupPlan(plan: GroupPlan, surroundings: Surroundings): J
         : []),
     ],
   };
+}
+
+function precisionNotes({ teacherPrecision: precision, replicas }: GroupPlan): readonly string[] {
+  if (precision === 'f32' || replicas.every(({ teachers }) => teachers.length === 0)) return [];
+  if (precision === 'int8') {
+    return ['Teachers compute in int8 with the engine onnx-cpu; other engines compute in f32.'];
+  }
+  return [
+    `Teachers’ matrices are rounded to ${precision} and computed with in f32: that shows what the precision does to a ` +
+      'loss, and saves neither time nor memory. What travels is coded as exchange.codec says.',
+  ];
 }
 
 function replicaTable(plan: GroupPlan, { gflops }: Surroundings): JobExplanation['tables'][number] {

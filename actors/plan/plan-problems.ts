@@ -1,4 +1,5 @@
 import type { OptionProblem } from '../../runtime/index.ts';
+import type { Model } from '../../training/index.ts';
 import { replicaEntries } from './plan.ts';
 import type { Plan } from './plan-schema.ts';
 import { teachersOf } from './topology.ts';
@@ -11,9 +12,13 @@ const optimizerSettings = {
   adagrad: ['initialSum'],
 } as const;
 
-/** All fields of a plan that don't go together, each with what is allowed. */
-export function findPlanProblems(plan: Plan): readonly OptionProblem[] {
+/** All fields of a plan that don't go together, each with what is allowed; `unit` is what its models' rows are. */
+export function findPlanProblems(
+  plan: Plan,
+  unit: Model['unit'] = 'examples',
+): readonly OptionProblem[] {
   return [
+    ...predictionProblems(plan, unit),
     ...perReplicaProblems(plan),
     ...optimizerProblems(plan),
     ...teacherProblems(plan),
@@ -22,6 +27,17 @@ export function findPlanProblems(plan: Plan): readonly OptionProblem[] {
     ...objectiveProblems(plan),
     ...workerProblems(plan),
   ];
+}
+
+function predictionProblems(
+  { evaluation: { savePredictions } }: Plan,
+  unit: Model['unit'],
+): readonly OptionProblem[] {
+  if (!savePredictions || unit === 'examples') return [];
+  const allowed =
+    'false with texts, which have a probability for each word piece at each place; actorctl churn RUN RUN compares ' +
+    'runs on texts by their checkpoints, and needs no predictions';
+  return [{ key: 'evaluation.savePredictions', given: savePredictions, allowed }];
 }
 
 function perReplicaProblems({ perReplica, replicas }: Plan): readonly OptionProblem[] {

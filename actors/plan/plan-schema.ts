@@ -118,7 +118,7 @@ export function planSchema<const Model extends v.ObjectEntries, const Own extend
     savePredictions: option(
       v.boolean(),
       false,
-      'whether the last evaluation keeps all predictions, for actorctl churn (not of text)',
+      'whether the last evaluation keeps all predictions, for actorctl churn; of examples',
     ),
   });
   const partition = v.strictObject({

@@ -35,6 +35,7 @@ async function openExchange(
     mode: 'freshest',
     intervalSteps: interval,
     burnInSteps: 0,
+    steps: 1000,
     stalenessStepsMax: null,
     carries: 'weights',
     beyondStaleness: 'skip',
@@ -150,6 +151,27 @@ test('a replica without students publishes nothing and still learns', async (t) 
   await student.publish(0, 0);
   await stepUntil(student.exchange, 1, [1]);
   alone[Symbol.dispose]();
+});
+
+test('a teacher that trains for fewer steps teaches with its last version to the end', async (t) => {
+  await using system = await createSystem({ bus: 'memory' });
+  const teachers = { mode: 'scheduled', burnInSteps: 55 } as const;
+  using student = await openExchange(system, 1, teachers);
+  const { exchange, publish, loaded } = student;
+  using teacher = await openExchange(system, 0, { ...teachers, steps: 31 });
+  for (let step = 0; step < 31; step++) await teacher.exchange.beforeStep(step, () => weightsOf(1));
+  await teacher.exchange.settled();
+  // In burn-in nothing but the last version is published.
+  t.is(await teacher.own.latestVersion(), 30);
+  // `openExchange` says of its teachers that they train for 100 steps: their last version is 90.
+  for (const version of [40, 50, 60, 70, 80, 90]) await publish(0, version);
+  for (let step = 0; step < 300; step++) await exchange.beforeStep(step, () => weightsOf(step));
+  t.deepEqual(
+    loaded.map(([, version]) => version),
+    [40, 50, 60, 70, 80, 90],
+  );
+  await exchange.moveTo(255);
+  t.is(loaded.length, 6);
 });
 
 test('a student that goes on out of turn takes the teachers of a run that came there step by step', async (t) => {

@@ -40,6 +40,14 @@ test('a plan without a word is one of two replicas that teach each other', (t) =
   t.deepEqual(problemsOf({}), []);
 });
 
+test('predictions of texts are not saved, and the error says what compares them', (t) => {
+  const plan = smallPlan({ evaluation: { savePredictions: true } });
+  t.deepEqual(findPlanProblems(plan), []);
+  const [problem] = findPlanProblems(plan, 'tokens');
+  t.like(problem, { key: 'evaluation.savePredictions', given: true });
+  t.regex(problem!.allowed, /actorctl churn RUN RUN .* by their checkpoints/);
+});
+
 test('a replica may have its own optimizer, rates, steps and seed', (t) => {
   const { replicas } = groupPlan(
     smallPlan({
