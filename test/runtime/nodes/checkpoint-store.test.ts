@@ -101,6 +101,33 @@ test('a state that is cut off or foreign is recognised', async (t) => {
   });
 });
 
+test('a loss of power at any byte of a save, and a change of any byte, leave the last good state', async (t) => {
+  await withDirectory(async (directory) => {
+    const store = createFileCheckpointStore(directory, { onWarning: () => {} });
+    await store.save('a', state('older'));
+    await store.save('a', state('newer'));
+    const newest = join(directory, 'a.2.checkpoint');
+    const good = await readFile(newest);
+    const loaded = async (bytes: Uint8Array): Promise<string | undefined> => {
+      await writeFile(newest, bytes);
+      return text(await store.load('a'));
+    };
+    for (let at = 0; at < good.length; at++) {
+      t.is(await loaded(good.subarray(0, at)), 'older', `cut off at ${at}`);
+      // Before the rename it has another name, which doesn't count.
+      await writeFile(`${newest}.part`, good.subarray(0, at));
+      t.is(await loaded(good), 'newer', `written aside up to ${at}`);
+      const zeroed = Uint8Array.from(good).fill(0, at);
+      if (!good.equals(zeroed)) t.is(await loaded(zeroed), 'older', `zeros from ${at} on`);
+      const changed = Uint8Array.from(good);
+      changed[at]! ^= 1;
+      // Four bytes of the header are of no use yet.
+      const unused = at >= 12 && at < 16;
+      t.is(await loaded(changed), unused ? 'newer' : 'older', `byte ${at} is another`);
+    }
+  });
+});
+
 test('when all states are damaged loading fails and names them', async (t) => {
   await withDirectory(async (directory) => {
     const store = createFileCheckpointStore(directory);
