@@ -1,6 +1,6 @@
 import type { TensorData } from '../../compiler/index.ts';
 import { type ActorContext, type ActorDefinition, defineActor } from '../../runtime/index.ts';
-import { type PredictionAnswer, Predictor, type PredictorOptions } from '../predictor.ts';
+import type { PredictionAnswer, Predictor, PredictorOptions } from '../predictor.ts';
 import {
   applyDelta,
   type VersionedWeights,
@@ -109,7 +109,9 @@ export class TeacherSnapshot {
     if (this.#options.predictor === undefined) {
       throw new TypeError(`the snapshot of ${this.#options.replica} was not told of its model`);
     }
-    this.#predictor ??= new Predictor(this.#options.predictor);
+    // Compiler and models are 20 MB that a snapshot of weights alone has no use for.
+    const loaded = await import('../predictor.ts');
+    this.#predictor ??= new loaded.Predictor(this.#options.predictor);
     return await this.#predictor.predict(entry, columns, recurrentState);
   }
 
