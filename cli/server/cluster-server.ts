@@ -69,12 +69,8 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   const { settings, key } = options;
   const { port, tls } = settings;
   const near = isWildcard(settings.listen) ? '127.0.0.1' : settings.listen;
-  const configs = planServers(options, near);
-  for (const { host, clientPort, routePort } of configs) {
-    if (clientPort > 0) await assertPortFree(host, clientPort);
-    await assertPortFree(host, routePort);
-  }
-  const keepers = configs.map((config) => new ServerKeeper(options, config));
+  for (const wanted of portsOf(settings)) await assertPortFree(settings.listen, wanted);
+  const keepers = planServers(options, near).map((config) => new ServerKeeper(options, config));
   try {
     await Promise.all(keepers.map((keeper) => keeper.start()));
   } catch (error) {
@@ -124,6 +120,12 @@ export function describeConnection(settings: ServerSettings, key: ClusterKey): C
     ...key.client,
     ...(tls && { ca: key.authority.certificate, serverName: SERVER_NAME }),
   };
+}
+
+/** Of clients, and of servers among each other. */
+function portsOf({ port, witness }: ServerSettings): readonly number[] {
+  const routePort = port + ROUTE_PORT_OFFSET;
+  return witness ? [port, routePort, routePort + 1] : [port, routePort];
 }
 
 function planServers(

@@ -1,6 +1,6 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { DamagedDataError } from '../../errors.ts';
 import { readIfThere, writeAtomically } from '../atomic-file.ts';
@@ -24,6 +24,13 @@ export interface ServerSettings {
   readonly witness: boolean;
 }
 
+/** What a server needs before it has been taken in. */
+const written = [
+  ...['jetstream', 'witness'],
+  ...['server.conf', 'witness.conf', 'server.pid', 'witness.pid'],
+  ...['server.pem', 'server.key', 'ca.pem'],
+];
+
 const settingsSchema: v.GenericSchema<unknown, ServerSettings> = v.object({
   name: v.string(),
   listen: v.string(),
@@ -35,8 +42,8 @@ const settingsSchema: v.GenericSchema<unknown, ServerSettings> = v.object({
   witness: v.boolean(),
 });
 
-/** The files of `actorctl up`; only their owner may read them. */
-export interface ServerFolder {
+/** The files of `actorctl up`; only their owner may read them. Disposing removes what was made and is empty. */
+export interface ServerFolder extends Disposable {
   readonly path: string;
   /** What joins servers to the cluster. */
   readonly keyFile: string;
@@ -49,8 +56,8 @@ export interface ServerFolder {
   readKey(): ClusterKey | undefined;
   /** Replaces a file atomically, with mode 600. */
   write(name: string, text: string): string;
-  /** Deletes what JetStream stored. */
-  forgetStore(): void;
+  /** Deletes all of a server that was never taken in. */
+  forget(): void;
 }
 
 /** `$XDG_DATA_HOME/codistill/server`, else below `~/.local/share`. */
@@ -62,7 +69,7 @@ export function defaultServerFolder(
 }
 
 export function openServerFolder(path: string): ServerFolder {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
   const at = (name: string): string => join(path, name);
   return {
     path,
@@ -88,8 +95,23 @@ export function openServerFolder(path: string): ServerFolder {
       return text === undefined ? undefined : parseClusterKey(text);
     },
     write: (name, text) => writePrivately(at(name), text),
-    forgetStore: () => rmSync(at('jetstream'), { recursive: true, force: true }),
+    forget() {
+      for (const name of written) rmSync(at(name), { recursive: true, force: true });
+    },
+    [Symbol.dispose]: () => removeEmpty(path, made),
   };
+}
+
+/** From `path` up to `top`, which is one of its parents, or itself. */
+function removeEmpty(path: string, top: string | undefined): void {
+  for (let each = path; top !== undefined && each.startsWith(top); each = dirname(each)) {
+    try {
+      rmdirSync(each);
+    } catch {
+      // It has something in it.
+      return;
+    }
+  }
 }
 
 /** For the user's eyes only. */

@@ -49,7 +49,7 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
       ? defaultServerFolder(process.env)
       : resolve(environment.cwd, flags.dir);
   const node = await planOwnNode(flags, path, environment.cwd);
-  const folder = openServerFolder(path);
+  using folder = openServerFolder(path);
   using _lock = takeRunLock(path);
   const before = folder.readSettings();
   const key = readKey(flags, folder, before);
@@ -77,7 +77,7 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
   } finally {
     await server.stop();
     // What a server stored that was not taken in belongs to no cluster.
-    if (folder.readSettings() === undefined) folder.forgetStore();
+    if (folder.readSettings() === undefined) folder.forget();
   }
 }
 

@@ -190,7 +190,9 @@ test('what can not be is refused before a server starts, with what to do', async
     await up('--dir', 'c', '--port', taken.port),
     /Port \d+ of 127\.0\.0\.1 is taken.*--port/,
   );
-  t.regex(await up('--dir', 'd', '--listen', '192.0.2.1'), /192\.0\.2\.1 is no address of this/);
+  t.regex(await up('--dir', 'd/e', '--listen', '192.0.2.1'), /192\.0\.2\.1 is no address of this/);
+  t.regex(await up('--dir', 'f', '--key-file', 'none'), /--key-file can't be read/);
+  t.deepEqual(await readdir(folder.path), [], 'nothing is left of it');
 });
 
 test('a node that can not be is refused before its folder is made', async (t) => {
@@ -242,7 +244,7 @@ test('the wrong key is refused by the cluster, and nothing is kept of the attemp
   t.is(exitCode, 69, stderr);
   t.regex(stderr, /is the key the right one\?/);
   t.false(stderr.includes(wrong));
-  t.false((await readdir(join(folder.path, 'b'))).includes('server.json'));
+  t.deepEqual(await readdir(folder.path), ['a']);
 
   const right = await readFile(join(folder.path, 'a', 'cluster.key'), 'utf8');
   const again = args.slice(3);
