@@ -16,7 +16,10 @@ export type MethodKind = 'call' | 'idempotent' | 'stream';
 
 /** What an actor instance may have besides its methods; none of these can be called from outside. */
 export interface ActorLifecycle {
-  /** The state to go on from after a restart: plain data and typed arrays. */
+  /**
+   * The state to go on from after a restart: plain data, typed arrays and handles, which are handles
+   * again in the next life. Object references can't be in it: nobody would hold their objects meanwhile.
+   */
   checkpoint?(): unknown;
   /** Runs before the first message, with what `checkpoint` last returned. */
   restore?(state: never): void | Promise<void>;

@@ -1,6 +1,7 @@
 import { requestControl } from '../calls/control.ts';
 import { type CallPath, packHandles, unpackHandles } from '../calls/handle.ts';
 import { type ClockTimer, repeat } from '../clock.ts';
+import { abortSignal, checkGiven, type OptionSchemas, optional, timeout } from '../option-check.ts';
 import { subjects } from '../wire/address.ts';
 import { offerChunks } from '../wire/chunks.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
@@ -45,6 +46,11 @@ export interface ObjectTableOptions extends ObjectReaderOptions {
   readonly holder: string;
 }
 
+const optionSchemas = {
+  timeoutMs: optional(timeout),
+  signal: optional(abortSignal),
+} satisfies OptionSchemas & Record<keyof ObjectOptions, unknown>;
+
 interface Counted {
   readonly address: ObjectAddress;
   references: number;
@@ -77,6 +83,7 @@ export class ObjectTable implements ReferenceKeeper {
     options: ObjectOptions = {},
     scope?: Set<() => void>,
   ): Promise<ObjectRef<Value>> {
+    checkGiven('object option', optionSchemas, options);
     const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options;
     signal?.throwIfAborted();
     const addresses: TravellingAddress[] = [];
@@ -99,21 +106,27 @@ export class ObjectTable implements ReferenceKeeper {
 
   /**
    * The value, of the caller's own: typed arrays are views into bytes that nobody else has.
-   * @throws ObjectLostError, DeadlineError, the signal's reason.
+   * @throws TypeError or RangeError for an option that can't be used; ObjectLostError, DamagedDataError,
+   * DeadlineError, the signal's reason.
    */
   async get<Value>(
     ref: ObjectRef<Value>,
-    options: ObjectOptions | undefined,
+    options: ObjectOptions = {},
     path: CallPath,
   ): Promise<Value> {
-    const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options ?? {};
+    checkGiven('object option', optionSchemas, options);
+    const { timeoutMs = OBJECT_TIMEOUT_MS, signal } = options;
     signal?.throwIfAborted();
     const { address, frame: inline } = openRef(ref);
     if (inline !== undefined) return unpackHandles(decodeFrame(inline.slice()), path) as Value;
     // Stays counted while it is read, whatever happens to the reference meanwhile.
     const release = this.retain([address]);
     try {
-      const frame = await this.#reader.read(address, { timeoutMs, ...(signal && { signal }) });
+      const limits = { timeoutMs, ...(signal && { signal }) };
+      const { clock } = this.#options.endpoint;
+      const read = this.#reader.read(address, limits);
+      const frame = await within(read, clock, limits, `reading object ${address.id}`);
+      signal?.throwIfAborted();
       return unpackHandles(decodeFrame(frame), path) as Value;
     } finally {
       release();

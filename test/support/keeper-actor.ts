@@ -10,12 +10,18 @@ import {
 } from '../../runtime/index.ts';
 import { type Counter, counter } from './test-actors.ts';
 
-/** Keeps time and children. */
+interface KeeperState {
+  readonly saved: number;
+  readonly friend?: Handle<Counter>;
+}
+
+/** Keeps time, children and a friend. */
 export class Keeper {
   readonly #context: ActorContext;
   readonly #notes: string[] = [];
   #saved = 0;
   #child: OwnedHandle<Counter> | undefined;
+  #friend: Handle<Counter> | undefined;
 
   constructor(context: ActorContext) {
     this.#context = context;
@@ -84,12 +90,23 @@ export class Keeper {
     this.note(`${name} in life ${this.#context.epoch}: ${JSON.stringify(payload)}`);
   }
 
-  checkpoint(): { readonly saved: number } {
-    return { saved: this.#saved };
+  checkpoint(): KeeperState {
+    return { saved: this.#saved, ...(this.#friend && { friend: this.#friend }) };
   }
 
-  restore({ saved }: { readonly saved: number }): void {
+  restore({ saved, friend }: KeeperState): void {
     this.#saved = saved;
+    this.#friend = friend;
+  }
+
+  async befriend(friend: Handle<Counter>): Promise<void> {
+    this.#friend = friend;
+    await this.#context.saveCheckpoint();
+  }
+
+  async addToFriend(amount: number): Promise<number> {
+    if (this.#friend === undefined) throw new TypeError('there is no friend');
+    return await this.#friend.add(amount);
   }
 
   async spawnChild(name: string): Promise<Handle<Counter>> {
@@ -134,6 +151,8 @@ export const keeper: ActorDefinition<undefined, Keeper> = defineActor({
     reminders: 'idempotent',
     spawnChild: 'call',
     dropChild: 'call',
+    befriend: 'call',
+    addToFriend: 'call',
     mourn: { kind: 'call', group: 'beside' },
     feed: { kind: 'call', group: 'beside' },
     exit: 'call',

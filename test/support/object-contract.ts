@@ -159,12 +159,32 @@ export function registerObjectContract(
     );
   });
 
+  objectTest('put and get refuse options that are none, by name', async (t, s) => {
+    using ref = await s.put(new Uint8Array(8 * MB));
+    const wrong: readonly (readonly [object, typeof TypeError | typeof RangeError, RegExp])[] = [
+      [{ timeout: 1 }, TypeError, /^there is no object option timeout; valid are: timeoutMs, sig/],
+      [{ signal: 'x' }, TypeError, /^object option signal must be an AbortSignal; got 'x'$/],
+      [{ timeoutMs: '5' }, TypeError, /^object option timeoutMs must be .*; got '5'$/],
+      [{ timeoutMs: 0 }, RangeError, /^object option timeoutMs must be .*; got 0$/],
+    ];
+    for (const [options, instanceOf, message] of wrong) {
+      await t.throwsAsync(s.get(ref, options), { instanceOf, message });
+      await t.throwsAsync(s.put(1, options), { instanceOf, message });
+    }
+  });
+
   objectTest('put and get end with their signal', async (t, s) => {
     using ref = await s.put('value');
     const reason = new Error('enough');
     const signal = AbortSignal.abort(reason);
     await t.throwsAsync(s.get(ref, { signal }), { is: reason });
     await t.throwsAsync(s.put('other', { signal }), { is: reason });
+    const late = new AbortController();
+    const large = await s.put(new Uint8Array(8 * MB));
+    const reading = s.get(large, { signal: late.signal });
+    late.abort(reason);
+    await t.throwsAsync(reading, { is: reason });
+    large.release();
   });
 }
 
