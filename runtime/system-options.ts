@@ -117,6 +117,7 @@ const natsSchemas = {
   tls: optional(fields('an object of ca, caFile, certFile, keyFile, serverName')),
   timeoutMs: timeout,
   valueBytesMax: optional(bytes),
+  inboxPrefix: optional(string),
   name: optional(string),
 } satisfies OptionSchemas & Record<keyof NatsOptions, unknown>;
 

@@ -8,6 +8,8 @@ export interface ClusterKey {
   readonly clusterName: string;
   /** For nodes and jobs. */
   readonly client: Login;
+  /** For who may call actors and look, and order nothing. */
+  readonly caller: Login;
   /** For the server's own account: it sees all servers and may remove them from JetStream. */
   readonly system: Login;
   /** Between servers. */
@@ -45,6 +47,7 @@ export function parseClusterKey(text: string): ClusterKey {
     text: line,
     clusterName: `codistill-${id}`,
     client: login('codistill'),
+    caller: login('caller'),
     system: login('system'),
     route: login('route'),
     authority: createAuthority(derive('authority'), `codistill cluster ${id}`),

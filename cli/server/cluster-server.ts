@@ -8,6 +8,7 @@ import { assertPortFree, externalAddresses, isWildcard } from './listen-address.
 import type { ConnectionFile } from './nats-address.ts';
 import { launchNatsServer, type NatsServerProcess } from './nats-server-process.ts';
 import {
+  CALLER_INBOX,
   formatAddress,
   formatServerConfig,
   SERVER_NAME,
@@ -111,14 +112,20 @@ export function describeAddress(settings: ServerSettings): string {
   return formatAddress(advertisedHost(settings), settings.port);
 }
 
-/** What connects clients on any machine. */
-export function describeConnection(settings: ServerSettings, key: ClusterKey): ConnectionFile {
+/** What connects nodes and jobs on any machine, and what connects those who only call and look. */
+export function describeConnections(
+  settings: ServerSettings,
+  key: ClusterKey,
+): { readonly node: ConnectionFile; readonly caller: ConnectionFile } {
   const { tls, join: joined } = settings;
   const scheme = tls ? 'tls' : 'nats';
-  return {
+  const common = {
     servers: [describeAddress(settings), ...joined].map((server) => `${scheme}://${server}`),
-    ...key.client,
     ...(tls && { ca: key.authority.certificate, serverName: SERVER_NAME }),
+  };
+  return {
+    node: { ...common, ...key.client },
+    caller: { ...common, ...key.caller, inboxPrefix: CALLER_INBOX },
   };
 }
 
@@ -268,7 +275,7 @@ class ServerKeeper {
 }
 
 function redact(text: string, key: ClusterKey): string {
-  const secrets = [key.client, key.system, key.route].map(({ password }) => password);
+  const secrets = [key.client, key.caller, key.system, key.route].map(({ password }) => password);
   return secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
 }
 

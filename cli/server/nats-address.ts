@@ -28,6 +28,8 @@ export interface ConnectionFile {
   readonly ca?: string | undefined;
   /** The name in the certificates of all servers, whatever their addresses. */
   readonly serverName?: string | undefined;
+  /** Of a user who may not read the answers to others. */
+  readonly inboxPrefix?: string | undefined;
 }
 
 const connectionFileSchema: v.GenericSchema<unknown, ConnectionFile> = v.strictObject({
@@ -36,6 +38,7 @@ const connectionFileSchema: v.GenericSchema<unknown, ConnectionFile> = v.strictO
   password: v.optional(v.string()),
   ca: v.optional(v.string()),
   serverName: v.optional(v.string()),
+  inboxPrefix: v.optional(v.string()),
 });
 
 const connectTimeoutMs = 5000;
@@ -92,6 +95,7 @@ export function parseNatsFlags(
     ...(user !== undefined && password !== undefined && { password }),
     ...(token !== undefined && { token }),
     ...(tls && { tls }),
+    ...(file?.inboxPrefix !== undefined && { inboxPrefix: file.inboxPrefix }),
   };
 }
 

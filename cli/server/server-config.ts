@@ -4,6 +4,14 @@ import type { ClusterKey } from './cluster-key.ts';
 export const SERVER_NAME = 'codistill-server';
 /** The client library takes chunks of 256 KB; a larger limit was measured to bring nothing. */
 const PAYLOAD_LIMIT = '1MB';
+/** Answers to callers: nobody who only calls sees what is answered to others than these. */
+export const CALLER_INBOX = '_INBOX_caller';
+/** Of who may call actors and look, and order nothing; the last is where large values come from. */
+const CALLER_PUBLISHES = [
+  ...['codistill.*.actor.*', 'codistill.*.locate', 'codistill.*.locate.*'],
+  ...['codistill.*.inspect', 'codistill.*.inspect.*', '$SRV.>', '_INBOX.>'],
+];
+const CALLER_HEARS = ['codistill.*.actor.*.state', 'codistill.*.events', `${CALLER_INBOX}.>`];
 const SETTINGS_SUBJECT = '"$SYS.REQ.SERVER.PING.JSZ"';
 
 /** One nats-server as `actorctl up` runs it. Ports 0 are chosen by the server. */
@@ -55,7 +63,16 @@ accounts {
   }
   CODISTILL {
     jetstream: enabled
-    users: [ ${user(key.client)} ]
+    users: [
+      ${user(key.client)}
+      {
+        user: ${quote(key.caller.user)}, password: ${quote(key.caller.password)}
+        permissions: {
+          publish: ${JSON.stringify(CALLER_PUBLISHES)}
+          subscribe: ${JSON.stringify(CALLER_HEARS)}
+        }
+      }
+    ]
     # Lets doctor see how JetStream is set.
     imports: [ { service: { account: SYSTEM, subject: ${SETTINGS_SUBJECT} } } ]
   }

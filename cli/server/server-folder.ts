@@ -47,8 +47,10 @@ export interface ServerFolder extends Disposable {
   readonly path: string;
   /** What joins servers to the cluster. */
   readonly keyFile: string;
-  /** What connects clients: `--nats` takes it. */
+  /** What connects nodes and jobs: `--nats` takes it. */
   readonly connectionFile: string;
+  /** The same for those who only call and look. */
+  readonly callerFile: string;
   at(name: string): string;
   /** Undefined before the first start. @throws DamagedDataError */
   readSettings(): ServerSettings | undefined;
@@ -75,6 +77,7 @@ export function openServerFolder(path: string): ServerFolder {
     path,
     keyFile: at('cluster.key'),
     connectionFile: at('nats.json'),
+    callerFile: at('caller.json'),
     at,
     readSettings() {
       const text = readIfThere(at('server.json'));

@@ -10,7 +10,7 @@ import { type ClusterKey, createClusterKey, parseClusterKey } from './cluster-ke
 import {
   advertisedHost,
   type ClusterServer,
-  describeConnection,
+  describeConnections,
   startClusterServer,
 } from './cluster-server.ts';
 import { watchCluster } from './cluster-watch.ts';
@@ -167,12 +167,18 @@ function notJoined(settings: ServerSettings, server: ClusterServer): BusUnavaila
 /** Only what has worked is kept, of the node too: see `keepNode`. */
 function keep(folder: ServerFolder, settings: ServerSettings, key: ClusterKey): void {
   folder.write('cluster.key', `${key.text}\n`);
-  folder.write('nats.json', `${JSON.stringify(describeConnection(settings, key), undefined, 2)}\n`);
+  const { node, caller } = describeConnections(settings, key);
+  folder.write('nats.json', toText(node));
+  folder.write('caller.json', toText(caller));
   folder.writeSettings(settings);
 }
 
 function keepNode(folder: ServerFolder, settings: NodeSettings): void {
-  folder.write(nodeSettingsName, `${JSON.stringify(settings, undefined, 2)}\n`);
+  folder.write(nodeSettingsName, toText(settings));
+}
+
+function toText(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
 function tellServer(
@@ -199,6 +205,7 @@ function tellServer(
     `nats-server ${settings.name} at ${server.url}, in ${folder.path}`,
     'Jobs run on it by:',
     `  actorctl run JOB --nats ${folder.connectionFile}`,
+    `Who may only call actors and look gets ${folder.callerFile}.`,
     ...others,
   ];
   output.message(lines.join('\n'), {
@@ -207,5 +214,6 @@ function tellServer(
     url: server.url,
     keyFile: folder.keyFile,
     connectionFile: folder.connectionFile,
+    callerFile: folder.callerFile,
   });
 }

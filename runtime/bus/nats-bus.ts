@@ -21,7 +21,7 @@ import type {
   SubscribeOptions,
   Subscription,
 } from './bus.ts';
-import { closedError, overloadedError, tooLargeError } from './bus-errors.ts';
+import { closedError, overloadedError, refusedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
 import { type NatsOptions, type NatsTarget, resolveNatsTarget } from './nats-options.ts';
 import { type HomeHub, Neighbours } from './neighbours.ts';
@@ -134,7 +134,7 @@ class NatsBus implements Bus {
     this.valueBytesMax = valueBytesMax ?? Math.floor(totalmem() * VALUE_SHARE_OF_MEMORY);
     this.#connection = connection;
     this.#target = target;
-    this.#requests = new RequestTable(createInbox(), systemClock);
+    this.#requests = new RequestTable(this.createInbox(), systemClock);
     this.#readLimits();
     connection.subscribe(this.#requests.pattern, {
       callback: (error, message) => {
@@ -195,7 +195,7 @@ class NatsBus implements Bus {
   }
 
   createInbox(): string {
-    return createInbox();
+    return createInbox(this.#target.connection.inboxPrefix);
   }
 
   onStatus(listener: (status: BusStatus) => void): Subscription {
@@ -337,10 +337,7 @@ class NatsBus implements Bus {
       return;
     }
     const { subject, operation } = error;
-    const what = operation === 'publish' ? 'publish' : 'subscribe';
-    const refusal = new BusUnavailableError(
-      `The NATS server does not let us ${what} to "${subject}": check the user's permissions.`,
-    );
+    const refusal = refusedError(operation, subject);
     if (operation === 'publish') this.#requests.failSubject(subject, refusal);
     this.#status.emit({ type: 'refused', subject, error: refusal });
   }

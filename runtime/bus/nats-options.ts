@@ -36,6 +36,11 @@ export interface NatsOptions {
    * taken, before it comes. Default `objects.memoryBytesMax` of the system, else 30 % of the memory.
    */
   readonly valueBytesMax?: number;
+  /**
+   * What the subjects begin with on which answers come; `_INBOX` by default. A user who may read no others'
+   * answers has one of his own.
+   */
+  readonly inboxPrefix?: string;
   /** What the server's monitoring shows. */
   readonly name?: string;
 }
@@ -78,6 +83,7 @@ export async function resolveNatsTarget(options: NatsOptions): Promise<NatsTarge
       ...(authenticator && { authenticator }),
       ...(tls && { tls }),
       ...(options.name !== undefined && { name: options.name }),
+      ...(options.inboxPrefix !== undefined && { inboxPrefix: options.inboxPrefix }),
     },
     redact: (text) => redact(text, secrets),
   };

@@ -369,6 +369,8 @@ export class ActorHost {
     } else if ('to' in message) {
       if (message.to !== this.incarnation) this.#noteOther(message.to);
       else if (message.kind === 'drain' || message.kind === 'stop') {
+        // Whoever may call an actor reaches it on this subject too.
+        if (message.secret !== this.#options.start.secret) return;
         void this.#control(message, (answer) => answerOn(bus, busMessage.replySubject, answer));
       } else if (message.kind !== 'call' || !this.#last) {
         this.#counters.receivedBytes += busMessage.data.length;

@@ -277,7 +277,7 @@ export class Caller implements CallPath {
     if (this.#locating.has(peer)) return;
     this.#locating.add(peer);
     const { namespace, link } = this.#endpoint;
-    const subject = subjects.node(namespace, address.owner);
+    const subject = subjects.locate(namespace, address.owner);
     const bytes = encodeMessage({ kind: 'locate', name: address.name });
     const { signal } = this.#closing;
     try {
@@ -321,8 +321,9 @@ export class Caller implements CallPath {
     const { namespace, nodeId } = this.#endpoint;
     const parcel = { bytes: encodeMessage({ kind: 'lookup', name }) };
     const options = { timeoutMs: LOOKUP_MS, signal: this.#closing.signal };
-    const here = subjects.node(namespace, nodeId);
-    return (await requestControl(this.#endpoint, here, 'found', parcel, options)).found;
+    const here = subjects.locate(namespace, nodeId);
+    const { address } = await requestControl(this.#endpoint, here, 'found', parcel, options);
+    return address !== undefined;
   }
 
   #receive(data: Uint8Array): void {

@@ -1,5 +1,5 @@
 import { BusClosedError, DamagedDataError, DeadlineError, NoResponderError } from '../../errors.ts';
-import type { Bus, BusMessage, Subscription } from '../bus/bus.ts';
+import type { Bus, BusMessage, SubscribeOptions, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
 import { decodeMessage, encodeMessage, type WireMessage } from '../wire/wire.ts';
 import { fromWireError, toWireError } from '../wire/wire-error.ts';
@@ -77,7 +77,12 @@ function encodeAnswer(bus: Bus, answer: WireMessage): Uint8Array {
  * Answers control requests with what `answer` returns; what it throws goes back as `failed`, and
  * `undefined` is no answer.
  */
-export function serveControl(bus: Bus, subject: string, answer: Answer): Subscription {
+export function serveControl(
+  bus: Bus,
+  subject: string,
+  answer: Answer,
+  options?: SubscribeOptions,
+): Subscription {
   /** By where the value is fetched: a request that comes again must not fetch it again. */
   const large = new Map<string, Promise<WireMessage | undefined>>();
   const answerOnce = (message: WireMessage): ReturnType<Answer> => {
@@ -95,7 +100,7 @@ export function serveControl(bus: Bus, subject: string, answer: Answer): Subscri
     const reply = await readAndAnswer(data, answerOnce);
     if (reply !== undefined) answerOn(bus, replySubject, reply);
   };
-  return bus.subscribe(subject, (message) => void serve(message));
+  return bus.subscribe(subject, (message) => void serve(message), options);
 }
 
 /** An answer to whoever awaits one. */

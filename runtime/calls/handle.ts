@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { DamagedDataError, UnknownMethodError } from '../../errors.ts';
 import type { ActorLifecycle, CallContext, MethodKind } from '../actor.ts';
 import { type Departure, packRef, type ReferenceKeeper, unpackRef } from '../objects/object-ref.ts';
+import { actorAddressSchema } from '../wire/address.ts';
 import { FRAME_DEPTH_MAX } from '../wire/frame-limits.ts';
 import { type Key, tooDeep } from '../wire/message-pack-writer.ts';
 import type { ReadOptions } from './argument-streams.ts';
@@ -220,7 +221,7 @@ export function unpackHandles(value: unknown, path: CallPath): unknown {
 
 function unpackHandle(object: object, path: CallPath): object | undefined {
   if (!Object.hasOwn(object, HANDLE_KEY)) return unpackRef(object, path.keeper);
-  const parsed = v.safeParse(addressSchema, (object as Record<string, unknown>)[HANDLE_KEY]);
+  const parsed = v.safeParse(actorAddressSchema, (object as Record<string, unknown>)[HANDLE_KEY]);
   if (!parsed.success) throw new DamagedDataError('a message holds a malformed actor handle');
   return createHandle(parsed.output, path);
 }
@@ -262,13 +263,6 @@ export function unpackArguments(
     return unpackHandle(object, path);
   });
 }
-
-const addressSchema: v.GenericSchema<unknown, ActorAddress> = v.object({
-  name: v.string(),
-  type: v.string(),
-  owner: v.string(),
-  methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
-});
 
 /** Keys from the root to the object at hand, for messages. */
 const path: Key[] = [];

@@ -134,7 +134,8 @@ export class ActorLives {
     const isNear = isHere && actor.plan.isolation === 'process' && home !== undefined;
     const endpoint = isNear ? home : this.#options.endpoint;
     const to = actor.incarnation;
-    const message = kind === 'drain' ? { kind, to, timeoutMs, last } : { kind, to };
+    const secret = actor.secret ?? '';
+    const message = kind === 'drain' ? { kind, to, secret, timeoutMs, last } : { kind, to, secret };
     const parcel = { bytes: encodeMessage(message) };
     const subject = subjects.actor(endpoint.namespace, actor.address.name);
     const options = { timeoutMs, signal: actor.life.signal };

@@ -192,10 +192,7 @@ export class HostNode {
       node: this.node,
       checkpoints: options.checkpoints,
       replicated: options.replicated,
-      serve: (owner) =>
-        serveControl(bus, subjects.node(namespace, owner), (message) =>
-          this.#requests.answer(message, bus),
-        ),
+      serve: (owner) => this.#serve(bus, owner),
       isolation: this.#pool ? 'process' : 'inline',
       scope: options.scope,
       shared,
@@ -226,11 +223,13 @@ export class HostNode {
       allowEnvironment: options.allowEnvironment,
       find: (module, type) => this.#findDefinition(module, type),
     });
-    this.#serving = (home === undefined ? [endpoint] : [endpoint, home]).map((way) =>
-      serveControl(way.bus, subjects.node(namespace, nodeId), (message) =>
-        this.#requests.answer(message, way.bus),
-      ),
-    );
+    this.#serving = [
+      ...(home === undefined ? [bus] : [bus, home.bus]).map((way) => this.#serve(way, nodeId)),
+      // Of all nodes any one is enough.
+      serveControl(bus, subjects.lookup(namespace), (message) => this.#requests.locate(message), {
+        queue: 'nodes',
+      }),
+    ];
     this.membership = new Membership({
       endpoint,
       shared,
@@ -358,6 +357,24 @@ export class HostNode {
       },
       log: warn,
     });
+  }
+
+  /** As this node, or as a detached actor that it supervises. */
+  #serve(bus: Bus, owner: string): Subscription {
+    const { namespace } = this.endpoint;
+    const serving = [
+      serveControl(bus, subjects.node(namespace, owner), (message) =>
+        this.#requests.answer(message, bus),
+      ),
+      serveControl(bus, subjects.locate(namespace, owner), (message) =>
+        this.#requests.locate(message),
+      ),
+    ];
+    return {
+      unsubscribe: () => {
+        for (const each of serving) each.unsubscribe();
+      },
+    };
   }
 
   #noteBusTrouble(): void {

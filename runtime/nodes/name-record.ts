@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { ActorAddress } from '../calls/handle.ts';
 import { type Register, type RegisterEntry, registerKey } from '../registry/register.ts';
+import { actorAddressSchema } from '../wire/address.ts';
 import type { SpawnPlan } from './spawn-options.ts';
 
 const WAIT = { timeoutMs: 8_000 };
@@ -31,12 +32,6 @@ export interface Orphan {
   readonly revision: number;
 }
 
-const addressSchema = v.object({
-  name: v.string(),
-  type: v.string(),
-  owner: v.string(),
-  methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
-});
 const detachedSchema = v.object({
   // Written by a node of the same protocol version, which had checked it.
   plan: v.custom<SpawnPlan>((value) => typeof value === 'object' && value !== null),
@@ -46,7 +41,7 @@ const detachedSchema = v.object({
   restarts: v.number(),
 });
 const recordSchema: v.GenericSchema<unknown, NameRecord> = v.object({
-  address: addressSchema,
+  address: actorAddressSchema,
   node: v.string(),
   nodeEpoch: v.number(),
   detached: v.exactOptional(detachedSchema),

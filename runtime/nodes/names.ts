@@ -317,7 +317,7 @@ export class Names {
 
   async #ask({ name, owner }: ActorAddress): Promise<ActorStatus | 'unknown'> {
     const { endpoint } = this.#options;
-    const subject = subjects.node(endpoint.namespace, owner);
+    const subject = subjects.locate(endpoint.namespace, owner);
     const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
     try {
       const options = { timeoutMs: ASK_MS };

@@ -44,12 +44,19 @@ export class NodeRequests {
     this.#options = options;
   }
 
+  /** A question that changes nothing: who has a name, and how an actor of this owner is. */
+  async locate(message: WireMessage): Promise<WireMessage | undefined> {
+    const { supervisor, names } = this.#options;
+    if (message.kind === 'locate') return supervisor.locate(message.name);
+    if (message.kind !== 'lookup') return undefined;
+    const address = await names.find(message.name);
+    return { kind: 'found', ...(address && { address }) };
+  }
+
   /** What came on `bus`; undefined is no answer. */
   async answer(message: WireMessage, bus: Bus): Promise<WireMessage | undefined> {
     const { supervisor, membership, names, node } = this.#options;
     switch (message.kind) {
-      case 'locate':
-        return supervisor.locate(message.name);
       case 'start':
         return this.#startForeign(message);
       case 'spawn':
@@ -69,11 +76,6 @@ export class NodeRequests {
       case 'look':
         this.#options.adoption?.lookEverywhere();
         break;
-      case 'lookup':
-        return {
-          kind: 'found',
-          found: (await names.find(message.name)) !== undefined,
-        };
       case 'end-actor': {
         const { name, timeoutMs, epoch } = message;
         if (epoch !== undefined && epoch !== supervisor.locate(name).epoch) break;

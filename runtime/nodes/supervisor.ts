@@ -51,7 +51,7 @@ export interface SupervisorOptions
   readonly checkpoints: CheckpointStore;
   /** For detached actors; absent where nothing outlives this process. */
   readonly replicated: ReplicatedCheckpoints | undefined;
-  /** Answers requests to this owner, until it is told to stop. */
+  /** Answers as this owner, until it is told to stop. */
   serve(owner: string): Subscription;
   readonly caller: Caller;
   /** To this node's own processes without the server, where there is one. */
@@ -419,7 +419,7 @@ export class Supervisor {
 
   async #askOwner({ name, owner }: ActorAddress): Promise<StateMessage> {
     const { endpoint } = this.#options;
-    const subject = subjects.node(endpoint.namespace, owner);
+    const subject = subjects.locate(endpoint.namespace, owner);
     const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
     return requestControl(endpoint, subject, 'state', parcel, { timeoutMs: LOCATE_TIMEOUT_MS });
   }

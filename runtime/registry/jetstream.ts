@@ -17,6 +17,8 @@ import {
   DeadlineError,
 } from '../../errors.ts';
 
+import { refusedError } from '../bus/bus-errors.ts';
+
 /** A lost request is sent again after this; a stream without a leader answers again after 4 to 7 s. */
 const ATTEMPT_MS = 2_000;
 const PAUSE_MS = 150;
@@ -135,6 +137,10 @@ export async function repeatUntil<T>(
     }
     if (failure instanceof natsErrors.ClosedConnectionError) {
       throw new BusClosedError(`${what} can't be reached: the connection is closed`);
+    }
+    const refusal = failure instanceof natsErrors.RequestError ? failure.cause : failure;
+    if (refusal instanceof natsErrors.PermissionViolationError) {
+      throw refusedError(refusal.operation, refusal.subject);
     }
     if (!isPassing(failure)) throw failure;
     if (performance.now() + PAUSE_MS >= giveUpAt) {

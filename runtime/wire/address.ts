@@ -1,4 +1,6 @@
 import { crc32 } from 'node:zlib';
+import * as v from 'valibot';
+import type { ActorAddress } from '../calls/handle.ts';
 
 /** Where everything of a Codistill system listens: the one place that spells subjects. */
 export const subjects = {
@@ -8,7 +10,11 @@ export const subjects = {
   /** The owner's announcements about an actor: running, restarting, dead. */
   actorState: (namespace: string, name: string): string =>
     `${subjects.actor(namespace, name)}.state`,
-  /** Requests to a node: locate, start, kill, checkpoint, exited. */
+  /** Questions to any node, about who has a name, and to an owner, about its actors: callers need no other. */
+  lookup: (namespace: string): string => `codistill.${encodeToken(namespace)}.locate`,
+  locate: (namespace: string, owner: string): string =>
+    `${subjects.lookup(namespace)}.${encodeToken(owner)}`,
+  /** Orders to a node, and reports: start, kill, move, checkpoint, exited. */
   node: (namespace: string, nodeId: string): string =>
     `codistill.${encodeToken(namespace)}.node.${encodeToken(nodeId)}`,
   /** Requests to a node's object store: put, fetch, state, leases. */
@@ -58,6 +64,12 @@ export function groupHash(nodeId: string): number {
 function groupWords(nodeId: string): readonly string[] {
   return [...groupHash(nodeId).toString(2).padStart(GROUP_BITS, '0')];
 }
+export const actorAddressSchema: v.GenericSchema<unknown, ActorAddress> = v.object({
+  name: v.string(),
+  type: v.string(),
+  owner: v.string(),
+  methods: v.record(v.string(), v.picklist(['call', 'idempotent', 'stream'])),
+});
 
 /**
  * One life of an actor. Every message names it, so that a reply of an earlier life, or of another

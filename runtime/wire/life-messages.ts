@@ -67,6 +67,8 @@ export interface DrainMessage {
   readonly kind: 'drain';
   readonly to: string;
   readonly timeoutMs: number;
+  /** That of the life's start. */
+  readonly secret: string;
   /** What comes from now on is not begun: another life will do it. */
   readonly last?: boolean;
 }
@@ -74,6 +76,8 @@ export interface DrainMessage {
 export interface StopMessage {
   readonly kind: 'stop';
   readonly to: string;
+  /** That of the life's start. */
+  readonly secret: string;
 }
 /** A node that leaves to the owner of an actor there: take it elsewhere. */
 export interface MoveMessage {
@@ -180,9 +184,10 @@ export const lifeMessageSchemas = [
     kind: v.literal('drain'),
     to: v.string(),
     timeoutMs: durationMs,
+    secret: v.string(),
     last: v.exactOptional(v.boolean()),
   }),
-  v.object({ kind: v.literal('stop'), to: v.string() }),
+  v.object({ kind: v.literal('stop'), to: v.string(), secret: v.string() }),
   v.object({
     kind: v.literal('move'),
     name: v.string(),

@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import type { ActorAddress } from '../calls/handle.ts';
+import { actorAddressSchema } from './address.ts';
 import { type Resources, resourcesSchema } from './resources.ts';
 import { type RuntimeEvent, runtimeEventSchema } from './runtime-event.ts';
 import { type WireError, wireErrorSchema } from './wire-error.ts';
@@ -73,7 +75,8 @@ export interface LookupMessage {
 }
 export interface FoundMessage {
   readonly kind: 'found';
-  readonly found: boolean;
+  /** Absent when nobody has the name. */
+  readonly address?: ActorAddress;
 }
 /** Anybody to a node, or a node to its child: what do you run? With so many past events, at most. */
 export interface InspectMessage {
@@ -142,7 +145,7 @@ export const nodeMessageSchemas = [
   v.object({ kind: v.literal('leave'), timeoutMs: durationMs }),
   v.object({ kind: v.literal('look') }),
   v.object({ kind: v.literal('lookup'), name: v.string() }),
-  v.object({ kind: v.literal('found'), found: v.boolean() }),
+  v.object({ kind: v.literal('found'), address: v.exactOptional(actorAddressSchema) }),
   v.object({
     kind: v.literal('inspect'),
     eventsMax: count,

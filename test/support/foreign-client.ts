@@ -2,9 +2,12 @@
  * A caller that knows of Codistill only what ARCHITECTURE says under "Subjects and wire format": plain
  * MessagePack and a NATS client, as a program in another language would have them.
  */
-import { jetstream } from '@nats-io/jetstream';
-import { Kvm } from '@nats-io/kv';
-import { connect, createInbox, type NatsConnection } from '@nats-io/transport-node';
+import {
+  type ConnectionOptions,
+  connect,
+  createInbox,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 import { pack, unpack } from 'msgpackr';
 
 interface Fields {
@@ -25,13 +28,13 @@ const TIMEOUT_MS = 20_000;
 const CREDIT = 4;
 
 export async function openForeignClient(
-  url: string,
+  options: ConnectionOptions,
   namespace: string,
   name: string,
 ): Promise<ForeignClient> {
-  const nats = await connect({ servers: url });
+  const nats = await connect(options);
   const to = await locate(nats, namespace, name);
-  const from = createInbox();
+  const from = createInbox(options.inboxPrefix);
   const inbox = nats.subscribe(from)[Symbol.asyncIterator]();
   const subject = `codistill.${namespace}.actor.${name}`;
   let seq = -1;
@@ -75,13 +78,15 @@ export async function openForeignClient(
 
 /** The incarnation that lives now. */
 async function locate(nats: NatsConnection, namespace: string, name: string): Promise<string> {
-  const bucket = await new Kvm(jetstream(nats)).open('codistill');
-  const entry = await bucket.get(`${namespace}.names.${name}`);
-  const { address } = decodeFrame(entry!.value) as { address: { owner: string } };
-  const owner = `codistill.${namespace}.node.${address.owner}`;
-  const question = encodeFrame({ kind: 'locate', name });
-  const answer = await nats.request(owner, question, { timeout: TIMEOUT_MS });
-  const { status, epoch } = decodeFrame(answer.data) as Fields;
+  const ask = async (subject: string, question: Message): Promise<Fields> => {
+    const answer = await nats.request(subject, encodeFrame(question), { timeout: TIMEOUT_MS });
+    return decodeFrame(answer.data) as Fields;
+  };
+  const anybody = `codistill.${namespace}.locate`;
+  const { address } = (await ask(anybody, { kind: 'lookup', name })) as {
+    address: { owner: string };
+  };
+  const { status, epoch } = await ask(`${anybody}.${address.owner}`, { kind: 'locate', name });
   if (status !== 'running') throw new Error(`actor ${name} is ${status}`);
   return `${name}@${address.owner}#${epoch}`;
 }

@@ -14,7 +14,7 @@ test('a client that has read ARCHITECTURE alone calls, reads a stream and gets e
   const bus = { nats: { servers: server.url, timeoutMs: 10_000 } };
   await using system = await createSystem({ bus, namespace: 'foreign' });
   await system.spawn(counter, {}, { name: 'abacus', isolation: 'inline' });
-  const client = await openForeignClient(server.url, 'foreign', 'abacus');
+  const client = await openForeignClient({ servers: server.url }, 'foreign', 'abacus');
   try {
     t.is(await client.call('add', 40), 40);
     t.is(await client.call('add', 2), 42);

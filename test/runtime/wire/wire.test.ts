@@ -103,7 +103,7 @@ test('an envelope that contradicts itself is refused as damaged', (t) => {
 test('a time that no timer can wait is refused as damaged', (t) => {
   const kinds = [
     { kind: 'leave' },
-    { kind: 'drain', to: 'a@n#1' },
+    { kind: 'drain', to: 'a@n#1', secret: 's' },
     { kind: 'move', name: 'a', incarnation: 'a@n#1' },
     { kind: 'end-actor', name: 'a' },
     { kind: 'stop-child', name: 'a' },
