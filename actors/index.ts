@@ -2,6 +2,7 @@ import { dataShard } from './data-shard.ts';
 import { evaluator } from './evaluator.ts';
 import { teacherSnapshot } from './exchange/teacher-snapshot.ts';
 import { trainer } from './trainer.ts';
+import { gradientBranch } from './workers/gradient-branch.ts';
 import { parameterServer } from './workers/parameter-server.ts';
 
 export { CodistillationGroup } from './codistillation-group.ts';
@@ -49,6 +50,7 @@ export const actorModules: readonly string[] = [
   dataShard.module,
   teacherSnapshot.module,
   parameterServer.module,
+  gradientBranch.module,
   trainer.module,
   evaluator.module,
 ];

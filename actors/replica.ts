@@ -3,9 +3,22 @@ import { createModel, type LearningRateSchedule, weightShapes } from '../trainin
 import { dataShard } from './data-shard.ts';
 import { type TeacherSnapshot, teacherSnapshot } from './exchange/teacher-snapshot.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
-import { snapshotNodes, trainerNode, versionsKept, workerName } from './placement.ts';
+import {
+  branchesOf,
+  branchName,
+  snapshotNodes,
+  trainerNode,
+  versionsKept,
+  workerName,
+} from './placement.ts';
 import { type Trainer, trainer } from './trainer.ts';
-import { type ParameterServerOptions, parameterServer } from './workers/parameter-server.ts';
+import { gradientBranch } from './workers/gradient-branch.ts';
+import {
+  type GradientReceiver,
+  type ParameterServer,
+  type ParameterServerOptions,
+  parameterServer,
+} from './workers/parameter-server.ts';
 import { trainersOf, type WorkersPlan } from './workers/workers-plan.ts';
 
 /** One model of a codistillation group, as its actors. */
@@ -86,10 +99,15 @@ export async function spawnReplicas(
     startingShards,
     startingServers,
   ]);
+  const receivers = await Promise.all(
+    replicas.map((replica, index) => {
+      const server = servers[index];
+      return server && spawnBranches(context, replica, { index, server, nodes, maxRestarts });
+    }),
+  );
   const trainers = await Promise.all(
     replicas.map(({ name, teachers, data: _, workers, ...replica }, index) => {
       const snapshot = snapshots[index];
-      const server = servers[index];
       const count = workers === undefined ? 1 : trainersOf(workers);
       const spawned = Array.from({ length: count }, (_, worker) =>
         system.spawn(
@@ -101,7 +119,9 @@ export async function spawnReplicas(
             prefetchBatches: 2 * BATCHES_PER_MESSAGE,
             data: shards[index] as (typeof shards)[number],
             ...(snapshot && worker === 0 && { snapshot }),
-            ...(workers && server && { membership: { workers, worker, server } }),
+            ...(workers && {
+              membership: { workers, worker, server: receiverOf(receivers[index]!, worker) },
+            }),
             teachers: teachers.map((teacher) => ({
               replica: (replicas[teacher] as ReplicaPlan).name,
               model: (replicas[teacher] as ReplicaPlan).model,
@@ -124,6 +144,40 @@ export async function spawnReplicas(
     const [first, ...others] = trainers[index] as readonly Handle<Trainer>[];
     return { name, trainer: first as Handle<Trainer>, others, snapshot: snapshots[index] };
   });
+}
+
+/** Who takes what each worker gives: the server, or the branch of its host. */
+interface Receivers {
+  readonly server: Handle<ParameterServer>;
+  readonly branches: ReadonlyMap<number, Handle<GradientReceiver>>;
+}
+
+function receiverOf({ server, branches }: Receivers, worker: number): Handle<GradientReceiver> {
+  return branches.get(worker) ?? server;
+}
+
+async function spawnBranches(
+  { system }: JobContext<unknown>,
+  { name, model, workers }: ReplicaPlan,
+  options: {
+    readonly index: number;
+    readonly server: Handle<ParameterServer>;
+    readonly nodes: readonly string[];
+    readonly maxRestarts: number;
+  },
+): Promise<Receivers> {
+  const { index, server, nodes, maxRestarts } = options;
+  const codec = workers?.codec ?? 'f32';
+  const spawned = branchesOf(workers, index, nodes.length).map(async (branch) => {
+    const nodeId = nodes[branch.node] as string;
+    const handle = await system.spawn(
+      gradientBranch,
+      { model, workers: branch.workers, server, codec },
+      { name: branchName(name, branch.node), placement: { nodeId }, maxRestarts },
+    );
+    return branch.workers.map((worker) => [worker, handle] as const);
+  });
+  return { server, branches: new Map((await Promise.all(spawned)).flat()) };
 }
 
 /** Of local workers the server takes the outer step, of others the only one. */

@@ -9,7 +9,14 @@ import {
 import { deltaBytesAbout } from '../exchange/tensor-delta.ts';
 import type { WeightShapes } from '../exchange/weight-delta.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
-import { snapshotNodes, trainerNode, versionsKept, workerName } from '../placement.ts';
+import {
+  branchesOf,
+  branchName,
+  snapshotNodes,
+  trainerNode,
+  versionsKept,
+  workerName,
+} from '../placement.ts';
 import { trainersOf } from '../workers/workers-plan.ts';
 
 const BYTES_PER_VALUE = 4;
@@ -101,6 +108,11 @@ function actorTable(plan: GroupPlan, { nodes }: Surroundings): JobExplanation['t
                   serverBytes(plan, replica),
                 ],
               ]),
+          ...branchesOf(replica.workers, index, nodes).map((branch) => [
+            branchName(replica.name, branch.node),
+            node(branch.node),
+            branch.workers.length * weights,
+          ]),
           ...(place === undefined ? [] : [snapshot]),
           [`${replica.name}-data`, node(0), 0],
         ];
@@ -143,11 +155,20 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
     const given =
       workers.codec === 'f32' ? weights : deltaBytesAbout(workers.codec, shapesOf(replica));
     const server = trainerNode(index, nodes);
-    return trainerNames(replica).map((name, worker) => {
-      const way: Way = [trainerNode(index + worker, nodes), server];
-      const carried = workers.mode === 'synchronous' ? carriedBytes(plan, replica) : 0;
-      return link(`${name} ⇄ ${replica.name}-server`, way, given + carried + weights, minutes);
+    const carried = workers.mode === 'synchronous' ? carriedBytes(plan, replica) : 0;
+    const branches = branchesOf(workers, index, nodes);
+    const own = trainerNames(replica).map((name, worker) => {
+      const at = trainerNode(index + worker, nodes);
+      const branch = branches.find((each) => each.workers.includes(worker));
+      const to = branch ? branchName(replica.name, at) : `${replica.name}-server`;
+      const way: Way = [at, branch ? at : server];
+      return link(`${name} ⇄ ${to}`, way, given + carried + weights, minutes);
     });
+    const ofBranches = branches.map(({ node, workers: { length } }) => {
+      const name = `${branchName(replica.name, node)} ⇄ ${replica.name}-server`;
+      return link(name, [node, server], given + length * carried + weights, minutes);
+    });
+    return [...own, ...ofBranches];
   });
   const rows = plan.replicas.flatMap((teacher, index) => {
     const snapshot = places[index];

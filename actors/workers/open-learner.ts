@@ -4,7 +4,7 @@ import type { Patience } from '../retry.ts';
 import type { Student } from '../student.ts';
 import { type CarriedState, type Learner, SoloLearner } from './learner.ts';
 import { LocalLearner } from './local-learner.ts';
-import type { ParameterServer } from './parameter-server.ts';
+import type { GradientReceiver } from './parameter-server.ts';
 import { ServerLink } from './server-link.ts';
 import { SharedLearner } from './shared-learner.ts';
 import type { WorkersPlan } from './workers-plan.ts';
@@ -14,7 +14,8 @@ export interface Membership {
   readonly workers: WorkersPlan;
   /** This one's number, from 0 on. */
   readonly worker: number;
-  readonly server: Handle<ParameterServer>;
+  /** The replica's, or a branch before it. */
+  readonly server: Handle<GradientReceiver>;
 }
 
 export interface LearnerOptions {

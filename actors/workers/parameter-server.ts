@@ -21,7 +21,7 @@ import { CheckpointSaver } from '../checkpoint-saver.ts';
 import { readState, type StateCopy, writeState } from '../exchange/state-copy.ts';
 import type { Weights } from '../exchange/weight-delta.ts';
 import { type CodedGradients, decodeGradients } from './gradient-coding.ts';
-import { GradientRound, type Share } from './gradient-round.ts';
+import { GradientRound, type MeanShare, type Share } from './gradient-round.ts';
 
 /** Far above the workers of one replica. */
 const CONTRIBUTIONS_MAX = 1024;
@@ -59,6 +59,11 @@ export interface Contribution {
   readonly measures: Readonly<Record<string, number>>;
   /** What the worker carries on to its next batch; kept for it in case that it, or the server, restarts. */
   readonly carried?: StateCopy;
+  /** Of a mean over several workers, that of `worker` included: all of them, and what each carries. */
+  readonly branch?: {
+    readonly workers: readonly number[];
+    readonly carried: readonly (readonly [worker: number, carried: StateCopy])[];
+  };
 }
 
 export interface Update {
@@ -76,6 +81,13 @@ export interface Update {
 /** What becomes of a contribution. `paused`: another worker is away, so the same is to be given again later. */
 export type ContributionAnswer = Update | { readonly status: 'paused' };
 
+/** Whoever takes what workers give: the replica's server, or a branch before it. */
+export interface GradientReceiver {
+  join(worker: number): Update | Promise<Update>;
+  leave(worker: number): void | Promise<void>;
+  contribute(contribution: Contribution): Promise<ContributionAnswer>;
+}
+
 interface ServerCheckpoint {
   readonly version: number;
   readonly statistics: Weights;
@@ -87,7 +99,7 @@ interface ServerCheckpoint {
  * Owns the weights of a replica that several workers train (a parameter server with a quorum, Chen et al. 2016,
  * algorithms 3 and 4): takes their gradients, updates, and gives everyone the new weights.
  */
-export class ParameterServer {
+export class ParameterServer implements GradientReceiver {
   readonly #context: ActorContext;
   readonly #options: ParameterServerOptions;
   readonly #model: Model;
@@ -147,13 +159,13 @@ export class ParameterServer {
     this.#checkWorker(worker);
     this.#saver.throwFailure();
     const share = this.#shareOf(contribution);
-    this.#away.delete(worker);
+    for (const each of share.workers) this.#away.delete(each);
     if (this.#options.asynchronous) return await this.#update(share, step);
     if (version !== this.#version) return this.#currentFor(worker);
     if (this.#blocked) return { status: 'paused' };
     const { promise } = this.#outcome;
     if (!this.#round.complete) {
-      this.#round.add(worker, share);
+      this.#round.add(share);
       if (this.#round.complete) {
         const { carried } = this.#round;
         this.#update(this.#round.mean(), step, carried).then(
@@ -215,7 +227,7 @@ export class ParameterServer {
   }
 
   #update(
-    share: Share,
+    share: MeanShare,
     step: number,
     carried: ReadonlyMap<number, StateCopy> = new Map(),
   ): Promise<Update> {
@@ -261,7 +273,8 @@ export class ParameterServer {
     return Object.keys(this.#model.parameters).map((name) => `student/${name}`);
   }
 
-  #shareOf({ gradients, statistics, measures, carried }: Contribution): Share {
+  #shareOf({ worker, gradients, statistics, measures, carried, branch }: Contribution): Share {
+    for (const each of branch?.workers ?? []) this.#checkWorker(each);
     for (const [name, shape] of Object.entries(this.#model.statistics)) {
       const length = shape.reduce((product, size) => product * size, 1);
       if (statistics[name]?.length === length) continue;
@@ -270,10 +283,11 @@ export class ParameterServer {
       );
     }
     return {
+      workers: branch?.workers ?? [worker],
       gradients: decodeGradients(gradients, this.#model.parameters),
       statistics,
       measures,
-      ...(carried && { carried }),
+      carried: new Map(branch?.carried ?? (carried && [[worker, carried]]) ?? []),
     };
   }
 

@@ -2,7 +2,7 @@ import { delay, type Handle, withCallOptions } from '../../runtime/index.ts';
 import { weightsBytes } from '../exchange/weight-delta.ts';
 import { type Patience, retry } from '../retry.ts';
 import { codedBytes } from './gradient-coding.ts';
-import type { Contribution, ParameterServer, Update } from './parameter-server.ts';
+import type { Contribution, GradientReceiver, Update } from './parameter-server.ts';
 
 /** The longest that the slowest worker's step may take, its compilation and restarts included. */
 const CONTRIBUTION_TIMEOUT_MS = 600_000;
@@ -12,7 +12,7 @@ const LEAVE_MS = 2_000;
 
 /** A worker's way to the parameter server of its replica. */
 export class ServerLink {
-  readonly #server: Handle<ParameterServer>;
+  readonly #server: Handle<GradientReceiver>;
   readonly #worker: number;
   readonly #patience: Patience;
   readonly #end = new AbortController();
@@ -20,7 +20,7 @@ export class ServerLink {
   #bytes: number;
 
   constructor(options: {
-    readonly server: Handle<ParameterServer>;
+    readonly server: Handle<GradientReceiver>;
     readonly worker: number;
     readonly patience: Patience;
     /** So far, from a checkpoint. */

@@ -4,9 +4,11 @@ import { startNatsServer } from '../support/nats-server.ts';
 import {
   type ActorStarted,
   hashesOf,
+  newestIncarnation,
   reachStep,
   resultOf,
   startSmallRun,
+  stepsOf,
   writeSmallText,
 } from './small-run.ts';
 
@@ -27,6 +29,51 @@ test.serial('replicas on two nodes over NATS give the bits of a local run', asyn
   // A snapshot is where its student trains.
   t.is(nodeOf(events, 'replica-1-snapshot'), nodeOf(events, 'replica-2'));
 });
+
+test.serial(
+  'workers on two hosts, with a branch on the other one, give what one worker gives, also when the branch and its workers die',
+  async (t) => {
+    await using folder = await makeFolder();
+    const text = await writeSmallText(folder.path);
+    const options = { replicas: 1, steps: 60, 'model.restartIntervalSteps': 0 };
+    const whole = startSmallRun(folder.path, text, options);
+    await resultOf(whole);
+    const expected = stepsOf(parseEvents((await whole.ended).stdout), 'replica-1');
+
+    await using server = await startNatsServer();
+    await using node = startActorctl(['node', '--nats', server.url, '--json'], folder.path);
+    await node.waitForLine((line) => line.includes('"joined"'));
+    const start = (name: string) =>
+      startSmallRun(folder.path, text, { ...options, batch: 4, 'workers.count': 4 }, [
+        ...['--nats', server.url, '--wait-nodes', '2', '--run-dir', name],
+      ]);
+    await using calm = start('calm');
+    const result = await resultOf(calm);
+    const events = parseEvents((await calm.ended).stdout);
+    t.is(nodeOf(events, 'replica-1-branch-2'), nodeOf(events, 'replica-1-worker-2'));
+    t.not(nodeOf(events, 'replica-1-branch-2'), nodeOf(events, 'replica-1-server'));
+    const steps = stepsOf(events, 'replica-1');
+    t.is(steps.length, 60);
+    for (const [index, { loss, gradientNorm }] of steps.entries()) {
+      for (const [name, value] of Object.entries({ loss, gradientNorm })) {
+        const difference = (value as number) - (expected[index]?.[name] as number);
+        t.true(Math.abs(difference) < 1e-4, `${name} of step ${index + 1} is off by ${difference}`);
+      }
+    }
+
+    await using run = start('killed');
+    for (const [victim, step] of [
+      ['replica-1-branch-2', 15],
+      ['replica-1-worker-4', 25],
+      ['replica-1-server', 35],
+    ] as const) {
+      await reachStep(run, 'replica-1', step);
+      const seen = run.lines().map((line) => JSON.parse(line) as JsonEvent);
+      process.kill(newestIncarnation(seen, victim).pid, 'SIGKILL');
+    }
+    t.deepEqual(hashesOf(await resultOf(run)), hashesOf(result));
+  },
+);
 
 test.serial(
   'a run over NATS takes the freshest teachers and outlives a server restart',

@@ -61,21 +61,43 @@ test('gradients of another model are refused by name', (t) => {
 });
 
 test('a round averages in the order of its workers, and counts no more than its quorum', (t) => {
-  const shareOf = (value: number) => ({
+  const shareOf = (value: number, ...workers: readonly number[]) => ({
+    workers,
+    carried: new Map(workers.map((worker) => [worker, { h: Float32Array.of(value) }])),
     gradients: { kernel: Float32Array.of(value, -value) },
     statistics: { mean: Float32Array.of(2 * value) },
     measures: { loss: value },
   });
   const round = new GradientRound(2);
-  round.add(2, shareOf(5));
+  round.add(shareOf(5, 2));
   t.false(round.complete);
-  round.add(2, shareOf(4));
-  round.add(0, shareOf(1));
+  round.add(shareOf(4, 2));
+  round.add(shareOf(1, 0));
   t.true(round.complete);
-  round.add(1, shareOf(1000));
+  round.add(shareOf(1000, 1));
   t.deepEqual(round.mean(), {
     gradients: { kernel: Float32Array.of(2.5, -2.5) },
     statistics: { mean: Float32Array.of(5) },
     measures: { loss: 2.5 },
+  });
+});
+
+test('the mean of a branch counts for each of its workers', (t) => {
+  const round = new GradientRound(3);
+  const share = (value: number) => ({
+    gradients: { kernel: Float32Array.of(value) },
+    statistics: {},
+    measures: { loss: value },
+    carried: new Map(),
+  });
+  round.add({ ...share(9), workers: [0] });
+  t.false(round.complete);
+  round.add({ ...share(3), workers: [1, 2] });
+  t.true(round.complete);
+  // (9 + 2 · 3) / 3
+  t.deepEqual(round.mean(), {
+    gradients: { kernel: Float32Array.of(5) },
+    statistics: {},
+    measures: { loss: 5 },
   });
 });

@@ -1,39 +1,12 @@
 import test from 'ava';
 import type { Weights } from '../../../actors/exchange/weight-delta.ts';
-import { GradientEncoder } from '../../../actors/workers/gradient-coding.ts';
 import {
-  type Contribution,
   type ParameterServer,
   type ParameterServerOptions,
   parameterServer,
 } from '../../../actors/workers/parameter-server.ts';
 import { createSystem, type Handle } from '../../../runtime/index.ts';
-import { createModel, type ModelConfig, weightShapes } from '../../../training/index.ts';
-
-const model: ModelConfig = {
-  kind: 'lstm',
-  vocabularySize: 5,
-  embeddingSize: 2,
-  hiddenSize: 2,
-  layers: 1,
-  time: 2,
-};
-const shapes = weightShapes(createModel(model));
-const base: ParameterServerOptions = {
-  replica: 'replica-1',
-  model,
-  seed: 3,
-  // Plain descent at rate 1: what an update subtracts is the mean gradient itself.
-  optimizer: { kind: 'sgd' },
-  weightDecay: 0,
-  schedule: { kind: 'constant', peak: 1, warmupSteps: 0, steps: 1 },
-  workers: 2,
-  quorum: 2,
-  asynchronous: false,
-  checkpointIntervalSteps: 1000,
-  engine: 'auto',
-  threads: 1,
-};
+import { serverOptions as base, lowered, share } from './small-server.ts';
 
 async function withServer(
   options: ParameterServerOptions,
@@ -42,22 +15,6 @@ async function withServer(
   await using system = await createSystem({ bus: 'memory' });
   const server = await system.spawn(parameterServer, options, { isolation: 'inline' });
   await body(server, (await server.join(0)).weights);
-}
-
-function share(worker: number, version: number, gradient: number, loss = gradient): Contribution {
-  const gradients: Record<string, Float32Array> = {};
-  for (const [name, shape] of Object.entries(shapes)) {
-    const length = shape.reduce((product, size) => product * size, 1);
-    gradients[name] = new Float32Array(length).fill(gradient);
-  }
-  const coded = new GradientEncoder({ codec: 'f32', shapes }).encode(gradients);
-  return { worker, version, step: version, gradients: coded, statistics: {}, measures: { loss } };
-}
-
-function lowered(weights: Weights, by: number): Weights {
-  return Object.fromEntries(
-    Object.entries(weights).map(([name, values]) => [name, values.map((value) => value - by)]),
-  );
 }
 
 test('an update waits for all workers and takes the mean of what they give', async (t) => {
