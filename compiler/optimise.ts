@@ -9,6 +9,7 @@ import { transposeLeftOperands } from './passes/left-operands.ts';
 import { fuseLogSoftmax } from './passes/log-softmax.ts';
 import { lowerConvolutions, type Target } from './passes/lower-convolutions.ts';
 import { transposeNarrowProducts } from './passes/narrow-products.ts';
+import { computeOutputsFirst } from './passes/outputs-first.ts';
 import { absorbFactorsAndAdditions, absorbTransposes } from './passes/products.ts';
 import { type QuantisedGraph, quantiseProducts } from './passes/quantise-products.ts';
 import { improveReductions } from './passes/reductions.ts';
@@ -47,6 +48,7 @@ const ENGINE_PASSES: readonly Pass[] = [
   simplifyLayout,
   shareCommonSubexpressions,
   removeDeadCode,
+  computeOutputsFirst,
 ];
 
 export interface OptimiseOptions {

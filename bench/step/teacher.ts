@@ -7,12 +7,13 @@ import {
   type PreparedStep,
   prepareLanguageModel,
 } from './cases.ts';
+import { lossSetting, teacherLosses } from './teacher-loss.ts';
 
 const WARM_UP_TURNS = 2;
 const TURNS = 6;
 const TEACHERS_MAX = 3;
 
-type Precision = 'f32' | 'int8';
+export type Precision = 'f32' | 'int8';
 
 interface Variant extends PreparedStep {
   readonly teachers: number;
@@ -22,15 +23,39 @@ interface Variant extends PreparedStep {
 
 /**
  * `npm run bench -- teacher [lm-512|lm-1024]`: what one to three teachers add to a training step, as
- * a share of the step without teachers. All variants take turns. `--processor-time`: see `benchStep`.
+ * a share of the step without teachers (all variants take turns; `--processor-time`: see `benchStep`), and what becomes
+ * of the loss. `--no-cost` and `--no-loss` leave one of them out.
  */
 export async function benchTeacher(args: readonly string[]): Promise<void> {
   const { positionals, values } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { 'processor-time': { type: 'boolean', default: false } },
+    options: {
+      'processor-time': { type: 'boolean', default: false },
+      cost: { type: 'boolean', default: true },
+      loss: { type: 'boolean', default: true },
+    },
+    allowNegative: true,
   });
-  const measure = values['processor-time'] ? processorMs : timeMs;
+  if (values.cost) await benchCost(positionals, values['processor-time']);
+  if (values.loss) await benchLoss();
+}
+
+async function benchLoss(): Promise<void> {
+  console.log(`\n${lossSetting}`);
+  const losses = await teacherLosses(['f32', 'int8']);
+  const exact = losses.get('f32')!;
+  for (const [precision, loss] of losses) {
+    const change = (100 * (loss - exact)) / exact;
+    console.log(
+      `teachers in ${precision.padEnd(4)} ${loss.toFixed(4).padStart(9)}   ` +
+        `${change >= 0 ? '+' : '−'}${Math.abs(change).toFixed(3)} %`,
+    );
+  }
+}
+
+async function benchCost(positionals: readonly string[], processorTime: boolean): Promise<void> {
+  const measure = processorTime ? processorMs : timeMs;
   const name = (positionals[0] ?? 'lm-512') as keyof typeof languageModelSizes;
   const sizes = languageModelSizes[name];
   if (sizes === undefined)
@@ -39,7 +64,7 @@ export async function benchTeacher(args: readonly string[]): Promise<void> {
   console.log(
     `${name}: 2 layers of ${H} units, vocabulary ${V}, embedding ${E}, batch ${B}, ${T} steps; 1 thread\n` +
       `${new Date().toISOString()} · ${os.cpus()[0]?.model.trim()} · Node ${process.version}` +
-      `${values['processor-time'] ? ' · processor time' : ''}`,
+      `${processorTime ? ' · processor time' : ''}`,
   );
   const variants = [await prepare(sizes, 0, 'f32')];
   for (const precision of ['f32', 'int8'] as const) {
