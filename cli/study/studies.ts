@@ -236,7 +236,8 @@ export const studies: readonly Study[] = [
     job: 'tabular-codistill',
     options: {
       steps: 1000,
-      'exchange.intervalSteps': 20,
+      'exchange.intervalSteps': 5,
+      'optimizer.beta1': 0,
       'evaluation.savePredictions': true,
       checkpointIntervalSteps: 1000,
     },
@@ -248,23 +249,41 @@ export const studies: readonly Study[] = [
         options: { replicas: 2, topology: 'none', 'partition.kind': 'same' },
         served: 'average',
       },
-      { name: 'codistilled', options: { replicas: 2, 'partition.kind': 'same' } },
+      ...[1, 3].map((weight) => ({
+        name: `codistilled-weight-${weight}`,
+        options: { replicas: 2, 'partition.kind': 'same', 'objective.weight': weight },
+      })),
       {
-        name: 'codistilled-weight-3',
-        options: { replicas: 2, 'partition.kind': 'same', 'objective.weight': 3 },
+        name: 'three-codistilled-weight-3',
+        options: { replicas: 3, 'partition.kind': 'same', 'objective.weight': 3 },
       },
+      { name: 'one-decayed', options: { replicas: 1, weightDecay: 0.001 } },
       {
-        name: 'four-codistilled-weight-3',
-        options: { replicas: 4, 'partition.kind': 'same', 'objective.weight': 3 },
+        name: 'codistilled-decayed',
+        options: {
+          replicas: 2,
+          'partition.kind': 'same',
+          'objective.weight': 3,
+          weightDecay: 0.001,
+        },
       },
     ],
     baseline: 'one',
     seeds: 5,
     measures: ['churn', 'servedLoss', 'flips'],
+    choice: {
+      among: ['codistilled-weight-1', 'codistilled-weight-3', 'three-codistilled-weight-3'],
+      least: 'churn',
+      notAbove: 'servedLoss',
+    },
     notes: [
       'Retraining is another seed: other first weights, another order of the rows. Of codistilled models the first is ' +
         'served, of the ensemble the average of both.',
       'All replicas train on all rows: with halves of so small a table each model is worse than one that has all of it.',
+      'Adam has no momentum here (beta1 = 0): two students with momentum that follow each other by copies some steps old ' +
+        'overshoot when the weight is well above 1, and lose what agreement brings.',
+      'The arms one-decayed and codistilled-decayed have a weight decay of 0.001. It calms a model by itself, so an arm ' +
+        'with it is to be compared with the other arm that has it.',
     ],
   },
   {
