@@ -9,6 +9,8 @@ interface CommandWords {
   readonly options: readonly OptionWords[];
   /** For its first argument, besides files. */
   readonly words: readonly string[];
+  /** Its arguments may be files too. */
+  readonly takesFiles: boolean;
 }
 
 interface OptionWords {
@@ -37,11 +39,13 @@ export function createCompletion(
   };
   const commands = visible.map((command): CommandWords => {
     const [first] = command.registeredArguments;
+    const inner = command.commands.map((each) => each.name());
     return {
       name: command.name(),
       description: command.description(),
       options: help.visibleOptions(command).map(readOption),
-      words: first === undefined ? [] : (first.argChoices ?? words[first.name()] ?? []),
+      words: first === undefined ? inner : (first.argChoices ?? words[first.name()] ?? []),
+      takesFiles: inner.length > 0 || (first !== undefined && first.argChoices === undefined),
     };
   });
   const options = help.visibleOptions(program).map(readOption);
@@ -101,7 +105,8 @@ function writeZsh(
     all.flatMap((option) => flagListOf(option).map((flag) => specification(option, flag)));
   const cases = commands.map((command) => {
     const words = command.words.length === 0 ? [] : [`'1:word:(${command.words.join(' ')})'`];
-    const parts = [...list(command.options), ...words, "'*:file:_files'"];
+    const files = command.takesFiles ? ["'*:file:_files'"] : [];
+    const parts = [...list(command.options), ...words, ...files];
     return `        ${command.name}) _arguments ${parts.join(' ')} ;;`;
   });
   const described = commands.map((command) => `'${command.name}:${quoteZsh(command.description)}'`);
@@ -133,7 +138,7 @@ function writeFish(
     [
       ...(long === undefined ? [] : [`-l ${long.slice(2)}`]),
       ...(short === undefined ? [] : [`-s ${short.slice(1)}`]),
-      ...(takesValue && !mayStandAlone ? ['-r'] : []),
+      ...(takesValue && !mayStandAlone ? ['-r', '-F'] : []),
     ].join(' ');
   const lines = options.map(
     (option) => `-n __fish_use_subcommand ${flags(option)} ${describe(option.description)}`,
@@ -144,6 +149,7 @@ function writeFish(
     for (const option of command.options) {
       lines.push(`${seen} ${flags(option)} ${describe(option.description)}`);
     }
+    if (!command.takesFiles) lines.push(`${seen} -f`);
     if (command.words.length > 0) lines.push(`${seen} -a '${command.words.join(' ')}'`);
   }
   const script = lines.map((line) => `complete -c ${name} ${line}`).join('\n');

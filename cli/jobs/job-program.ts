@@ -46,24 +46,24 @@ export function addJobCommands(
     "tell a job's state; the exit code is the job's",
     'my-job --nats nats://10.0.0.5:4222',
   )
-    .argument('<job>', 'its name')
+    .argument('<name>', 'as actorctl jobs lists it')
     .option('--wait', 'until it is over')
-    .action(async (job: string, flags: JobFlags & { readonly wait?: boolean }) => {
-      done(await (await load()).statusCommand(job, flags, context));
+    .action(async (name: string, flags: JobFlags & { readonly wait?: boolean }) => {
+      done(await (await load()).statusCommand(name, flags, context));
     });
   add(
     'logs',
     "show a job's events and what its actors wrote",
     'my-job -f --nats nats://10.0.0.5:4222',
   )
-    .argument('<job>', 'its name')
+    .argument('<name>', 'as actorctl jobs lists it')
     .option('-f, --follow', 'go on until it is over, and end with its exit code')
-    .action(async (job: string, flags: JobFlags & { readonly follow?: boolean }) => {
-      done(await (await load()).logsCommand(job, flags, context));
+    .action(async (name: string, flags: JobFlags & { readonly follow?: boolean }) => {
+      done(await (await load()).logsCommand(name, flags, context));
     });
   add('stop', 'let a job drain and save, then end it', 'my-job --nats nats://10.0.0.5:4222')
-    .argument('<job>', 'its name')
-    .action(async (job: string, flags: JobFlags) => {
-      done(await (await load()).stopCommand(job, flags, context));
+    .argument('<name>', 'as actorctl jobs lists it')
+    .action(async (name: string, flags: JobFlags) => {
+      done(await (await load()).stopCommand(name, flags, context));
     });
 }

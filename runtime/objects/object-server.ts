@@ -68,7 +68,8 @@ export class ObjectServer {
       case 'object-leases':
         store.hold(message.holder, message.hold, message.leaseMs);
         store.release(message.holder, message.release);
-        return undefined;
+        // Who is told only that somebody lets go asks for no answer.
+        break;
       default:
         return undefined;
     }

@@ -142,10 +142,12 @@ export class ObjectTable implements ReferenceKeeper {
     };
   }
 
-  depart({ node, id }: ObjectAddress, forMs: number): string {
+  depart(address: ObjectAddress, forMs: number): string {
+    const { id } = address;
     this.#lastTicket += 1;
     const ticket = `${this.#options.holder}/${this.#lastTicket}`;
-    this.#tell(node, { holder: ticket, leaseMs: forMs, hold: [id], release: [] });
+    const word = { holder: ticket, leaseMs: forMs, hold: [id], release: [] };
+    this.#tellSurely(address, word, forMs);
     return ticket;
   }
 
@@ -199,9 +201,38 @@ export class ObjectTable implements ReferenceKeeper {
   }
 
   /** In this order: without a holder the object would be freed. */
-  #takeOver({ node, id }: ObjectAddress, ticket: string): void {
-    this.#tell(node, this.#lease([id], []));
-    this.#tell(node, { holder: ticket, leaseMs: 0, hold: [], release: [id] });
+  #takeOver(address: ObjectAddress, ticket: string): void {
+    const { node, id } = address;
+    this.#tellSurely(address, this.#lease([id], []), LEASE_MS, () => {
+      this.#tell(node, { holder: ticket, leaseMs: 0, hold: [], release: [id] });
+    });
+  }
+
+  /**
+   * Says that somebody holds an object, again until its node has heard it: meanwhile this process holds
+   * it too, and says nothing that could take its last holder away. `then` runs when it was heard.
+   */
+  #tellSurely(
+    address: ObjectAddress,
+    word: LeaseChange,
+    timeoutMs: number,
+    then?: () => void,
+  ): void {
+    const { store, endpoint } = this.#options;
+    const { node } = address;
+    if (node === store?.nodeId) {
+      this.#tell(node, word);
+      then?.();
+      return;
+    }
+    const release = this.retain([address]);
+    const parcel = { bytes: encodeMessage({ kind: 'object-leases', ...word }) };
+    const subject = subjects.objects(endpoint.namespace, node);
+    requestControl(endpoint, subject, 'done', parcel, { timeoutMs })
+      .then(then)
+      // A node that is gone has no objects any more; from one that is only silent, leases run out.
+      .catch(() => {})
+      .finally(release);
   }
 
   #refer(
@@ -280,7 +311,7 @@ export class ObjectTable implements ReferenceKeeper {
     return { holder: this.#options.holder, leaseMs: LEASE_MS, hold, release };
   }
 
-  /** A word that is lost costs nothing: what is held is said again, what is not runs out. */
+  /** A release that is lost runs out, and a lease is renewed: only a new holder needs an answer. */
   #tell(node: string, change: LeaseChange): void {
     const { store, endpoint } = this.#options;
     if (node === store?.nodeId) {

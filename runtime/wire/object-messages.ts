@@ -41,7 +41,7 @@ export interface ObjectCheckMessage {
   readonly kind: 'object-check';
   readonly id: string;
 }
-/** Unanswered: `holder` wants objects `hold` for `leaseMs` from now, and `release` no more. */
+/** Answered by `done` where that is asked for: `holder` wants objects `hold` for `leaseMs` from now, and `release` no more. */
 export interface ObjectLeasesMessage {
   readonly kind: 'object-leases';
   readonly holder: string;

@@ -42,6 +42,11 @@ const cases: readonly (readonly [readonly string[], readonly string[]])[] = [
     ['bash', 'zsh', 'fish'],
   ],
   [['help', 'res'], ['resume']],
+  [
+    ['plan', ''],
+    ['check', 'show'],
+  ],
+  [['status', ''], []],
   // The value of an option: files, which bash adds by itself.
   [['run', '--data', 'one'], []],
 ];

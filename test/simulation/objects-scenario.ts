@@ -81,7 +81,7 @@ export async function runObjectScenario(
   seed: number,
   onTrace?: (line: string) => void,
 ): Promise<ObjectReport> {
-  const faults = { delayMs: (random: Random) => random.between(0.2, 30) };
+  const faults = { loss: 0.02, delayMs: (random: Random) => random.between(0.2, 30) };
   const payloadBytesMax = PAYLOAD_BYTES_MAX;
   const simulation = createSimulation({
     seed,
