@@ -6,6 +6,7 @@ import {
   type GraphNode,
   type Value,
 } from './graph.ts';
+import { DATA_TYPES, writeAttribute, writeTensor, writeValueInfo } from './onnx-messages.ts';
 import { ProtobufWriter } from './protobuf.ts';
 import { sizeOf, type TensorData } from './tensor-spec.ts';
 
@@ -25,16 +26,6 @@ const DOMAINS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** TensorProto.DataType */
-const DATA_TYPES: Readonly<Record<ElementType, number>> = {
-  float32: 1,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-};
-
 /** Attributes that ONNX takes as int64 tensors, in order, after an operator's first input. */
 const TENSOR_ATTRIBUTES: Readonly<Record<string, readonly string[]>> = {
   CumSum: ['axis'],
@@ -52,8 +43,6 @@ const TENSOR_ATTRIBUTES: Readonly<Record<string, readonly string[]>> = {
   Tile: ['repeats'],
   TopK: ['k'],
 };
-
-const FLOAT_ATTRIBUTES: ReadonlySet<string> = new Set(['alpha', 'beta', 'epsilon']);
 
 /** Elements up to which a repeated number is written out instead of being filled in at each run. */
 const WRITTEN_SPLAT_ELEMENTS_MAX = 16_384;
@@ -272,64 +261,9 @@ class GraphWriter {
   }
 }
 
-/** A constant of a GraphProto. */
-function writeTensor(
-  graph: ProtobufWriter,
-  name: string,
-  { dtype, shape }: Value,
-  bytes: Uint8Array,
-): void {
-  graph.message(
-    5,
-    (proto) => {
-      proto.packed(1, shape);
-      proto.integer(2, DATA_TYPES[dtype]);
-      proto.string(8, name);
-      proto.bytesField(9, bytes);
-    },
-    bytes.length + 128,
-  );
-}
-
 /** State entries are inputs and outputs under one name; ONNX wants two. */
 export function outputName(name: string): string {
   return `new ${name}`;
-}
-
-function writeValueInfo(proto: ProtobufWriter, name: string, value: Value): void {
-  proto.string(1, name);
-  proto.message(2, (type) =>
-    type.message(1, (tensor) => {
-      tensor.integer(1, DATA_TYPES[value.dtype]);
-      tensor.message(2, (shape) => {
-        for (const dimension of value.shape) shape.message(1, (dim) => dim.integer(1, dimension));
-      });
-    }),
-  );
-}
-
-/** AttributeProto; its `type` is 1 for a float, 2 an integer, 3 a string, 7 integers. */
-function writeAttribute(
-  node: ProtobufWriter,
-  name: string,
-  value: number | string | readonly number[],
-): void {
-  node.message(5, (proto) => {
-    proto.string(1, name);
-    if (typeof value === 'string') {
-      proto.string(4, value);
-      proto.integer(20, 3);
-    } else if (typeof value !== 'number') {
-      for (const each of value) proto.integer(8, each);
-      proto.integer(20, 7);
-    } else if (FLOAT_ATTRIBUTES.has(name)) {
-      proto.float(2, value);
-      proto.integer(20, 1);
-    } else {
-      proto.integer(3, value);
-      proto.integer(20, 2);
-    }
-  });
 }
 
 function fill(dtype: ElementType, size: number, value: number): TensorData | BigInt64Array {
