@@ -1,4 +1,11 @@
-import { countUses, type Graph, type GraphNode, splatOf, type Value } from './graph.ts';
+import {
+  countUses,
+  findProducers,
+  type Graph,
+  type GraphNode,
+  splatOf,
+  type Value,
+} from './graph.ts';
 import { isScalar } from './graph-builder.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { sameShape, sizeOf } from './tensor-spec.ts';
@@ -43,7 +50,7 @@ export function splitFusedUpdates(graph: Graph): SplitStep {
   const outputs = new Map([...graph.outputs].filter(([, value]) => !tail.results.has(value)));
   const keys = new Map<Value, string>();
   for (const [key, value] of graph.inputs) if (key.startsWith(statePrefix)) keys.set(value, key);
-  const producers = new Map(graph.nodes.map((node) => [node.outputs[0]!, node]));
+  const producers = findProducers(graph.nodes);
   const keyOf = (result: Value): string => {
     // Elementwise operations need no shape, and as an output of the graph it would be a copy.
     const value = beforeReshapes(result, producers);
@@ -62,9 +69,12 @@ export function splitFusedUpdates(graph: Graph): SplitStep {
   return { graph: removeDeadCode({ inputs: graph.inputs, nodes, outputs }), updates };
 }
 
+/** What a value was before it was reshaped, if that was computed: state must be read as it was before the updates. */
 function beforeReshapes(value: Value, producers: ReadonlyMap<Value, GraphNode>): Value {
   const node = producers.get(value);
-  return node?.operator === 'Reshape' ? beforeReshapes(node.inputs[0]!, producers) : value;
+  if (node?.operator !== 'Reshape') return value;
+  const [source] = node.inputs as [Value];
+  return producers.has(source) ? beforeReshapes(source, producers) : value;
 }
 
 interface Tail {

@@ -113,19 +113,41 @@ test('fused operations have the bits of tfjs’s float32 where both are exact', 
 
 test('an entry is read by all who need its old value before it is updated', async (t) => {
   const step: StepFunction = (state, { g }) => {
-    const { w, average, copy } = state as Record<'w' | 'average' | 'copy', tf.Tensor>;
+    const { w, average, copy, flat } = state as Record<
+      'w' | 'average' | 'copy' | 'flat',
+      tf.Tensor
+    >;
     return {
       state: {
         w: tf.sub(w, g!),
         average: tf.add(tf.mul(average, 0.9), tf.mul(w, 0.1)),
         copy: tf.add(tf.mul(copy, 0.5), average),
+        flat: tf.add(tf.mul(flat, 0.5), tf.reshape(w, [w.size])),
       },
       outputs: {},
     };
   };
-  const specs = { w: weights, average: weights, copy: weights };
+  const flat: TensorSpec = { shape: [SHAPE[0]! * SHAPE[1]!], dtype: 'float32' };
+  const specs = { w: weights, average: weights, copy: weights, flat };
   const { native, reference } = await runBoth(step, specs, { g: weights });
   t.deepEqual(native, reference);
+});
+
+test('a gradient is handed over as it is before it is reshaped', async (t) => {
+  const [rows, columns] = SHAPE as [number, number];
+  const step: StepFunction = (state, { x, y }) => {
+    const gradient = tf.matMul(x as tf.Tensor2D, y as tf.Tensor2D);
+    return { state: { w: tf.sub(state.w!, tf.reshape(gradient, SHAPE)) }, outputs: {} };
+  };
+  const inputs = {
+    x: { shape: [columns, 8], dtype: 'float32' },
+    y: { shape: [8, rows], dtype: 'float32' },
+  } as const;
+  const { graph } = traceStep(step, { w: weights }, inputs);
+  t.true(operatorsOf(graph).includes('Reshape'));
+  t.false(operatorsOf(splitFusedUpdates(graph).graph).includes('Reshape'));
+  const { native, reference } = await runBoth(step, { w: weights }, inputs);
+  t.true(largestDifference(native.w!, reference.w!) < 1e-6);
 });
 
 test('entries may be exchanged, handed on and updated in the same step', async (t) => {
