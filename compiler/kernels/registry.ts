@@ -30,7 +30,7 @@ export const traceKernels: KernelTable = {
 export const kernelNotes: Readonly<Record<string, string>> = {
   AvgPoolGrad: 'spreads over the whole window, padding included, as tfjs does',
   AvgPool3DGrad: 'spreads over the whole window, padding included, as tfjs does',
-  Conv2DBackpropFilter: 'one product of all places of the window, or minimal filtering',
+  Conv2DBackpropFilter: 'products by place of the window, or minimal filtering',
   Conv2DBackpropInput: 'a convolution with the window turned around, or products',
   Conv3D: 'channels last only',
   DepthToSpace: 'channels last only',
