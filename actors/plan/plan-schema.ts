@@ -49,7 +49,11 @@ const objective = v.strictObject({
     'cross-entropy',
     'how a student is pulled towards its teachers',
   ),
-  weight: option(notNegative(), 1, 'of the distillation term'),
+  weight: option(
+    notNegative(),
+    1,
+    'of the distillation term; above 1 take an optimizer without momentum',
+  ),
   rampSteps: option(whole(0, 1e9), 0, 'steps after burn-in in which the weight grows to its own'),
   temperature: option(positive(), 1, 'by which logits are divided in the distillation term'),
   smoothing: v.optional(smoothing, {}),
