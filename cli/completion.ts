@@ -124,7 +124,8 @@ ${cases.join('\n')}
       esac ;;
   esac
 }
-compdef _${name} ${name}
+# As a file in fpath it is run when it is wanted for the first time.
+if [[ $funcstack[1] == _${name} ]]; then _${name} "$@"; else compdef _${name} ${name}; fi
 `;
 }
 

@@ -19,7 +19,7 @@ import { createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
 import { definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
 import { readHostProcesses } from './nodes/host-process.ts';
-import { fullName } from './nodes/name-scope.ts';
+import { checkFullName, fullName } from './nodes/name-scope.ts';
 import type { NodeInfo } from './nodes/placement.ts';
 import type { SpawnOptions } from './nodes/spawn-options.ts';
 import type { ObjectPlan } from './objects/object-limits.ts';
@@ -273,7 +273,13 @@ function createFacade(
       const { timeoutMs } = options;
       const parcel = { bytes: encodeMessage({ kind: 'leave', timeoutMs }) };
       const subject = subjects.node(endpoint.namespace, nodeId);
-      await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+      try {
+        await requestControl(endpoint, subject, 'done', parcel, { timeoutMs });
+      } catch (error) {
+        if (!(error instanceof NoResponderError)) throw error;
+        const { namespace } = endpoint;
+        throw new NoResponderError(`there is no node ${nodeId} in namespace ${namespace}`);
+      }
       await membership.waitForEnd(nodeId, timeoutMs);
     },
     onLeaveRequest(listener) {
@@ -327,7 +333,12 @@ function createGet({ names, objects, caller }: HostNode, scope: string | undefin
     if (!isActorDefinition(what)) {
       return await objects.get(what as ObjectRef<unknown>, how as ObjectOptions, caller);
     }
-    const address = await names.find(fullName(scope, how as string));
+    if (typeof how !== 'string') {
+      throw new TypeError(`the name of an actor of type ${what.type} must be a string; got ${how}`);
+    }
+    const name = fullName(scope, how);
+    checkFullName(name);
+    const address = await names.find(name);
     if (address === undefined) return undefined;
     if (address.type === what.type) return createHandle(address, caller);
     throw new TypeError(

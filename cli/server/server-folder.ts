@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { DamagedDataError } from '../../errors.ts';
+import { DamagedDataError, UserInputError } from '../../errors.ts';
 import { readIfThere, writeAtomically } from '../atomic-file.ts';
 import { type ClusterKey, parseClusterKey } from './cluster-key.ts';
 
@@ -70,8 +70,9 @@ export function defaultServerFolder(
   return join(data, 'codistill', 'server');
 }
 
+/** @throws UserInputError when it is not there and can't be made. */
 export function openServerFolder(path: string): ServerFolder {
-  const made = mkdirSync(path, { recursive: true, mode: 0o700 });
+  const made = makeFolder(path);
   const at = (name: string): string => join(path, name);
   return {
     path,
@@ -103,6 +104,15 @@ export function openServerFolder(path: string): ServerFolder {
     },
     [Symbol.dispose]: () => removeEmpty(path, made),
   };
+}
+
+/** The first of those that had to be made. @throws UserInputError */
+function makeFolder(path: string): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new UserInputError(`The server's folder can't be made: ${(cause as Error).message}`);
+  }
 }
 
 /** From `path` up to `top`, which is one of its parents, or itself. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BusUnavailableError, UserInputError } from '../../errors.ts';
 import { isLoopback } from '../../loopback.ts';
@@ -48,6 +48,9 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     flags.dir === undefined
       ? defaultServerFolder(process.env)
       : resolve(environment.cwd, flags.dir);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new UserInputError(`${path} is no folder; --dir wants one, or a new one's name.`);
+  }
   const node = await planOwnNode(flags, path, environment.cwd);
   using folder = openServerFolder(path);
   using _lock = takeRunLock(path);

@@ -250,6 +250,17 @@ for (const [options, instanceOf, message] of waitCases) {
   });
 }
 
+test('a system refuses names that are none, and nodes that are not there', async (t) => {
+  const get = (name: unknown) => system.get(echo, name as string);
+  await t.throwsAsync(get(undefined), { instanceOf: TypeError, message: /name .* got undefined$/ });
+  await t.throwsAsync(get(''), { instanceOf: RangeError, message: /1 to 128 characters, got 0$/ });
+  await t.throwsAsync(get('a/b/c'), { instanceOf: RangeError, message: /NAME or SCOPE\/NAME/ });
+  await t.throwsAsync(system.drainNode('nobody', { timeoutMs: 5_000 }), {
+    code: 'NO_RESPONDER',
+    message: 'there is no node nobody in namespace default',
+  });
+});
+
 test('a system refuses deadlines that are none', async (t) => {
   const wrong = { timeoutMs: -5 };
   const expected = {

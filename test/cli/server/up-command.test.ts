@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
@@ -191,6 +191,10 @@ test('what can not be is refused before a server starts, with what to do', async
     /Port \d+ of 127\.0\.0\.1 is taken.*--port/,
   );
   t.regex(await up('--dir', 'd/e', '--listen', '192.0.2.1'), /192\.0\.2\.1 is no address of this/);
+  await writeFile(join(folder.path, 'file'), '');
+  t.regex(await up('--dir', 'file'), /file is no folder; --dir wants one/);
+  t.regex(await up('--dir', 'file/in-it'), /folder can't be made: ENOTDIR/);
+  await rm(join(folder.path, 'file'));
   t.regex(await up('--dir', 'f', '--key-file', 'none'), /--key-file can't be read/);
   t.deepEqual(await readdir(folder.path), [], 'nothing is left of it');
 });
