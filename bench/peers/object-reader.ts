@@ -14,7 +14,7 @@ export class ObjectReader {
     this.#context = context;
   }
 
-  /** Milliseconds of each get, one after the other; the references are released. */
+  /** Milliseconds of each get, one after the other; then the references are released. */
   async time(
     refs: readonly ObjectRef<Uint8Array>[],
     getsOfEach: number,
@@ -26,8 +26,8 @@ export class ObjectReader {
         await this.#context.get(ref);
         times.push(performance.now() - start);
       }
-      ref.release();
     }
+    for (const ref of refs) ref.release();
     return times;
   }
 

@@ -13,7 +13,7 @@ import { closedError, overloadedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
 import { RequestTable } from './request-table.ts';
 import { joinPieces, type Port, type Route, type RoutedMessage, type Routing } from './router.ts';
-import { assertSubject, assertSubjectPattern } from './subject.ts';
+import { answersInbox, assertSubject, assertSubjectPattern } from './subject.ts';
 
 /** So many deliveries in a row run as microtasks; then timers and sockets get their turn. */
 const MICROTASK_RUNS_MAX = 256;
@@ -67,7 +67,7 @@ export class InProcessBus implements Bus, Port {
     this.#pendingBytesMax = options.pendingBytesMax;
     this.#defer = options.defer ?? createDeferral();
     this.#inbox = `_INBOX.${options.name}`;
-    this.#requests = new RequestTable(`${this.#inbox}.r`, options.clock);
+    this.#requests = new RequestTable(answersInbox(this.#inbox), options.clock);
     this.#listen(this.#requests.pattern, (message) => this.#requests.settle(message));
   }
 

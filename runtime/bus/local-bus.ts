@@ -21,7 +21,7 @@ import { LOCAL_PROTOCOL_VERSION, PACKET, type PacketHead } from './local-wire.ts
 import { InPlaceReader } from './packet-readers.ts';
 import { PacketWriter } from './packet-writer.ts';
 import { RequestTable } from './request-table.ts';
-import { assertSubject, assertSubjectPattern } from './subject.ts';
+import { answersInbox, assertSubject, assertSubjectPattern } from './subject.ts';
 
 /** Above what any hub lets through; the hub's own limit comes with its welcome. */
 const HUB_PAYLOAD_BYTES_MAX = 1 << 30;
@@ -263,7 +263,7 @@ class LocalBus implements Bus {
     this.#state = 'open';
     this.payloadBytesMax = payloadBytesMax;
     this.#inbox = `_INBOX.${name}`;
-    const requests = new RequestTable(`${this.#inbox}.r`, systemClock);
+    const requests = new RequestTable(answersInbox(this.#inbox), systemClock);
     this.#requests = requests;
     this.subscribe(requests.pattern, (message) => requests.settle(message));
     this.#welcome?.resolve();

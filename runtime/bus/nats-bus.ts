@@ -26,7 +26,7 @@ import { runHandler, StatusListeners } from './bus-status.ts';
 import { type NatsOptions, type NatsTarget, resolveNatsTarget } from './nats-options.ts';
 import { type HomeHub, Neighbours } from './neighbours.ts';
 import { RequestTable } from './request-table.ts';
-import { assertSubject, assertSubjectPattern } from './subject.ts';
+import { answersInbox, assertSubject, assertSubjectPattern } from './subject.ts';
 
 /**
  * For each attempt to connect, so that a hung server does not keep us from the next one of its
@@ -134,7 +134,7 @@ class NatsBus implements Bus {
     this.valueBytesMax = valueBytesMax ?? Math.floor(totalmem() * VALUE_SHARE_OF_MEMORY);
     this.#connection = connection;
     this.#target = target;
-    this.#requests = new RequestTable(this.createInbox(), systemClock);
+    this.#requests = new RequestTable(answersInbox(this.createInbox()), systemClock);
     this.#readLimits();
     connection.subscribe(this.#requests.pattern, {
       callback: (error, message) => {

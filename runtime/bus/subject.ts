@@ -3,7 +3,9 @@ const SUBJECT_BYTES_MAX = 1024;
 const SUBJECT = /^[!-)+-\-/-=?-~]+(?:\.[!-)+-\-/-=?-~]+)*$/;
 const PATTERN = /^(?:\*|[!-)+-\-/-=?-~]+)(?:\.(?:\*|[!-)+-\-/-=?-~]+))*(?:\.>)?$/;
 
-/** Subjects that were found right lately: nearly all messages go to few of them. */
+const INBOX = '_INBOX.';
+const ANSWERS = '.r.';
+/** Subjects that were found right lately: nearly all messages but answers go to few of them. */
 const found = new Set<string>();
 const FOUND_MAX = 4096;
 
@@ -14,6 +16,7 @@ const FOUND_MAX = 4096;
 export function assertSubject(subject: string): void {
   if (found.has(subject)) return;
   if (subject.length <= SUBJECT_BYTES_MAX && SUBJECT.test(subject)) {
+    if (isAnswer(subject)) return;
     if (found.size >= FOUND_MAX) found.clear();
     found.add(subject);
     return;
@@ -22,6 +25,16 @@ export function assertSubject(subject: string): void {
     `"${subject.slice(0, 100)}" is no subject. Expected words of printable ASCII without spaces, ` +
       `"*" and ">", joined by dots, at most ${SUBJECT_BYTES_MAX} characters.`,
   );
+}
+
+/** The prefix of the subjects for the answers to the requests of one connection. */
+export function answersInbox(inbox: string): string {
+  return `${inbox}${ANSWERS.slice(0, -1)}`;
+}
+
+/** Of these subjects each is used once: remembering them would only crowd out others. */
+function isAnswer(subject: string): boolean {
+  return subject.startsWith(INBOX) && subject.includes(ANSWERS);
 }
 
 /**
@@ -52,7 +65,7 @@ interface Branch<T> {
 export class SubjectIndex<T> {
   readonly #exact = new Map<string, Set<T>>();
   readonly #wild: Branch<T> = createBranch();
-  /** Results of `match` until an entry comes or goes: few subjects get nearly all messages. */
+  /** Results of `match` until an entry comes or goes, as those of `assertSubject`. */
   readonly #matched = new Map<string, readonly T[]>();
 
   add(pattern: string, entry: T): void {
@@ -93,6 +106,7 @@ export class SubjectIndex<T> {
     const exact = this.#exact.get(subject);
     const found = exact ? [...exact] : [];
     if (this.#wild.branches.size > 0) collect(this.#wild, subject.split('.'), 0, found);
+    if (isAnswer(subject)) return found;
     if (this.#matched.size >= MATCHED_MAX) this.#matched.clear();
     this.#matched.set(subject, found);
     return found;

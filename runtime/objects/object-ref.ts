@@ -6,8 +6,11 @@ import {
   travellingEntries,
 } from '../wire/object-messages.ts';
 
-/** A value of up to so many bytes goes along with its reference, whose messages cost as much. */
-export const INLINE_BYTES_MAX: number = 4 << 10;
+/**
+ * A frame of up to so many bytes, of a value of 4 KB mostly, goes along with its reference, whose messages
+ * cost as much.
+ */
+export const INLINE_BYTES_MAX: number = (4 << 10) + 256;
 
 declare const valueType: unique symbol;
 

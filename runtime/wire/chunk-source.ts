@@ -35,7 +35,9 @@ export class ChunkSource {
   answer(request: ChunkRequest): Uint8Array | undefined {
     if (request.kind === 'sums') return this.#sumAll();
     if (request.kind === 'finished') return NO_BYTES;
-    if (request.index >= this.#count || !this.#credit.take(request)) return undefined;
+    if (request.index >= this.#count) return undefined;
+    // Of a single chunk there is not more on the way than that.
+    if (this.#count > 1 && !this.#credit.take(request)) return undefined;
     return this.#chunkAt(request.index);
   }
 

@@ -16,15 +16,17 @@ import {
 } from './chunk-request.ts';
 import { CHUNKS_MAX, ChunkSource, IN_FLIGHT_BYTES_MAX } from './chunk-source.ts';
 
+/** A value of just a chunk's size should not need a second one for what its frame adds. */
+const FRAME_ROOM_BYTES = 4 << 10;
 /**
  * Over NATS larger chunks gain nothing and leave more garbage in the client's parser, over a Unix
  * socket they are faster (measured).
  */
 const CHUNK_BYTES = {
-  memory: 1 << 20,
-  local: 1 << 20,
-  nats: 128 << 10,
-  simulated: 128 << 10,
+  memory: (1 << 20) + FRAME_ROOM_BYTES,
+  local: (1 << 20) + FRAME_ROOM_BYTES,
+  nats: (128 << 10) + FRAME_ROOM_BYTES,
+  simulated: (128 << 10) + FRAME_ROOM_BYTES,
 } as const;
 /** Small chunks gain nothing from more requests at once. */
 const LANES_MAX = 32;
