@@ -11,8 +11,6 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
  */
 export class MessagePackReader {
   #bytes: Buffer = NO_BYTES;
-  /** Of the same bytes, once there is a number that wants it. */
-  #view: DataView | undefined;
   #start = 0;
   #position = 0;
   #end = 0;
@@ -34,7 +32,6 @@ export class MessagePackReader {
       return value;
     } finally {
       this.#bytes = NO_BYTES;
-      this.#view = undefined;
     }
   }
 
@@ -53,9 +50,9 @@ export class MessagePackReader {
       case 0xc3:
         return true;
       case 0xca:
-        return this.#numbers().getFloat32(this.#take(4));
+        return this.#bytes.readFloatBE(this.#take(4));
       case 0xcb:
-        return this.#numbers().getFloat64(this.#take(8));
+        return this.#bytes.readDoubleBE(this.#take(8));
       case 0xcc:
         return this.#bytes[this.#take(1)];
       case 0xcd:
@@ -63,7 +60,7 @@ export class MessagePackReader {
       case 0xce:
         return this.#bytes.readUInt32BE(this.#take(4));
       case 0xcf:
-        return this.#numbers().getBigUint64(this.#take(8));
+        return this.#bytes.readBigUInt64BE(this.#take(8));
       case 0xd0:
         return this.#bytes.readInt8(this.#take(1));
       case 0xd1:
@@ -71,7 +68,7 @@ export class MessagePackReader {
       case 0xd2:
         return this.#bytes.readInt32BE(this.#take(4));
       case 0xd3:
-        return this.#numbers().getBigInt64(this.#take(8));
+        return this.#bytes.readBigInt64BE(this.#take(8));
       case 0xd4:
         if (this.#bytes[this.#take(2)] === 0) return undefined;
         throw this.#damaged('holds an extension');
@@ -136,12 +133,6 @@ export class MessagePackReader {
     const start = this.#take(bytes);
     const end = start + bytes;
     return readShortText(this.#bytes, start, end) ?? this.#bytes.toString('utf8', start, end);
-  }
-
-  #numbers(): DataView {
-    const { buffer, byteOffset, byteLength } = this.#bytes;
-    this.#view ??= new DataView(buffer, byteOffset, byteLength);
-    return this.#view;
   }
 
   #readToken(): number {
