@@ -118,7 +118,8 @@ export {
 export type { StandardSchemaV1 } from './standard-schema.ts';
 export { createSystem, type System } from './system.ts';
 export type { SystemOptions } from './system-options.ts';
-export { type ChunkOffer, type ChunkReference, fetchChunks, offerChunks } from './wire/chunks.ts';
+export { fetchChunks } from './wire/chunk-fetch.ts';
+export { type ChunkOffer, type ChunkReference, offerChunks } from './wire/chunks.ts';
 export { decodeFrame, encodeFrame } from './wire/frame.ts';
 export type { Resources } from './wire/resources.ts';
 export type { RuntimeEvent } from './wire/runtime-event.ts';

@@ -7,7 +7,8 @@ import { createConnection, createServer } from 'node:net';
 import { connect, createInbox } from '@nats-io/transport-node';
 import type { Bus } from '../../runtime/bus/bus.ts';
 import { connectLocalBus, connectNatsBus, decodeFrame, encodeFrame } from '../../runtime/index.ts';
-import { type ChunkReference, fetchChunks, offerChunks } from '../../runtime/wire/chunks.ts';
+import { fetchChunks } from '../../runtime/wire/chunk-fetch.ts';
+import { type ChunkReference, offerChunks } from '../../runtime/wire/chunks.ts';
 
 const CHUNK_BYTES = 256 << 10;
 const CREDIT_CHUNKS = 16;

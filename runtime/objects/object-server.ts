@@ -2,8 +2,9 @@ import { BusClosedError, DamagedDataError, ObjectLostError } from '../../errors.
 import type { Bus, BusMessage, Subscription } from '../bus/bus.ts';
 import { serveControl } from '../calls/control.ts';
 import { subjects } from '../wire/address.ts';
+import { fetchChunks } from '../wire/chunk-fetch.ts';
 import { decodeChunkRequest } from '../wire/chunk-request.ts';
-import { chunkBytesOn, fetchChunks } from '../wire/chunks.ts';
+import { chunkBytesOn } from '../wire/chunks.ts';
 import type {
   ObjectAddress,
   ObjectPutMessage,
