@@ -14,29 +14,22 @@ import type { ObjectTable } from '../objects/object-table.ts';
 import { CallRecorder, nestAround } from '../observe/call-recorder.ts';
 import type { ActorFigures } from '../observe/inspection.ts';
 import { incarnationOf, subjects } from '../wire/address.ts';
-import { decodeFrame, encodeFrame } from '../wire/frame.ts';
+import { decodeFrame } from '../wire/frame.ts';
 import type { DrainMessage, StartMessage, StopMessage } from '../wire/life-messages.ts';
 import { decodeMessage, type WireMessage } from '../wire/wire.ts';
 import { toWireError } from '../wire/wire-error.ts';
+import { ActorCheckpoints } from './actor-checkpoints.ts';
 import { ActorTimers } from './actor-timers.ts';
 import { CallCounters } from './call-counters.ts';
 import { CallServer } from './call-server.ts';
-import { answerOn, requestControl } from './control.ts';
-import { type Endpoint, encodeCarrying } from './endpoint.ts';
-import {
-  type CallPath,
-  createOwnedHandle,
-  type OwnedHandle,
-  packHandles,
-  unpackHandles,
-} from './handle.ts';
+import { answerOn } from './control.ts';
+import type { Endpoint } from './endpoint.ts';
+import { type CallPath, createOwnedHandle, type OwnedHandle, unpackHandles } from './handle.ts';
 import { checkOptions } from './input-check.ts';
 import { type Lease, leasedBus } from './lease.ts';
 import { Mailboxes } from './mailboxes.ts';
 import { ActorReminders, splitReminders, withReminders } from './reminders.ts';
 
-/** A large state over a slow link takes its time. */
-const CHECKPOINT_TIMEOUT_MS = 300_000;
 const DISPOSE_MS_MAX = 2_000;
 const CHILD_STOP_MS = 5_000;
 /** An actor that wants to spawn while it may not act waits so long. */
@@ -74,11 +67,10 @@ export class ActorHost {
   readonly #ended = Promise.withResolvers<Error | undefined>();
   readonly #timers: ActorTimers;
   readonly #reminders: ActorReminders;
+  readonly #checkpoints: ActorCheckpoints;
   #instance: ActorLifecycle = {};
   #calls: CallServer | undefined;
   #subscriptions: readonly Subscription[] = [];
-  #saving: Promise<void> = Promise.resolve();
-  #checkpoints = 0;
   #draining: Promise<void> | undefined;
   /** What releases the references that the actor has: an inline one leaves its process behind. */
   readonly #references = new Set<() => void>();
@@ -128,7 +120,15 @@ export class ActorHost {
       clock,
       timers: this.#timers,
       remind: (name, payload) => this.#remind(name, payload),
-      save: () => this.#saveCheckpoint(),
+      save: () => this.#checkpoints.save(),
+    });
+    this.#checkpoints = new ActorCheckpoints({
+      endpoint,
+      home: options.home,
+      start,
+      incarnation: this.incarnation,
+      signal: this.#stopping.signal,
+      state: () => this.#state(),
     });
   }
 
@@ -220,7 +220,7 @@ export class ActorHost {
     await this.#instance.drain?.();
     await this.#mailboxes.idle();
     const { checkpoint } = this.#instance;
-    if (checkpoint !== undefined || this.#hasReminders) await this.#saveCheckpoint();
+    if (checkpoint !== undefined || this.#hasReminders) await this.#checkpoints.save();
   }
 
   async #stop(): Promise<void> {
@@ -253,7 +253,7 @@ export class ActorHost {
       nodeId,
       clock,
       signal,
-      saveCheckpoint: () => this.#saveCheckpoint(),
+      saveCheckpoint: () => this.#checkpoints.save(),
       put: (value, options) => objects.put(value, options, this.#references),
       get: (ref, options) => objects.get(ref, options, this.#path),
       setTimeout: (callback, delayMs) => this.#timers.setTimeout(callback, delayMs),
@@ -308,46 +308,11 @@ export class ActorHost {
     this.#ended.resolve(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** One after another: the later state must also be the later one in the store. */
-  #saveCheckpoint(): Promise<void> {
-    const saved = this.#saving.then(() => this.#sendCheckpoint());
-    this.#saving = saved.catch(() => {});
-    return saved;
-  }
-
-  async #sendCheckpoint(): Promise<void> {
-    const { start } = this.#options;
+  async #state(): Promise<unknown> {
     if (this.#instance.checkpoint === undefined && !this.#hasReminders) {
-      throw new TypeError(`actor type ${start.type} has no method checkpoint()`);
+      throw new TypeError(`actor type ${this.#options.start.type} has no method checkpoint()`);
     }
-    const saved = withReminders(await this.#instance.checkpoint?.(), this.#reminders.list());
-    const state = encodeFrame(packHandles(saved));
-    const timeoutMs = CHECKPOINT_TIMEOUT_MS;
-    const { name, owner, secret } = start;
-    const { incarnation } = this;
-    this.#checkpoints += 1;
-    const number = this.#checkpoints;
-    const endpoint = this.#wayTo(owner);
-    const message = {
-      kind: 'checkpoint',
-      incarnation,
-      secret,
-      name,
-      number,
-      value: state,
-    } as const;
-    const parcel = encodeCarrying(endpoint.bus, message, timeoutMs);
-    const subject = subjects.node(endpoint.namespace, owner);
-    const { signal } = this.#stopping;
-    // An owner that was cut off comes back; one that is gone takes this actor along.
-    const options = { timeoutMs, absentMs: timeoutMs, signal };
-    await requestControl(endpoint, subject, 'done', parcel, options);
-  }
-
-  /** A state reaches an owner on this host also while the server is away. */
-  #wayTo(nodeId: string): Endpoint {
-    const { endpoint, home } = this.#options;
-    return home !== undefined && nodeId === endpoint.nodeId ? home : endpoint;
+    return withReminders(await this.#instance.checkpoint?.(), this.#reminders.list());
   }
 
   /** Now or in the store, where the last one may have to be taken out. */
