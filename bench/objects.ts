@@ -51,6 +51,10 @@ export async function benchObjects(args: readonly string[]): Promise<void> {
     style: { head: [], border: [] },
     head: [...head, 'raw chunks', 'over NATS', 'of raw', 'held'],
   });
+  // Connections have their own buffers from then on.
+  for (const reader of [near, distant]) {
+    await measureGets(system, reader, { ...roundsOf(64), byteLength: 64 * KB, copies: true });
+  }
   // Before anything has left copies in the far host's store, whose end would hide what a new one takes.
   const peaks = new Map<number, readonly [string, string]>();
   for (const bytes of sizesKb.map((sizeKb) => sizeKb * KB)) {
