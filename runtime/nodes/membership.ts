@@ -38,7 +38,9 @@ const ROLL_CALL_MS = 300;
 /** Who was heard in a roll call is known for a while. */
 const ROLL_CALL_FRESH_MS = 5_000;
 /** A node that is not watched is known for so long after it was heard. */
-const UNWATCHED_MS = 10_000;
+const UNWATCHED_MS = 6_000;
+/** A node that asked for something is watched for so long. */
+const MET_MS = 10_000;
 const NODES_MAX = 4096;
 const LOOK_MS = 100;
 
@@ -296,7 +298,7 @@ export class Membership {
 
   #meet(nodeId: string): void {
     if (this.#met.size >= NODES_MAX && !this.#met.has(nodeId)) return;
-    this.#met.set(nodeId, this.#options.endpoint.clock.now() + UNWATCHED_MS);
+    this.#met.set(nodeId, this.#options.endpoint.clock.now() + MET_MS);
   }
 
   /** Who is overdue, and who is lost. What is due before the next tick is done when it is due. */

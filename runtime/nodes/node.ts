@@ -1,4 +1,4 @@
-import { type DeathCause, PlacementError } from '../../errors.ts';
+import { type DeathCause, NoResponderError, PlacementError } from '../../errors.ts';
 import type { AnyActorDefinition } from '../actor.ts';
 import type { Bus } from '../bus/bus.ts';
 import { ActorHost } from '../calls/actor-host.ts';
@@ -19,6 +19,9 @@ import type { ProcessPool } from './process-pool.ts';
 
 /** From the request to the actor's first readiness, the import of its module included. */
 export const START_TIMEOUT_MS = 120_000;
+
+/** More lives of other nodes than end here while a start is repeated. */
+const ENDED_KEPT = 4_096;
 
 export interface NodeOptions {
   readonly endpoint: Endpoint;
@@ -65,6 +68,8 @@ export interface HostedActor {
 export class Node {
   readonly #options: NodeOptions;
   readonly #actors = new Map<string, HostedActor>();
+  /** Why lives ended that another node had asked for, by their secrets: a request may come again. */
+  readonly #ended = new Map<string, Error>();
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -98,14 +103,17 @@ export class Node {
   }
 
   /**
-   * Makes the actor live; a repeated request for the same incarnation joins the first.
+   * Makes the actor live; a repeated request for the same incarnation joins the first, also when that life
+   * is over.
    * @returns the pid of its process
-   * @throws PlacementError, or whatever creating the actor throws.
+   * @throws PlacementError, NoResponderError for a life that is over, or whatever creating the actor throws.
    */
   start(start: StartMessage, definition: AnyActorDefinition, value: StartValue): Promise<number> {
     const incarnation = incarnationOf(start.owner, start.name, start.epoch);
     const running = this.#actors.get(incarnation);
     if (running !== undefined) return running.started;
+    const ended = this.#ended.get(start.secret);
+    if (ended !== undefined) return Promise.reject(ended);
     const refusal = missingResource(start.resources, this.free);
     if (refusal !== undefined) return Promise.reject(new PlacementError(`it has ${refusal}`));
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -122,8 +130,9 @@ export class Node {
     this.#actors.set(incarnation, actor);
     const begin = start.isolation === 'inline' ? this.#startInline : this.#startProcess;
     begin.call(this, actor, definition, value).then(resolve, (error: unknown) => {
-      this.#actors.delete(incarnation);
-      this.#options.onGone(incarnation, error instanceof Error ? error.message : String(error));
+      const cause = error instanceof Error ? error : new Error(String(error));
+      this.#forget(start, cause);
+      this.#options.onGone(incarnation, cause.message);
       reject(error);
     });
     return promise;
@@ -288,8 +297,21 @@ export class Node {
   #noteExit(actor: HostedActor, cause: DeathCause): void {
     const { owner, name, epoch } = actor.start;
     const incarnation = incarnationOf(owner, name, epoch);
-    if (!this.#actors.delete(incarnation)) return;
+    if (!this.#actors.has(incarnation)) return;
+    this.#forget(
+      actor.start,
+      new NoResponderError(`life ${epoch} of actor ${name} is over: ${cause.message}`),
+    );
     this.#options.onGone(incarnation, cause.message);
     this.#options.onExit(actor.start, actor.stopping ? { ...cause, kind: 'stopped' } : cause);
+  }
+
+  #forget(start: StartMessage, why: Error): void {
+    this.#actors.delete(incarnationOf(start.owner, start.name, start.epoch));
+    // Nobody repeats a start of this node's own.
+    if (start.lessor === this.#options.endpoint.nodeId || start.lessor === undefined) return;
+    this.#ended.set(start.secret, why);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > ENDED_KEPT) this.#ended.delete(oldest!);
   }
 }

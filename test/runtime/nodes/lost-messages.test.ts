@@ -1,6 +1,10 @@
 import test from 'ava';
 import { ActorDiedError } from '../../../errors.ts';
+import { requestControl } from '../../../runtime/calls/control.ts';
+import { encodeCarrying } from '../../../runtime/calls/endpoint.ts';
 import { type ActorContext, createSimulation, defineActor } from '../../../runtime/index.ts';
+import { incarnationOf, subjects } from '../../../runtime/wire/address.ts';
+import { encodeMessage } from '../../../runtime/wire/wire.ts';
 import { counter } from '../../support/test-actors.ts';
 
 const actors = [counter];
@@ -84,4 +88,40 @@ test('an actor that was replaced while its host was paused begins nothing any mo
   b.resume();
   await simulation.runFor(30_000);
   t.deepEqual(begun, ['call in life 1', 'call in life 2']);
+});
+
+// Seed 10054 of the scenarios: the word that it had started was lost, and it was started again.
+test('a life that is over does not begin again though its start is repeated', async (t) => {
+  const simulation = createSimulation({ seed: 1 });
+  const a = await simulation.startHost({ name: 'a', actors });
+  await simulation.startHost({ name: 'b', actors });
+  const { endpoint } = a;
+  const subject = subjects.node(endpoint.namespace, 'b');
+  const order = {
+    kind: 'start',
+    owner: 'a',
+    name: 'again',
+    type: counter.type,
+    epoch: 1,
+    isolation: 'inline',
+    mailboxMessagesMax: 8,
+    resources: {},
+    maxConcurrency: 1,
+    lessor: 'a',
+    value: { options: {} },
+  } as const;
+  const timeoutMs = 5_000;
+  const start = (secret: string) => {
+    const parcel = encodeCarrying(endpoint.bus, { ...order, secret }, timeoutMs);
+    return simulation.run(requestControl(endpoint, subject, 'started', parcel, { timeoutMs }));
+  };
+  await start('first');
+  await start('first');
+  const incarnation = incarnationOf('a', 'again', 1);
+  const bytes = encodeMessage({ kind: 'kill', incarnation });
+  await simulation.run(requestControl(endpoint, subject, 'done', { bytes }, { timeoutMs }));
+  await simulation.runFor(100);
+  await t.throwsAsync(start('first'), { code: 'NO_RESPONDER', message: /life 1 .* is over/ });
+  // Another process may have taken the owner's id, and counts from 1.
+  await start('second');
 });

@@ -1,0 +1,153 @@
+/** One line of the runtime changed for the worse, and the promise that it breaks. */
+export interface Breakage {
+  readonly name: string;
+  readonly file: string;
+  /** Is there once. */
+  readonly from: string;
+  readonly to: string;
+  /** Some violation of the journal says so. */
+  readonly breaks: RegExp;
+}
+
+export const breakages: readonly Breakage[] = [
+  {
+    name: 'states of an earlier life are kept by the servers',
+    file: 'runtime/registry/replicated-checkpoints.ts',
+    from: 'if (epoch >= pointer.epoch) return;',
+    to: 'if (epoch >= 0) return;',
+    breaks: /which was saved and acknowledged/,
+  },
+  {
+    name: 'a lease never lapses',
+    file: 'runtime/calls/lease.ts',
+    from: 'return this.#limited ? this.#until - this.#clock.now() : Number.POSITIVE_INFINITY;',
+    to: 'return Number.POSITIVE_INFINITY;',
+    breaks: /although .* had been created/,
+  },
+  {
+    name: 'a name is taken without waiting for its node to lapse',
+    file: 'runtime/nodes/registration.ts',
+    from: 'const leftMs = sighting.since + LEASE_MS + MARGIN_MS - clock.now();',
+    to: 'const leftMs = 0;',
+    breaks: /although .* had been created/,
+  },
+  {
+    name: 'an owner does not wait for the word that it gave',
+    file: 'runtime/nodes/leases.ts',
+    from: 'return Math.max(0, until - this.#options.endpoint.clock.now());',
+    to: 'return Math.min(0, until);',
+    breaks: /although .* had been created/,
+  },
+  {
+    name: 'the register writes without comparing',
+    file: 'runtime/registry/memory-register.ts',
+    from: 'if (this.#entries.get(key)?.revision !== revision) return undefined;',
+    to: '',
+    breaks: /although .* had been created|lives twice/,
+  },
+  {
+    name: 'a node that was lost gets its word back under the old id',
+    file: 'runtime/nodes/leases.ts',
+    from: 'this.#ids.delete(nodeId);',
+    to: '',
+    breaks: /although .* had been created/,
+  },
+  {
+    name: 'calls run as they come',
+    file: 'runtime/calls/session.ts',
+    from: 'if (seq === this.#next) {',
+    to: 'if (seq >= this.#next) {',
+    breaks: /ran call \d+ of .* after \d+/,
+  },
+  {
+    name: 'a call that comes again runs again',
+    file: 'runtime/calls/session.ts',
+    from: 'if (reply !== undefined) this.#resend(reply);\n    }\n    this.#admitHeld',
+    to: 'if (reply !== undefined) this.#run(new ReceivedCall(message));\n    }\n    this.#admitHeld',
+    breaks: /ran \d+ times in/,
+  },
+  {
+    name: 'every method is sent to the next life again',
+    file: 'runtime/calls/peer.ts',
+    from: "if (pending.outgoing.idempotent && this.#status !== 'dead') {",
+    to: "if (this.#status !== 'dead') {",
+    breaks: /which is no idempotent method, ran \d+ times/,
+  },
+  {
+    name: 'a mailbox is never full',
+    file: 'runtime/calls/mailbox.ts',
+    from: 'if (this.waiting >= this.#messagesMax) return false;',
+    to: '',
+    breaks: /the mailbox of .* holds/,
+  },
+  {
+    name: 'a stream runs ahead of its reader',
+    file: 'runtime/calls/stream-producer.ts',
+    from: 'while (index >= this.#allowed && !this.#closed)',
+    to: 'while (index >= this.#allowed + 1 && !this.#closed)',
+    breaks: /produced \d+ for/,
+  },
+  {
+    name: 'a deadline is a second late',
+    file: 'runtime/calls/call-deadlines.ts',
+    from: 'Math.max(0, dueAt - this.#clock.now()),',
+    to: 'Math.max(0, dueAt - this.#clock.now()) + 1_000,',
+    breaks: /with a deadline of/,
+  },
+  {
+    name: 'a state counts as saved before it is',
+    file: 'runtime/nodes/supervisor.ts',
+    from: 'await actor.saveOnce(number, async () => {',
+    to: 'void actor.saveOnce(number, async () => {',
+    breaks: /which was saved and acknowledged/,
+  },
+  {
+    name: 'a later life does not restore',
+    file: 'runtime/nodes/supervisor.ts',
+    from: 'if (!actor.hasCheckpoint) return undefined;',
+    to: 'if (actor.epoch > 0) return undefined;',
+    breaks: /which was saved and acknowledged/,
+  },
+  {
+    name: 'reminders are no part of a checkpoint',
+    file: 'runtime/calls/reminders.ts',
+    from: 'return reminders.length === 0 ? state',
+    to: 'return reminders.length >= 0 ? state',
+    breaks: /reminder .* never came/,
+  },
+  {
+    name: 'reminders of an earlier life come at once',
+    file: 'runtime/calls/reminders.ts',
+    from: 'this.#arm(name, options, remainingMs);',
+    to: 'this.#arm(name, options, remainingMs / 2);',
+    breaks: /reminder .* came after/,
+  },
+  {
+    name: 'a silent node is never lost',
+    file: 'runtime/nodes/membership.ts',
+    from: 'if (lostMs >= 0) {',
+    to: 'if (lostMs >= 1e9) {',
+    breaks: /can't read/,
+  },
+  {
+    name: 'a node leaves without draining its detached actors',
+    file: 'runtime/nodes/detached-actors.ts',
+    from: "if (actor.status !== 'restarting') await",
+    to: "if (actor.status === 'dead') await",
+    breaks: /in a drain/,
+  },
+  {
+    name: 'an answer counts for any life',
+    file: 'runtime/calls/peer.ts',
+    from: 'if (message.of === this.#link?.incarnation) this.#link.receive(message);',
+    to: 'this.#link?.receive(message);',
+    breaks: /was answered by|took an answer/,
+  },
+  {
+    name: 'who keeps a name is not asked',
+    file: 'runtime/nodes/names.ts',
+    from: 'if (detached !== undefined && node !== endpoint.nodeId) return true;',
+    to: 'if (detached !== undefined && node !== endpoint.nodeId) return false;',
+    breaks: /lives twice|although .* had been created|began without/,
+  },
+];
