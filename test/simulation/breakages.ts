@@ -32,10 +32,10 @@ export const breakages: readonly Breakage[] = [
     breaks: /although .* had been created/,
   },
   {
-    name: 'an owner does not wait for the word that it gave',
+    name: 'an owner gives its word for longer than it remembers',
     file: 'runtime/nodes/leases.ts',
-    from: 'return Math.max(0, until - this.#options.endpoint.clock.now());',
-    to: 'return Math.min(0, until);',
+    from: 'return remainingMs;\n  }\n\n  /** Under',
+    to: 'return remainingMs + 10_000;\n  }\n\n  /** Under',
     breaks: /although .* had been created/,
   },
   {
@@ -55,8 +55,15 @@ export const breakages: readonly Breakage[] = [
   {
     name: 'calls run as they come',
     file: 'runtime/calls/session.ts',
-    from: 'if (seq === this.#next) {',
-    to: 'if (seq >= this.#next) {',
+    from: 'if (!known) this.#held.set(seq, new ReceivedCall(message));',
+    to: 'if (!known) this.#run(new ReceivedCall(message));',
+    breaks: /ran call \d+ of .* after \d+/,
+  },
+  {
+    name: 'the last call of a mailbox comes first',
+    file: 'runtime/calls/mailbox.ts',
+    from: 'this.#jobs.push(job);',
+    to: 'this.#jobs.splice(this.#head, 0, job);',
     breaks: /ran call \d+ of .* after \d+/,
   },
   {

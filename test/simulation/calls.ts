@@ -80,6 +80,21 @@ export class Calls {
     }
   }
 
+  /** A call whose answer says that it will never be forgotten. */
+  async save({ station, actor, handle, random }: CallOrder): Promise<void> {
+    const entry = station.nextEntry(actor);
+    const timeoutMs = random.pick([1_000, 5_000, 15_000]);
+    const result = withCallOptions(handle, { timeoutMs }).addAndSave(entry);
+    this.tally.made += 1;
+    try {
+      const incarnation = await this.within(station, timeoutMs, `save of ${actor}`, result);
+      this.#journal.noteAnswer(actor, incarnation, 'addAndSave', entry);
+      this.tally.answered += 1;
+    } catch (error) {
+      this.#noteFailure(error, undefined, station, entry);
+    }
+  }
+
   /** A call that must succeed, since nothing is wrong any more. */
   async read(station: Station, actor: string, handle: Handle<Ledger>, timeoutMs = 20_000) {
     const entry = station.nextEntry(actor);

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readScriptOptions } from '../support/script-options.ts';
 import { type Breakage, breakages } from './breakages.ts';
 
 const HELP = `node test/simulation/prove.ts [--seeds N] [--only TEXT]
@@ -14,30 +14,25 @@ Breaks the runtime in a copy, one line at a time, and looks for the first seed w
   --seeds N    seeds to try for each; default 300
   --only TEXT  only those that have this in their name
 
-Ends with 0 when each was seen as the promise that it breaks.`;
+  --help       print this
+
+Ends with 0 when each was seen as the promise that it breaks, 1 when one was not, 2 for wrong options.`;
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const STEP = 20;
+const STEP_MS = 600_000;
 
 interface Finding {
   readonly seed: number;
   readonly violation: string;
 }
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '300' },
-    only: { type: 'string', default: '' },
-    help: { type: 'boolean', default: false },
-  },
-});
-if (values.help) {
-  console.log(HELP);
-  process.exit();
-}
-const seedsMax = Number(values.seeds);
+const options = readScriptOptions(HELP, { seeds: '300', only: '' });
+const seedsMax = options.whole('seeds', 1);
+const wanted = breakages.filter(({ name }) => name.includes(options.text('only')));
+if (wanted.length === 0) options.refuse(`--only: no breakage has "${options.text('only')}"`);
 let unseen = 0;
-for (const breakage of breakages.filter(({ name }) => name.includes(values.only))) {
+for (const breakage of wanted) {
   const found = prove(breakage);
   if (found === undefined) unseen += 1;
   const text = found === undefined ? `not seen in ${seedsMax} seeds` : inWords(found);
@@ -50,7 +45,7 @@ function prove({ file, from, to, breaks }: Breakage): Finding | undefined {
   try {
     const listed = execFileSync('git', ['ls-files', '*.ts', '*.json'], { cwd: root });
     for (const path of listed.toString().trim().split('\n')) {
-      if (/^(runtime|test\/simulation)\/|^[^/]+$/.test(path))
+      if (/^(runtime|test\/(simulation|support))\/|^[^/]+$/.test(path))
         cpSync(join(root, path), join(copy, path));
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
@@ -70,7 +65,9 @@ function search(copy: string, breaks: RegExp): Finding | undefined {
   const program = join(copy, 'test/simulation/simulate.ts');
   for (let seed = 1; seed <= seedsMax; seed += STEP) {
     const args = [program, '--seed', String(seed), '--seeds', String(STEP)];
-    const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 600_000 });
+    const ran = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: STEP_MS });
+    if (ran.status !== 0 && ran.status !== 1) throw new Error(`it ended with ${ran.status}`);
+    const { stderr } = ran;
     let current = 0;
     for (const line of stderr.split('\n')) {
       const [, broke] = /^seed (\d+) broke/.exec(line) ?? [];
