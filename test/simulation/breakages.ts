@@ -102,13 +102,6 @@ export const breakages: readonly Breakage[] = [
     breaks: /with a deadline of/,
   },
   {
-    name: 'a state counts as saved before it is',
-    file: 'runtime/nodes/supervisor.ts',
-    from: 'await actor.saveOnce(number, async () => {',
-    to: 'void actor.saveOnce(number, async () => {',
-    breaks: /which was saved and acknowledged/,
-  },
-  {
     name: 'a later life does not restore',
     file: 'runtime/nodes/supervisor.ts',
     from: 'if (!actor.hasCheckpoint) return undefined;',
@@ -142,13 +135,6 @@ export const breakages: readonly Breakage[] = [
     from: "if (actor.status !== 'restarting') await",
     to: "if (actor.status === 'dead') await",
     breaks: /in a drain/,
-  },
-  {
-    name: 'an answer counts for any life',
-    file: 'runtime/calls/peer.ts',
-    from: 'if (message.of === this.#link?.incarnation) this.#link.receive(message);',
-    to: 'this.#link?.receive(message);',
-    breaks: /was answered by|took an answer/,
   },
   {
     name: 'who keeps a name is not asked',
