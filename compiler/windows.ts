@@ -1,7 +1,7 @@
 import type { backend_util } from '@tensorflow/tfjs-core';
 import type { Value } from './graph.ts';
 import type { GraphBuilder } from './graph-builder.ts';
-import { sizeOf } from './tensor-spec.ts';
+import { indicesOf, sizeOf } from './tensor-spec.ts';
 
 /**
  * How a window moves over the spatial axes of a tensor: what a convolution or a pooling looks at.
@@ -116,7 +116,7 @@ export function windowLast(graph: GraphBuilder, filter: Value, { sizes }: Window
 
 /**
  * What each place of the window sees: for every place, in row-major order, the elements of `x`
- * that it meets, with the result's sizes in the place of the input's; zeros where it hangs over the
+ * that it meets, with the result's sizes in the place of the input's; `filler` where it hangs over the
  * edge. `axis` is the first spatial axis, 1 with channels last.
  */
 export function viewsThrough(
@@ -124,10 +124,11 @@ export function viewsThrough(
   x: Value,
   windows: Windows,
   axis = 1,
+  filler = 0,
 ): readonly Value[] {
   const { inSizes, outSizes, strides, dilations, before, after } = windows;
   const along = (values: readonly number[]) => x.shape.map((_, index) => values[index - axis] ?? 0);
-  const padded = graph.pad(x, along(before), along(after.map(notNegative)), 0);
+  const padded = graph.pad(x, along(before), along(after.map(notNegative)), filler);
   const axes = inSizes.map((_, index) => axis + index);
   const shape = x.shape.toSpliced(axis, outSizes.length, ...outSizes);
   return placesOf(windows).map((place) => {
@@ -136,6 +137,70 @@ export function viewsThrough(
     const attributes = { starts, ends, axes, steps: strides };
     return graph.add('Slice', [padded], { shape, dtype: x.dtype }, attributes);
   });
+}
+
+/**
+ * The way back of `viewsThrough`: adds each place's elements, [batch, …out, channels], to those that it
+ * had met, [batch, …in, channels]. Dilations are 1.
+ *
+ * Elements that are read by the same elements of the window (with strides of 2: those of even and
+ * of odd rows and columns) are added up apart, and put side by side at the end.
+ */
+export function addUpThrough(
+  graph: GraphBuilder,
+  parts: readonly Value[],
+  windows: Windows,
+): Value {
+  const { sizes, strides } = windows;
+  const sums = new Map<string, Value>();
+  for (const [index, part] of parts.entries()) {
+    const place = indicesOf(index, sizes);
+    const shift = place.map((offset, axis) => Math.floor(offset / strides[axis]!));
+    const room = sizes.map((size, axis) => Math.floor((size - 1) / strides[axis]!) - shift[axis]!);
+    const moved = graph.pad(part, [0, ...shift, 0], [0, ...room, 0], 0);
+    const kind = String(place.map((offset, axis) => offset % strides[axis]!));
+    const sum = sums.get(kind);
+    sums.set(kind, sum === undefined ? moved : graph.binary('Add', sum, moved));
+  }
+  return crop(graph, interleave(graph, sums, windows, []), windows);
+}
+
+/** Puts the sums side by side along the axes that `residues` leaves open, the last one first. */
+function interleave(
+  graph: GraphBuilder,
+  sums: ReadonlyMap<string, Value>,
+  windows: Windows,
+  residues: readonly number[],
+): Value {
+  const axis = residues.length;
+  const stride = windows.strides[axis];
+  if (stride === undefined) return sums.get(String(residues))!;
+  const present = Math.min(stride, windows.sizes[axis]!);
+  const parts = Array.from({ length: present }, (_, residue) =>
+    interleave(graph, sums, windows, [...residues, residue]),
+  );
+  const [{ shape }] = parts as [Value];
+  const apart = shape.toSpliced(axis + 2, 0, 1);
+  const joined = graph.concat(
+    parts.map((part) => graph.reshape(part, apart)),
+    axis + 2,
+  );
+  const none = apart.map(() => 0);
+  const filled = graph.pad(joined, none, none.with(axis + 2, stride - present), 0);
+  return graph.reshape(filled, shape.with(axis + 1, shape[axis + 1]! * stride));
+}
+
+/** Leaves out what lies in the padding, and appends zeros for elements that no window reads. */
+function crop(graph: GraphBuilder, x: Value, { inSizes, before }: Windows): Value {
+  const have = x.shape.slice(1, -1);
+  const ends = inSizes.map((size, axis) => Math.min(before[axis]! + size, have[axis]!));
+  const shape = [x.shape[0]!, ...ends.map((end, axis) => end - before[axis]!), x.shape.at(-1)!];
+  const axes = inSizes.map((_, axis) => axis + 1);
+  const isWhole = ends.every((end, axis) => before[axis] === 0 && end === have[axis]);
+  const attributes = { starts: before, ends, axes, steps: axes.map(() => 1) };
+  const kept = isWhole ? x : graph.add('Slice', [x], { shape, dtype: x.dtype }, attributes);
+  const missing = inSizes.map((size, axis) => size - shape[axis + 1]!);
+  return graph.pad(kept, [0, ...before.map(() => 0), 0], [0, ...missing, 0], 0);
 }
 
 /** The places of a window, in row-major order. */

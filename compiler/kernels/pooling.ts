@@ -13,8 +13,10 @@ import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
 import { sizeOf } from '../tensor-spec.ts';
 import {
+  addUpThrough,
   channelsFirst,
   channelsLast,
+  placesOf,
   transposedAttributes,
   type Windows,
   windowAttributes,
@@ -58,25 +60,6 @@ function pool(graph: GraphBuilder, operator: string, x: Value, windows: Windows)
   return graph.cast(channelsLast(graph, pooled), x.dtype);
 }
 
-/** The gradient goes to the first largest element of each window; the engine says which that is. */
-function maxPoolGradient(graph: GraphBuilder, dy: Value, x: Value, windows: Windows): Value {
-  const image = channelsFirst(graph, x);
-  const gradient = channelsFirst(graph, dy);
-  const { dilations, ...attributes } = windowAttributes(windows);
-  const outputs = [
-    { shape: gradient.shape, dtype: 'float32' },
-    { shape: gradient.shape, dtype: 'int64' },
-  ] as const;
-  const [, places] = graph.addMany('MaxPool', [image], outputs, attributes) as [Value, Value];
-  const flat = (value: Value) => graph.reshape(value, [sizeOf(value.shape)]);
-  const zeros = graph.splat(0, 'float32', [sizeOf(image.shape)]);
-  const sums = graph.add('ScatterElements', [zeros, flat(places), flat(gradient)], zeros, {
-    axis: 0,
-    reduction: 'add',
-  });
-  return channelsLast(graph, graph.reshape(sums, image.shape));
-}
-
 /**
  * Spreads each gradient evenly over the whole window, as tfjs does: where a window hangs over the
  * edge, the part outside is lost.
@@ -87,6 +70,16 @@ function averagePoolGradient(
   inShape: readonly number[],
   windows: Windows,
 ): Value {
+  if (windows.sizes.length === 3) {
+    // Devices have transposed convolutions of two axes at most.
+    const share = graph.splat(Math.fround(1 / sizeOf(windows.sizes)), 'float32');
+    const part = graph.binary('Mul', dy, share);
+    return addUpThrough(
+      graph,
+      placesOf(windows).map(() => part),
+      windows,
+    );
+  }
   const gradient = channelsFirst(graph, dy);
   const [batch, channels] = gradient.shape as [number, number];
   const planes = graph.reshape(gradient, [batch * channels, 1, ...windows.outSizes]);
@@ -109,7 +102,9 @@ const pooling = (operator: string): Kernel =>
 
 const maxGradient = kernel<'dy' | 'input', MaxPoolGradAttrs | MaxPool3DGradAttrs>(
   (graph, { dy, input }, attributes) =>
-    maxPoolGradient(graph, dy, input, poolWindows(input.shape, attributes as MaxPoolAttrs)),
+    graph.add('MaxPoolGradient', [dy, input], input, {
+      ...poolWindows(input.shape, attributes as MaxPoolAttrs),
+    }),
 );
 
 const averageGradient = kernel<'dy' | 'input', AvgPoolGradAttrs | AvgPool3DGradAttrs>(

@@ -1,7 +1,7 @@
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
-import { indicesOf, sizeOf } from '../tensor-spec.ts';
-import { isPointwise, placesOf, viewsThrough, type Windows } from '../windows.ts';
+import { sizeOf } from '../tensor-spec.ts';
+import { addUpThrough, isPointwise, placesOf, viewsThrough, type Windows } from '../windows.ts';
 
 /**
  * What the window saw at each place of the result: [batch · …out, window · channels], of `x`
@@ -80,9 +80,6 @@ function everyStride(
  * The gradient of a convolution's input as one product, `dy · filterᵀ`, whose columns are then added
  * up where the window had read them. `dy` is [batch, …out, outputs], `filter` a matrix
  * [window · inputs, outputs]; dilations are 1.
- *
- * Elements that are read by the same elements of the window (with strides of 2: those of even and
- * of odd rows and columns) are added up apart, and put side by side at the end.
  */
 export function productInputGradient(
   graph: GraphBuilder,
@@ -90,62 +87,14 @@ export function productInputGradient(
   filter: Value,
   windows: Windows,
 ): Value {
-  const { sizes, strides, outSizes } = windows;
+  const { sizes, outSizes } = windows;
   const rows = graph.reshape(dy, [sizeOf(dy.shape.slice(0, -1)), dy.shape.at(-1)!]);
   const columns = graph.gemm(rows, filter, false, true);
   const places = sizeOf(sizes);
   const channels = filter.shape[0]! / places;
   const shape = [dy.shape[0]!, ...outSizes, channels];
   const parts = split(graph, columns, places).map((part) => graph.reshape(part, shape));
-  const sums = new Map<string, Value>();
-  for (const [index, part] of parts.entries()) {
-    const place = indicesOf(index, sizes);
-    const shift = place.map((offset, axis) => Math.floor(offset / strides[axis]!));
-    const room = sizes.map((size, axis) => Math.floor((size - 1) / strides[axis]!) - shift[axis]!);
-    const moved = graph.pad(part, [0, ...shift, 0], [0, ...room, 0], 0);
-    const kind = String(place.map((offset, axis) => offset % strides[axis]!));
-    const sum = sums.get(kind);
-    sums.set(kind, sum === undefined ? moved : graph.binary('Add', sum, moved));
-  }
-  return crop(graph, interleave(graph, sums, windows, []), windows);
-}
-
-/** Puts the sums side by side along the axes that `residues` leaves open, the last one first. */
-function interleave(
-  graph: GraphBuilder,
-  sums: ReadonlyMap<string, Value>,
-  windows: Windows,
-  residues: readonly number[],
-): Value {
-  const axis = residues.length;
-  const stride = windows.strides[axis];
-  if (stride === undefined) return sums.get(String(residues))!;
-  const present = Math.min(stride, windows.sizes[axis]!);
-  const parts = Array.from({ length: present }, (_, residue) =>
-    interleave(graph, sums, windows, [...residues, residue]),
-  );
-  const [{ shape }] = parts as [Value];
-  const apart = shape.toSpliced(axis + 2, 0, 1);
-  const joined = graph.concat(
-    parts.map((part) => graph.reshape(part, apart)),
-    axis + 2,
-  );
-  const none = apart.map(() => 0);
-  const filled = graph.pad(joined, none, none.with(axis + 2, stride - present), 0);
-  return graph.reshape(filled, shape.with(axis + 1, shape[axis + 1]! * stride));
-}
-
-/** Leaves out what lies in the padding, and appends zeros for elements that no window reads. */
-function crop(graph: GraphBuilder, x: Value, { inSizes, before }: Windows): Value {
-  const have = x.shape.slice(1, -1);
-  const ends = inSizes.map((size, axis) => Math.min(before[axis]! + size, have[axis]!));
-  const shape = [x.shape[0]!, ...ends.map((end, axis) => end - before[axis]!), x.shape.at(-1)!];
-  const axes = inSizes.map((_, axis) => axis + 1);
-  const isWhole = ends.every((end, axis) => before[axis] === 0 && end === have[axis]);
-  const attributes = { starts: before, ends, axes, steps: axes.map(() => 1) };
-  const kept = isWhole ? x : graph.add('Slice', [x], { shape, dtype: x.dtype }, attributes);
-  const missing = inSizes.map((size, axis) => size - shape[axis + 1]!);
-  return graph.pad(kept, [0, ...before.map(() => 0), 0], [0, ...missing, 0], 0);
+  return addUpThrough(graph, parts, windows);
 }
 
 function split(graph: GraphBuilder, x: Value, parts: number): readonly Value[] {

@@ -16,6 +16,7 @@ import {
   seenByChannels,
   seenThrough,
 } from './convolution-products.ts';
+import { maxPoolGradientByIndex, maxPoolGradientByPlace } from './max-pool-gradient.ts';
 import {
   minimalConvolution,
   minimalFilterGradient,
@@ -43,7 +44,7 @@ export type Target = 'any' | Processor;
 
 /**
  * Puts operators of the engine in the place of `Convolution`, `ConvolutionInputGradient` and
- * `ConvolutionFilterGradient`. `any` engine has its own ways to do a convolution; the processor's
+ * `ConvolutionFilterGradient`, and of `MaxPoolGradient`. `any` engine has its own ways to do a convolution; the processor's
  * is good for large images, and products are better for small ones.
  */
 export function lowerConvolutions(graph: Graph, target: Target): Graph {
@@ -86,6 +87,11 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
       return productInputGradient(graph, dy, filterMatrix(graph, filter), windows);
     }
     const backward = backwardWindows(windows);
+    const isSpatial = windows.sizes.length === 3 && windows.dilations.every((each) => each === 1);
+    if (backward === undefined && isSpatial && target === 'any') {
+      // Devices have transposed convolutions of two axes at most.
+      return productInputGradient(graph, dy, filterMatrix(graph, filter), windows);
+    }
     if (backward === undefined) {
       return slideBack(graph, dy, outputsFirst(graph, filter, windows), windows);
     }
@@ -118,6 +124,12 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
         ? productFilterGradient(graph, x, dy, windows)
         : graph.gemm(seenByChannels(graph, x, windows), rows);
     return graph.reshape(product, filter.shape);
+  },
+
+  MaxPoolGradient: (graph, node, target) => {
+    const [dy, x] = node.inputs as [Value, Value];
+    const gradient = target === 'any' ? maxPoolGradientByPlace : maxPoolGradientByIndex;
+    return gradient(graph, dy, x, windowsOf(node));
   },
 };
 
