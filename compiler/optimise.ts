@@ -9,6 +9,7 @@ import { transposeLeftOperands } from './passes/left-operands.ts';
 import { fuseLogSoftmax } from './passes/log-softmax.ts';
 import { lowerConvolutions, type Target } from './passes/lower-convolutions.ts';
 import { transposeNarrowProducts } from './passes/narrow-products.ts';
+import { narrowSplits } from './passes/narrow-splits.ts';
 import { computeOutputsFirst } from './passes/outputs-first.ts';
 import { absorbFactorsAndAdditions, absorbTransposes } from './passes/products.ts';
 import { type QuantisedGraph, quantiseProducts } from './passes/quantise-products.ts';
@@ -40,6 +41,8 @@ const PROCESSOR_PASSES: readonly Pass[] = [
   transposeLeftOperands,
   multiplyRows,
 ];
+/** What other devices need. */
+const DEVICE_PASSES: readonly Pass[] = [narrowSplits];
 const ENGINE_PASSES: readonly Pass[] = [
   transposeNarrowProducts,
   absorbFactorsAndAdditions,
@@ -62,8 +65,8 @@ export interface OptimiseOptions {
 export function optimise(graph: Graph, { target, int8Inputs }: OptimiseOptions): QuantisedGraph {
   const plain = apply(PATTERN_PASSES, lowerConvolutions(graph, target));
   const { graph: quantised, inputs } = quantiseProducts(plain, int8Inputs);
-  const passes = target !== 'any' ? [...PROCESSOR_PASSES, ...ENGINE_PASSES] : ENGINE_PASSES;
-  return { graph: apply(passes, quantised), inputs };
+  const own = target === 'any' ? DEVICE_PASSES : PROCESSOR_PASSES;
+  return { graph: apply([...own, ...ENGINE_PASSES], quantised), inputs };
 }
 
 function apply(passes: readonly Pass[], graph: Graph): Graph {

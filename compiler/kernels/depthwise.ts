@@ -32,12 +32,12 @@ function convolve(graph: GraphBuilder, x: Value, filter: Value, windows: Windows
 }
 
 function inputGradient(graph: GraphBuilder, dy: Value, filter: Value, windows: Windows): Value {
-  const [channels, multiplier] = filter.shape.slice(-2) as [number, number];
-  const backward = multiplier === 1 ? backwardWindows(windows) : undefined;
+  const channels = filter.shape.at(-2)!;
+  const backward = backwardWindows(windows);
   if (backward === undefined) {
     return slideBack(graph, dy, groupedFilter(graph, filter, windows), windows, channels);
   }
-  const turned = groupedFilter(graph, turnAround(graph, filter, windows), windows);
+  const turned = windowLast(graph, turnAround(graph, filter, windows), windows);
   return slide(graph, dy, turned, backward, channels);
 }
 

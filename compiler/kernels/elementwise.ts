@@ -1,6 +1,7 @@
 import type { CastAttrs, ClipByValueAttrs, LeakyReluAttrs, StepAttrs } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
-import type { GraphBuilder } from '../graph-builder.ts';
+import { broadcastShapes, type GraphBuilder, isScalar } from '../graph-builder.ts';
+import { sameShape } from '../tensor-spec.ts';
 import { prelu } from './activation.ts';
 import {
   type Kernel,
@@ -164,7 +165,12 @@ export const elementwiseKernels: KernelTable = {
 
   BitwiseAnd: kernel<'a' | 'b'>((graph, { a, b }) => graph.binary('BitwiseAnd', a, b)),
 
-  Pow: kernel<'a' | 'b'>((graph, { a, b }) => graph.binary('Pow', a, b)),
+  /** The engine on WebGPU fails where both operands are stretched. */
+  Pow: kernel<'a' | 'b'>((graph, { a, b }) => {
+    const shape = broadcastShapes(a.shape, b.shape);
+    const stretched = sameShape(b.shape, shape) ? a : graph.expand(a, shape);
+    return graph.binary('Pow', isScalar(b) ? a : stretched, b);
+  }),
 
   SquaredDifference: kernel<'a' | 'b'>((graph, { a, b }) => {
     const difference = graph.binary('Sub', a, b);
