@@ -1,7 +1,7 @@
 import { CannotCompileError } from '../errors.ts';
 import { type EngineName, engineNames } from './engine.ts';
 import { prepareEngine, startFastest } from './engines.ts';
-import { checkNames, describe } from './option-names.ts';
+import { describe } from './option-names.ts';
 import { StateMemory, type StateStore } from './state-store.ts';
 import type { StepFunction } from './step-function.ts';
 import type { StepRunner } from './step-runner.ts';
@@ -145,9 +145,8 @@ function checkOptions({
   inputs,
   engine = 'auto',
   threads = 1,
-  ...rest
+  int8Weights = [],
 }: CompileOptions): void {
-  checkNames('compileStep', rest, ['int8Weights', 'profilePrefix']);
   if (!(state instanceof StateMemory)) {
     throw new TypeError('The state of a compiled step must come from createState().');
   }
@@ -161,7 +160,7 @@ function checkOptions({
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw new RangeError(`threads is ${threads}; it must be a whole number from 1 to 1024.`);
   }
-  for (const name of rest.int8Weights ?? []) {
+  for (const name of int8Weights) {
     const spec = state.specs[name];
     if (spec?.dtype === 'float32' && spec.shape.length === 2) continue;
     const what = spec === undefined ? 'no state' : describeSpec(spec);
