@@ -144,7 +144,10 @@ export class TrainingLoop {
       if (this.#step === 0) await this.#countClasses();
       this.#step = await this.#learner.begin(this.#step);
       let reader = this.#openReader();
-      if (this.#step > 0) await this.#exchange.resume(this.#step);
+      if (this.#step > 0) {
+        await this.#student.weightsToHost();
+        await this.#exchange.resume(this.#step, this.#student.weights());
+      }
       while (!this.#leaving) {
         if (this.#step >= steps) {
           const next = await this.#learner.finish(this.#step);
@@ -224,7 +227,8 @@ export class TrainingLoop {
   /** Where the other workers are. */
   async #goOnAt(step: number): Promise<void> {
     this.#step = step;
-    await this.#exchange.moveTo(step);
+    await this.#student.weightsToHost();
+    await this.#exchange.moveTo(step, this.#student.weights());
   }
 
   #report({ outputs, next }: LearnedStep, computeMs: number, teaches: boolean): void {

@@ -128,19 +128,20 @@ export class WeightExchange {
   }
 
   /** After a restart that goes on at `step`: brings snapshot and teachers to where they were. */
-  async resume(step: number): Promise<void> {
+  async resume(step: number, weights: Weights): Promise<void> {
     this.#publisher?.resume();
     // The version of the checkpoint may be gone: this mode promises no more than a fresh one.
     if (this.#options.mode === 'freshest') this.#teacherVersions.fill(-1);
-    else await this.moveTo(step, { again: true });
+    await this.moveTo(step, weights, { again: true });
   }
 
   /**
-   * Training goes on at `step` out of turn: takes the teachers that a run which came there step by step has. With
-   * `again` those that are in use already as well: nothing of them is here.
+   * Training goes on at `step` out of turn, with `weights`: takes the teachers that a run which came there step by step
+   * has. With `again` those that are in use already as well: nothing of them is here.
    */
-  async moveTo(step: number, { again = false } = {}): Promise<void> {
+  async moveTo(step: number, weights: Weights, { again = false } = {}): Promise<void> {
     const { mode } = this.#options;
+    await this.#publishMissed(step, weights);
     const due = mode === 'scheduled' ? this.#scheduledVersion(step) : undefined;
     for (const [teacher, current] of this.#teacherVersions.entries()) {
       const version = due === undefined ? current : Math.min(due, this.#lastVersionOf(teacher));
@@ -148,12 +149,22 @@ export class WeightExchange {
     }
   }
 
+  /** First, because the students that wait for a version may be those that this one waits for. */
+  async #publishMissed(step: number, weights: Weights): Promise<void> {
+    const { mode, intervalSteps, burnInSteps } = this.#options;
+    const missed = this.#lastVersion(step);
+    if (mode === 'final' || missed <= this.#exchangedAt) return;
+    if (mode === 'scheduled' && missed + 2 * intervalSteps <= burnInSteps) return;
+    await this.#publisher?.publishMissed(missed, weights, step);
+    this.#exchangedAt = missed;
+  }
+
   /** The teachers' version that is in use before the exchange of `step`, if it has one; undefined as at present. */
   #scheduledVersion(step: number): number | undefined {
     const { intervalSteps, burnInSteps } = this.#options;
     // A checkpoint may be of before or after the exchange of its step.
     if (this.#exchangedAt === step) return undefined;
-    const exchangedAt = Math.ceil(step / intervalSteps - 1) * intervalSteps;
+    const exchangedAt = this.#lastVersion(step);
     const version = exchangedAt - intervalSteps;
     return version >= 0 && exchangedAt + intervalSteps > burnInSteps ? version : undefined;
   }
@@ -207,7 +218,7 @@ export class WeightExchange {
     return this.#lastVersion(this.#options.teachers[teacher]!.steps);
   }
 
-  /** That is published in a training of so many steps. */
+  /** Of the last exchange before `steps` steps are done. */
   #lastVersion(steps: number): number {
     const { intervalSteps } = this.#options;
     return Math.ceil(steps / intervalSteps - 1) * intervalSteps;

@@ -76,6 +76,12 @@ export class WeightPublisher {
     this.#send(() => this.#deliver(delta));
   }
 
+  /** Sends `weights` of `step` instead of those of `version`, an earlier one that nobody can send any more, if it is missing. */
+  async publishMissed(version: number, weights: Weights, step: number): Promise<void> {
+    const latest = await this.#retry(() => this.#snapshot.latestVersion());
+    if (latest === null || latest < version) await this.publish(weights, step);
+  }
+
   /** After a restart: sends the checkpoint's version unless the snapshot has it already. */
   resume(): void {
     this.#send(() => this.#deliverMissing());

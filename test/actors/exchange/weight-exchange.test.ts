@@ -170,7 +170,7 @@ test('a teacher that trains for fewer steps teaches with its last version to the
     loaded.map(([, version]) => version),
     [40, 50, 60, 70, 80, 90],
   );
-  await exchange.moveTo(255);
+  await exchange.moveTo(255, weightsOf(255));
   t.is(loaded.length, 6);
 });
 
@@ -185,7 +185,7 @@ test('a student that goes on out of turn takes the teachers of a run that came t
     for (let at = 0; at < (jumps ? 25 : step); at++) {
       await exchange.beforeStep(at, () => weightsOf(at));
     }
-    if (jumps) await exchange.moveTo(step);
+    if (jumps) await exchange.moveTo(step, weightsOf(step));
     await exchange.beforeStep(step, () => weightsOf(step));
     return loaded.at(-1)?.[1];
   };
@@ -201,6 +201,40 @@ test('a student that goes on out of turn takes the teachers of a run that came t
     // Back in burn-in teachers that are loaded don't count.
     if (step >= 25) t.is(await inUse(step, true), version, `step ${step} after a jump`);
   }
+});
+
+test('a worker that was left behind over an exchange publishes where it goes on, so that nobody waits for ever', async (t) => {
+  await using system = await createSystem({ bus: 'memory' });
+  for (const mode of ['scheduled', 'freshest'] as const) {
+    using student = await openExchange(system, 0, { mode });
+    const { exchange, own } = student;
+    for (let step = 0; step <= 4; step++) await exchange.beforeStep(step, () => weightsOf(step));
+    await exchange.moveTo(10, weightsOf(10));
+    await exchange.settled();
+    // It has published version 0 and will publish that of step 10 in turn.
+    t.is(await own.latestVersion(), 0);
+    await exchange.moveTo(37, weightsOf(37));
+    await exchange.settled();
+    t.deepEqual(await own.weights(), { version: 37, weights: weightsOf(37) });
+    await exchange.moveTo(38, weightsOf(38));
+    await exchange.beforeStep(40, () => weightsOf(40));
+    await exchange.settled();
+    t.is(await own.latestVersion(), 40);
+  }
+});
+
+test('a worker that comes back finds what it published before, and publishes it no second time', async (t) => {
+  await using system = await createSystem({ bus: 'memory' });
+  using before = await openExchange(system, 0, { mode: 'scheduled' });
+  for (let step = 0; step <= 30; step++) {
+    await before.exchange.beforeStep(step, () => weightsOf(step));
+  }
+  await before.exchange.settled();
+  const resumed = { exchangedAt: 10, teacherVersions: [], published: { count: 2, bytes: 8 } };
+  using after = await openExchange(system, 0, { mode: 'scheduled', snapshot: before.own, resumed });
+  await after.exchange.resume(33, weightsOf(33));
+  await after.exchange.settled();
+  t.is(await before.own.latestVersion(), 30);
 });
 
 test('what a worker of several publishes is saved before it goes on', async (t) => {
