@@ -18,7 +18,6 @@ import {
   isUnsurpassed,
   type NodeInfo,
   type OwnActors,
-  type Placement,
   type PlacementRequest,
   rankNodes,
   refusalOf,
@@ -87,7 +86,9 @@ export class Launcher {
     };
     const request = await this.#request(actor);
     const others = this.#othersThan(actor);
-    const ranked = await this.#rank(request, others);
+    if (!this.#knowsBest(request, others)) await this.#options.rollCall();
+    // From here to `beginLife` nothing waits: of several that are placed at once each sees where the one before went.
+    const ranked = rankNodes(request, this.#options.nodes(), others);
     const reasons = [...ranked.reasons, ...this.#options.refusals()];
     for (const node of ranked.nodes) {
       // While the nodes before it were tried, other actors have been placed.
@@ -126,16 +127,16 @@ export class Launcher {
   /** Whether some node would take the actor now. */
   async hasPlace(actor: OwnedActor): Promise<boolean> {
     const request = await this.#request(actor);
-    return (await this.#rank(request, this.#othersThan(actor))).nodes.length > 0;
+    const others = this.#othersThan(actor);
+    if (!this.#knowsBest(request, others)) await this.#options.rollCall();
+    return rankNodes(request, this.#options.nodes(), others).nodes.length > 0;
   }
 
-  /** Of the nodes that are known; of all, if one that isn't known could be better than those. */
-  async #rank(request: PlacementRequest, others: OwnActors): Promise<Placement> {
-    const { nodes, knowsAllNodes, rollCall } = this.#options;
-    const ranked = rankNodes(request, nodes(), others);
-    if (knowsAllNodes() || isUnsurpassed(request, ranked.nodes[0], others)) return ranked;
-    await rollCall();
-    return rankNodes(request, nodes(), others);
+  /** No node that isn't known could be better than those that are. */
+  #knowsBest(request: PlacementRequest, others: OwnActors): boolean {
+    const { nodes, knowsAllNodes } = this.#options;
+    if (knowsAllNodes()) return true;
+    return isUnsurpassed(request, rankNodes(request, nodes(), others).nodes[0], others);
   }
 
   #othersThan(actor: OwnedActor): OwnActors {

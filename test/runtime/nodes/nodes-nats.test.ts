@@ -122,15 +122,15 @@ test('labels keep actors apart, also when they are spawned at once, and draw oth
   });
 });
 
-test('spread places actors on both nodes', async (t) => {
+test('spread places actors on both nodes, also those that are spawned at once', async (t) => {
   await withNodes(async ({ system, far }) => {
-    const spread = { placement: 'spread' } as const;
-    const actors = [
-      await system.spawn(counter, {}, spread),
-      await system.spawn(counter, {}, spread),
-    ];
+    const spawn = () => system.spawn(counter, {}, { placement: 'spread' });
+    const actors = [await spawn(), await spawn(), ...(await Promise.all([spawn(), spawn()]))];
     const where = await Promise.all(actors.map((actor) => actor.describe()));
-    t.deepEqual(new Set(where.map(({ nodeId }) => nodeId)), new Set([system.nodeId, far.nodeId]));
+    const counts = [system.nodeId, far.nodeId].map(
+      (id) => where.filter(({ nodeId }) => nodeId === id).length,
+    );
+    t.deepEqual(counts, [2, 2]);
   });
 });
 
