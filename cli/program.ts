@@ -292,7 +292,7 @@ function addBusOptions(command: Command): Command {
   const text = 'run over this nats-server, with all nodes that joined there';
   return addMetricsOption(addNatsOptions(command, { text }))
     .option('--wait-nodes <n>', 'start when n nodes are there, this one included', atLeastOne, 1)
-    .option('--timeline <file>', 'write what ran when, for chrome://tracing or ui.perfetto.dev')
+    .option('--timeline <file>', 'write what ran when, for ui.perfetto.dev')
     .option('--bus-timeout <seconds>', 'give up when the bus is away for longer', atLeastOne, 60)
     .option('--json', 'one JSON object per line and event on stdout');
 }

@@ -248,7 +248,7 @@ function writeTimeline(path: string, { timeline }: Session, output: Output): voi
     const omitted = timeline?.write(path) ?? 0;
     const rest = omitted === 0 ? '' : `; ${omitted} entries were left out`;
     const event = { type: 'timeline', path, omitted };
-    output.message(`Timeline for chrome://tracing or ui.perfetto.dev: ${path}${rest}`, event);
+    output.message(`Timeline for ui.perfetto.dev: ${path}${rest}`, event);
   } catch (error) {
     output.message(`warning: ${path} can't be written (${(error as Error).message}).`);
   }
