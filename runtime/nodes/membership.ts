@@ -1,26 +1,21 @@
 import { crc32 } from 'node:zlib';
-import * as v from 'valibot';
 import { DeadlineError } from '../../errors.ts';
 import type { Subscription } from '../bus/bus.ts';
 import { serveControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import { type ClockTimer, delay, repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
-import { decodeFrame } from '../wire/frame.ts';
 import type { HeartbeatMessage } from '../wire/node-messages.ts';
-import { decodeMessage, encodeMessage, PROTOCOL_VERSION } from '../wire/wire.ts';
+import { encodeMessage } from '../wire/wire.ts';
+import { Announcer, HEARTBEAT_MS, type NodeDescription } from './announcer.ts';
+import { HeartbeatReader } from './heartbeat-reader.ts';
 import { NodeWaiters } from './node-waiters.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { NodeInfo } from './placement.ts';
 import { SharedValues } from './shared-values.ts';
 
-export const HEARTBEAT_MS = 1_000;
 /** Of a namespace with more nodes each watches a group of about half as many, and those it has business with. */
 const WATCHED_MAX = 100;
-/**
- * With more nodes to be heard than this each tells less often, so that what a node hears in a second stays the same.
- */
-const HEARD_PER_SECOND_MAX = 50;
 /** How often is looked who is silent. */
 const TICK_MS = 500;
 /** A heartbeat that is overdue by so much may be the first that is missing. */
@@ -43,9 +38,6 @@ const UNWATCHED_MS = 6_000;
 const MET_MS = 10_000;
 const NODES_MAX = 4096;
 const LOOK_MS = 100;
-
-/** What a heartbeat tells of its node. */
-type NodeDescription = Omit<HeartbeatMessage, 'kind' | 'protocol' | 'leaving' | 'nextMs'>;
 
 export interface MembershipOptions {
   readonly endpoint: Endpoint;
@@ -94,7 +86,8 @@ export class Membership {
   readonly #values = new SharedValues();
   /** The names of those that left or were lost, by id. */
   readonly #lost = new Map<string, string>();
-  readonly #refused = new Map<string, string>();
+  readonly #reader: HeartbeatReader;
+  readonly #announcer: Announcer;
   readonly #waiters: NodeWaiters;
   /** Nodes that we have business with but have not heard, since when. */
   readonly #unheard = new Map<string, number>();
@@ -107,8 +100,6 @@ export class Membership {
   #rollCall: Promise<void> | undefined;
   #rollCalledAt = Number.NEGATIVE_INFINITY;
   #tickedAt = 0;
-  #announcedAt = 0;
-  #announcedDraining = false;
   /** Nobody is declared dead before this moment. */
   #graceUntil = 0;
 
@@ -116,6 +107,12 @@ export class Membership {
     this.#options = options;
     const { endpoint, shared, watchedNodesMax = WATCHED_MAX } = options;
     const { bus, clock, namespace } = endpoint;
+    this.#reader = new HeartbeatReader(options.onRefused);
+    this.#announcer = new Announcer({
+      endpoint,
+      describe: options.describe,
+      heardCount: () => (this.isPartial ? this.#watch!.groupSize : this.#others.size),
+    });
     this.#waiters = new NodeWaiters(
       clock,
       () => this.nodes(),
@@ -128,12 +125,12 @@ export class Membership {
       receive: (subject, data) => this.#receive(subject, data),
     });
     this.#serving = serveControl(bus, subjects.rollCall(namespace), (message) => {
-      if (message.kind === 'roll-call') this.#introduceTo(message.nodeId);
+      if (message.kind === 'roll-call') this.#announcer.introduceTo(message.nodeId);
       return undefined;
     });
     this.#tickedAt = clock.now();
     this.#ticking = repeat(clock, TICK_MS, () => this.#tick());
-    this.#announce(false);
+    this.#announcer.announce(false);
   }
 
   /** This node first, then the others that are known by their ids: all of them unless `isPartial`. */
@@ -150,7 +147,7 @@ export class Membership {
 
   /** Nodes that announced themselves with another protocol version, in words. */
   get refusals(): readonly string[] {
-    return [...this.#refused.values()];
+    return this.#reader.refusals;
   }
 
   /** Also of a node that is gone; the id of one that was never seen. */
@@ -224,7 +221,8 @@ export class Membership {
 
   /** Tells the others at once what has changed about this node. */
   announce(): void {
-    if (this.#ticking !== undefined && this.#options.endpoint.link.connected) this.#announce(false);
+    if (this.#ticking !== undefined && this.#options.endpoint.link.connected)
+      this.#announcer.announce(false);
   }
 
   /** Resolves when the node is gone. @throws DeadlineError */
@@ -248,7 +246,7 @@ export class Membership {
     this.#ticking = undefined;
     this.#watch?.close();
     this.#serving?.unsubscribe();
-    if (this.#options.endpoint.link.connected) this.#announce(true);
+    if (this.#options.endpoint.link.connected) this.#announcer.announce(true);
   }
 
   #tick(): void {
@@ -262,7 +260,7 @@ export class Membership {
       this.#graceUntil = now + RECONNECT_GRACE_MS;
       return;
     }
-    if (this.#isAnnouncementDue(now)) this.#announce(false);
+    if (this.#announcer.isDue(TICK_MS)) this.#announcer.announce(false);
     this.#watch?.fit(this.#others.keys());
     this.#follow(now);
     if (!this.#waiters.isEmpty) void this.rollCall();
@@ -337,43 +335,6 @@ export class Membership {
     if (againMs < TICK_MS) this.#judging = clock.setTimeout(() => this.#judge(), againMs);
   }
 
-  /** At its time, and at once when others should know that we are back or take no more actors. */
-  #isAnnouncementDue(now: number): boolean {
-    const { link } = this.#options.endpoint;
-    return (
-      // Ticks are never quite a period apart.
-      now - this.#announcedAt >= this.#periodMs - TICK_MS / 2 ||
-      link.connectedSince > this.#announcedAt ||
-      this.#options.describe().draining !== this.#announcedDraining
-    );
-  }
-
-  get #periodMs(): number {
-    const heard = this.isPartial ? this.#watch!.groupSize : this.#others.size;
-    return Math.max(HEARTBEAT_MS, (heard * 1_000) / HEARD_PER_SECOND_MAX);
-  }
-
-  #announce(leaving: boolean): void {
-    const { bus, clock, namespace, nodeId } = this.#options.endpoint;
-    const heartbeat = this.#heartbeat(leaving);
-    this.#announcedAt = clock.now();
-    this.#announcedDraining = heartbeat.draining;
-    bus.publish(subjects.heartbeat(namespace, nodeId), encodeMessage(heartbeat));
-  }
-
-  #introduceTo(nodeId: string): void {
-    const { endpoint } = this.#options;
-    if (nodeId === endpoint.nodeId || !endpoint.link.connected) return;
-    const subject = subjects.node(endpoint.namespace, nodeId);
-    endpoint.bus.publish(subject, encodeMessage(this.#heartbeat(false)));
-  }
-
-  #heartbeat(leaving: boolean): HeartbeatMessage {
-    const described = this.#options.describe();
-    const nextMs = this.#periodMs;
-    return { kind: 'heartbeat', protocol: PROTOCOL_VERSION, ...described, leaving, nextMs };
-  }
-
   #receive(subject: string, data: Uint8Array): void {
     const checksum = crc32(data);
     const known = this.#others.get(subject.slice(subject.lastIndexOf('.') + 1));
@@ -382,7 +343,7 @@ export class Membership {
       known.overdue = false;
       return;
     }
-    const heartbeat = this.#read(data);
+    const heartbeat = this.#reader.read(data);
     if (heartbeat !== undefined) this.#note(heartbeat, checksum, true);
   }
 
@@ -406,7 +367,7 @@ export class Membership {
     this.#others.set(nodeId, node);
     this.#unheard.delete(nodeId);
     // The newcomer should not have to wait to learn of us; nobody else is told again.
-    if (answer) this.#introduceTo(nodeId);
+    if (answer) this.#announcer.introduceTo(nodeId);
     if (this.#watch?.hears(nodeId)) this.#options.onJoined(info);
     if (this.#lost.delete(nodeId)) this.#options.onReturned(nodeId);
     this.#waiters.noteCount(this.#others.size + 1);
@@ -442,35 +403,7 @@ export class Membership {
     if (this.#lost.size < NODES_MAX) this.#lost.set(info.nodeId, info.nodeName);
     this.#options.onLost(info, why, how);
   }
-
-  #read(data: Uint8Array): HeartbeatMessage | undefined {
-    try {
-      const { protocol, nodeId, nodeName } = v.parse(greetingSchema, decodeFrame(data));
-      if (protocol === PROTOCOL_VERSION) {
-        const message = decodeMessage(data);
-        return message.kind === 'heartbeat' ? message : undefined;
-      }
-      if (!this.#refused.has(nodeId) && this.#refused.size < NODES_MAX) {
-        const text =
-          `node ${nodeName} (${nodeId}) speaks protocol version ${protocol}, this one ` +
-          `${PROTOCOL_VERSION}: install the same codistill on both`;
-        this.#refused.set(nodeId, text);
-        this.#options.onRefused(text);
-      }
-    } catch {
-      // Not a heartbeat at all.
-    }
-    return undefined;
-  }
 }
-
-/** What every version of the protocol starts its heartbeats with. */
-const greetingSchema = v.object({
-  kind: v.literal('heartbeat'),
-  protocol: v.number(),
-  nodeId: v.string(),
-  nodeName: v.string(),
-});
 
 function toNodeInfo(node: NodeDescription, self: boolean): NodeInfo {
   const { nodeId, nodeName, pid, labels, resources, free, actorTypes, actors, draining } = node;
