@@ -136,6 +136,9 @@ export interface MethodDetails {
   readonly input?: readonly StandardSchemaV1[];
 }
 
+/** What this process has declared, by module and type. */
+const declared = new Map<string, Map<string, AnyActorDefinition>>();
+
 const definitionMark: unique symbol = Symbol.for('codistill.actor-definition');
 
 export interface ActorDefinition<Options, Actor> {
@@ -197,7 +200,7 @@ export function defineActor<Options, Actor extends object, Input = Options>(decl
   const { type, module, options } = declaration;
   // What `spawn` takes is what `create` takes, once the schema has made one of the other.
   const create = declaration.create as unknown as ActorDefinition<Input, Actor>['create'];
-  return {
+  const definition: ActorDefinition<Input, Actor> = {
     [definitionMark]: true,
     type,
     module,
@@ -207,6 +210,14 @@ export function defineActor<Options, Actor extends object, Input = Options>(decl
     ...(options && { options }),
     create,
   };
+  const ofModule = declared.get(module) ?? new Map<string, AnyActorDefinition>();
+  declared.set(module, ofModule.set(type, definition as unknown as AnyActorDefinition));
+  return definition;
+}
+
+/** The definitions that a module has declared so far in this process, exported or not. */
+export function declaredIn(module: string): readonly AnyActorDefinition[] {
+  return [...(declared.get(module)?.values() ?? [])];
 }
 
 const CONCURRENCY_MAX = 10_000;
@@ -259,4 +270,11 @@ function isSchema(value: unknown): boolean {
 /** Whether an export of a module is an actor definition. */
 export function isActorDefinition(value: unknown): value is AnyActorDefinition {
   return typeof value === 'object' && value !== null && definitionMark in value;
+}
+
+/** @throws TypeError for what is no actor definition. */
+export function checkDefinition(value: unknown): void {
+  if (isActorDefinition(value)) return;
+  const given = value instanceof Object ? 'something else' : String(value);
+  throw new TypeError(`an actor's definition must be what defineActor returns; got ${given}`);
 }

@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { NoResponderError } from '../errors.ts';
-import { type ActorDefinition, type AnyActorDefinition, isActorDefinition } from './actor.ts';
+import {
+  type ActorDefinition,
+  type AnyActorDefinition,
+  checkDefinition,
+  isActorDefinition,
+} from './actor.ts';
 import type { BusKind, BusStatus, Subscription } from './bus/bus.ts';
 import { hubWord } from './bus/neighbours.ts';
 import { requestControl } from './calls/control.ts';
@@ -16,7 +21,7 @@ import { systemClock } from './clock.ts';
 import { type BusChoice, type Connection, connectSystem } from './connection.ts';
 import type { ActorEvent } from './nodes/actor-lives.ts';
 import { createMemoryCheckpointStore } from './nodes/checkpoint-store.ts';
-import { definitionsOf } from './nodes/definition-lookup.ts';
+import { checkNotImporting, definitionsOf } from './nodes/definition-lookup.ts';
 import { HostNode, type LogEntry } from './nodes/host-node.ts';
 import { readHostProcesses } from './nodes/host-process.ts';
 import { checkFullName, fullName } from './nodes/name-scope.ts';
@@ -125,11 +130,14 @@ export interface System {
 }
 
 /**
+ * In a module that has actors too, call it after they are declared and inside `if (import.meta.main)`: an
+ * actor's process imports that module again.
  * @throws TypeError or RangeError for an option that can't be used; BusUnavailableError for a server without
  * JetStream too; what importing a module throws.
  */
 export async function createSystem(options: SystemOptions): Promise<System> {
   checkSystemOptions(options);
+  checkNotImporting();
   const nodeId = options.nodeId ?? `n${uniqueWord(options.random)}`;
   const namespace = options.namespace ?? 'default';
   const bus = withValueLimit(options.bus, options.objects?.memoryBytesMax);
@@ -331,6 +339,7 @@ function createGet({ names, objects, caller }: HostNode, scope: string | undefin
   function get<Value>(ref: ObjectRef<Value>, options?: ObjectOptions): Promise<Value>;
   async function get(what: object, how?: string | ObjectOptions): Promise<unknown> {
     if (!isActorDefinition(what)) {
+      if (typeof how === 'string') checkDefinition(what);
       return await objects.get(what as ObjectRef<unknown>, how as ObjectOptions, caller);
     }
     if (typeof how !== 'string') {

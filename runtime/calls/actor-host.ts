@@ -1,9 +1,10 @@
 import { DeadlineError } from '../../errors.ts';
-import type {
-  ActorContext,
-  ActorDefinition,
-  ActorLifecycle,
-  AnyActorDefinition,
+import {
+  type ActorContext,
+  type ActorDefinition,
+  type ActorLifecycle,
+  type AnyActorDefinition,
+  checkDefinition,
 } from '../actor.ts';
 import type { Bus, BusMessage, Subscription } from '../bus/bus.ts';
 import { delay } from '../clock.ts';
@@ -270,6 +271,7 @@ export class ActorHost {
     options: Options,
     spawnOptions: SpawnOptions,
   ): Promise<OwnedHandle<Actor>> {
+    checkDefinition(definition);
     const { signal } = this.#stopping;
     signal.throwIfAborted();
     await this.#untilActing(signal);

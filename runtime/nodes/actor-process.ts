@@ -7,7 +7,7 @@ import type { JobProcess, OpenJob } from '../jobs/job-process.ts';
 import { processFigures } from '../observe/process-figures.ts';
 import { loadTracing } from '../observe/tracing.ts';
 import { ActorRunner } from './actor-runner.ts';
-import { findDefinition } from './definition-lookup.ts';
+import { findOwnDefinition } from './definition-lookup.ts';
 import {
   connectBus,
   connectHub,
@@ -34,7 +34,7 @@ const runner = new ActorRunner({
   secret: boot.secret,
   pid: process.pid,
   modules: boot.modules,
-  find: findDefinition,
+  find: findOwnDefinition,
   processFigures,
   openJob,
   leave(failure) {

@@ -147,7 +147,9 @@ const ruleSchemas = {
 
 /** @throws TypeError for an unknown option, RangeError for a value out of range; both name it. */
 export function checkSpawnOptions(options: SpawnOptions): void {
-  checkGiven('spawn option', spawnOptionSchemas, options);
+  checkGiven('spawn option', spawnOptionSchemas, options, (name) =>
+    name === 'namespace' ? "; a namespace is a whole system's: createSystem({ namespace })" : '',
+  );
   const { placement, resources } = options;
   if (typeof placement === 'object') checkGiven('placement rule', ruleSchemas, placement);
   if (resources !== undefined) checkResources(resources);

@@ -4,7 +4,7 @@ import {
   NoResponderError,
   PlacementError,
 } from '../../errors.ts';
-import type { ActorDefinition, AnyActorDefinition } from '../actor.ts';
+import { type ActorDefinition, type AnyActorDefinition, checkDefinition } from '../actor.ts';
 import type { Subscription } from '../bus/bus.ts';
 import type { Caller } from '../calls/caller.ts';
 import { requestControl } from '../calls/control.ts';
@@ -118,6 +118,7 @@ export class Supervisor {
     spawnOptions: SpawnOptions,
     parent?: string,
   ): Promise<Spawned> {
+    checkDefinition(definition);
     checkSpawnOptions(spawnOptions);
     const { endpoint, isolation } = this.#options;
     if (definition.options !== undefined) {

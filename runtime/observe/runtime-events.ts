@@ -55,10 +55,11 @@ export function describeActorEvent(
   nodeName: (nodeId: string) => string,
 ): EventFacts {
   const where = `on ${nodeName(node)} (pid ${pid})`;
+  const end = cause?.kind === 'stopped' ? 'ended' : 'died';
   const text = {
     started: `actor ${actor} (${actorType}) started ${where}`,
     restarted: `actor ${actor} restarted ${where}, life ${epoch}`,
-    died: `actor ${actor} died: ${cause?.message ?? 'for an unknown cause'}`,
+    died: `actor ${actor} ${end}: ${cause?.message ?? 'for an unknown cause'}`,
   }[event];
   const facts = { actor, actorType, node, pid, epoch, ...(cause && { cause }) };
   return { event: `actor-${event}`, message: text, ...facts };

@@ -84,6 +84,11 @@ const manyLabels = (count: number): object =>
 const spawnCases: readonly Case[] = [
   [5, TypeError, /^spawn options must be an object of name, .*; got 5$/],
   [null, TypeError, /got null$/],
+  [
+    { namespace: 'b' },
+    TypeError,
+    /no spawn option namespace; .*: createSystem\(\{ namespace \}\)$/,
+  ],
   [[], TypeError, /got a list of 0$/],
   [{ placement: null }, TypeError, /placement must be 'pack', 'spread' or an object of strategy, /],
   [{ placement: 5 }, TypeError, /got 5$/],
@@ -142,6 +147,30 @@ for (const [options, instanceOf, message] of spawnCases) {
     await t.throwsAsync(spawned, { instanceOf, message });
   });
 }
+
+test('spawn and get refuse what is no actor definition', async (t) => {
+  const message = /must be what defineActor returns/;
+  for (const wrong of [{}, undefined, null, 'echo'] as unknown[]) {
+    await t.throwsAsync(system.spawn(wrong as typeof echo, undefined), {
+      instanceOf: TypeError,
+      message,
+    });
+    await t.throwsAsync(system.get(wrong as typeof echo, 'x'), { instanceOf: TypeError, message });
+  }
+});
+
+test('an actor spawns nothing that is no actor definition', async (t) => {
+  const parent = defineActor({
+    type: 'parent',
+    module: import.meta.url,
+    methods: { beget: 'call' },
+    create: (context, _options: object) => ({
+      beget: async () => void (await context.spawn({} as typeof echo, {})),
+    }),
+  });
+  const handle = await system.spawn(parent, {});
+  await t.throwsAsync(handle.beget(), { message: /must be what defineActor returns/ });
+});
 
 test('a spawn option that is undefined is as one that is not given', async (t) => {
   const options: object = { name: undefined, maxRestarts: undefined, resources: undefined };
