@@ -14,7 +14,7 @@ const JOIN_MS = 6_000;
 const AGAIN_MS = 5_000;
 /** Orphans that nobody else took, because the ones that could have died too. */
 const LOOK_MS = 60_000;
-/** Nodes of a group that look for a taker where none of the group has an orphan's type, and takers told. */
+/** Nodes of a group that look for a taker where none of the group can take an orphan, and takers told. */
 const TELLING_MAX = 3;
 const TELL_MS = 3_000;
 
@@ -40,6 +40,9 @@ export class Adoption {
   #everywhere = false;
   /** Somebody wants a look at once: ends the pause. */
   #asked: AbortController = new AbortController();
+
+  /** Orphans that no known node could take at the last look, and why. */
+  #waiting: ReadonlyMap<string, string> = new Map();
 
   constructor(options: AdoptionOptions) {
     this.#options = options;
@@ -94,30 +97,55 @@ export class Adoption {
       this.#everywhere ? !membership.isAlive(nodeId) : membership.isMissing(nodeId),
     );
     const foreign: Orphan[] = [];
+    const unplaced: Orphan[] = [];
+    const waiting = new Map<string, string>();
+    let adopted = 0;
     const adopting = orphans.map(async (orphan) => {
-      const definition = definitions.get(orphan.record.address.type);
+      const { address } = orphan.record;
+      const definition = definitions.get(address.type);
       if (definition === undefined) {
         foreign.push(orphan);
         return;
       }
+      const { nodes, reasons } = await supervisor.placesOf(orphan);
+      if (nodes.length === 0) {
+        unplaced.push(orphan);
+        waiting.set(address.name, reasons.join('; '));
+        return;
+      }
       const former = await names.adopt(orphan);
       if (former.state === 'alive') this.#again = true;
-      else if (!this.#ending.signal.aborted) supervisor.adopt(orphan, definition, former);
+      else if (!this.#ending.signal.aborted) {
+        supervisor.adopt(orphan, definition, former);
+        adopted += 1;
+      }
     });
     await Promise.all([...adopting, this.#tellTakers(foreign)]);
+    this.#tellWaiting(waiting);
+    // They may have to be beside one that was adopted.
+    if (adopted > 0 && waiting.size > 0) this.#again = true;
+    await this.#tellTakers(unplaced);
   }
 
-  /** Those that watch a supervisor may all be without its actors' types, which other nodes have. */
-  async #tellTakers(foreign: readonly Orphan[]): Promise<void> {
-    const { endpoint, membership } = this.#options;
-    if (foreign.length === 0 || !membership.isPartial) return;
+  #tellWaiting(waiting: ReadonlyMap<string, string>): void {
+    for (const [name, reasons] of waiting) {
+      if (this.#waiting.has(name)) continue;
+      this.#options.log(`actor ${name} waits for a node that can take it: ${reasons}`);
+    }
+    this.#waiting = waiting;
+  }
+
+  /** Those that watch a supervisor may all be unable to take its actors, which other nodes can. */
+  async #tellTakers(left: readonly Orphan[]): Promise<void> {
+    const { endpoint, membership, supervisor } = this.#options;
+    if (left.length === 0 || !membership.isPartial) return;
     const group = membership.nodes().filter(({ nodeId }) => membership.isInGroup(nodeId));
     const ids = group.map(({ nodeId }) => nodeId).sort();
     if (ids.indexOf(endpoint.nodeId) >= TELLING_MAX) return;
     await membership.rollCall();
-    const types = new Set(foreign.map(({ record }) => record.address.type));
-    const takers = [...types].flatMap((type) => {
-      const able = membership.nodes().filter(({ actorTypes }) => actorTypes.includes(type));
+    const places = await Promise.all(left.map((orphan) => supervisor.placesOf(orphan)));
+    const takers = places.flatMap(({ nodes }) => {
+      const able = nodes.filter(({ self }) => !self);
       return able.some(({ nodeId }) => ids.includes(nodeId)) ? [] : able.slice(0, TELLING_MAX);
     });
     const parcel = { bytes: encodeMessage({ kind: 'look' }) };

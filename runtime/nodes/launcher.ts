@@ -18,12 +18,15 @@ import {
   isUnsurpassed,
   type NodeInfo,
   type OwnActors,
+  type Placement,
   type PlacementRequest,
   rankNodes,
   refusalOf,
 } from './placement.ts';
 
 const KILL_TIMEOUT_MS = 5_000;
+/** Who looks over orphans doesn't wait longer for the owner of one that they have to be beside. */
+const PLACES_ASK_MS = 2_000;
 /** Incarnations remembered for each node. */
 const FENCED_MAX = 16_384;
 
@@ -59,8 +62,11 @@ export interface LauncherOptions {
   /** A word that nobody can guess. */
   createSecret(): string;
   /** The node on which an actor of any owner lives. @throws PlacementError when it is dead. */
-  whereIs(actor: ActorAddress): Promise<string>;
+  whereIs(actor: ActorAddress, timeoutMs?: number): Promise<string>;
 }
+
+/** What decides where an actor can live. */
+type Placeable = Pick<OwnedActor, 'plan' | 'address'>;
 
 /** Brings an owner's actors to nodes, this one or others, and ends what must not live on there. */
 export class Launcher {
@@ -132,6 +138,17 @@ export class Launcher {
     return rankNodes(request, this.#options.nodes(), others).nodes.length > 0;
   }
 
+  /** The known nodes that could take an actor now, which need not be this owner's yet. */
+  async placesOf(actor: Placeable): Promise<Placement> {
+    try {
+      const request = await this.#request(actor, PLACES_ASK_MS);
+      return rankNodes(request, this.#options.nodes(), this.#othersThan(undefined));
+    } catch (error) {
+      // The one that it has to be beside is nowhere now.
+      return { nodes: [], reasons: [(error as Error).message] };
+    }
+  }
+
   /** No node that isn't known could be better than those that are. */
   #knowsBest(request: PlacementRequest, others: OwnActors): boolean {
     const { nodes, knowsAllNodes } = this.#options;
@@ -139,7 +156,7 @@ export class Launcher {
     return isUnsurpassed(request, rankNodes(request, nodes(), others).nodes[0], others);
   }
 
-  #othersThan(actor: OwnedActor): OwnActors {
+  #othersThan(actor: OwnedActor | undefined): OwnActors {
     const { actors } = this.#options;
     return {
       countOn: (nodeId) => actors.countOn(nodeId),
@@ -147,11 +164,11 @@ export class Launcher {
     };
   }
 
-  async #request({ plan, address }: OwnedActor): Promise<PlacementRequest> {
+  async #request({ plan, address }: Placeable, timeoutMs?: number): Promise<PlacementRequest> {
     const { beside, ...rules } = plan.placement;
     const request = { ...rules, type: address.type, resources: plan.resources };
     if (beside === undefined) return request;
-    const nodeId = await this.#options.whereIs(beside);
+    const nodeId = await this.#options.whereIs(beside, timeoutMs);
     return { ...request, beside: { actor: beside.name, nodeId } };
   }
 

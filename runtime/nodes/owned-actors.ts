@@ -34,7 +34,7 @@ export class OwnedActors {
   }
 
   /** Whether one that has all of these labels lives on a node, or is being started there. */
-  isLabelledOn(nodeId: string, labels: Labels, except: OwnedActor): boolean {
+  isLabelledOn(nodeId: string, labels: Labels, except: OwnedActor | undefined): boolean {
     for (const actor of this.#byName.values()) {
       if (actor === except || actor.nodeId !== nodeId || actor.status === 'dead') continue;
       if (hasLabels(actor.plan.labels ?? {}, labels)) return true;

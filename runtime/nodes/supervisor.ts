@@ -27,7 +27,7 @@ import { type FormerNode, type Names, nameTaken } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
-import type { NodeInfo } from './placement.ts';
+import type { NodeInfo, Placement } from './placement.ts';
 import {
   checkSpawnOptions,
   planSpawn,
@@ -84,7 +84,7 @@ export class Supervisor {
     this.#launcher = new Launcher({
       ...options,
       actors: this.#actors,
-      whereIs: (address) => this.#whereIs(address),
+      whereIs: (address, timeoutMs) => this.#whereIs(address, timeoutMs),
       beforeLife: (actor) => this.#detached.recordLife(actor),
       loadCheckpoint: (actor) => this.#loadCheckpoint(actor),
     });
@@ -373,6 +373,11 @@ export class Supervisor {
     );
   }
 
+  /** Where an orphan could live, as far as this node knows. */
+  placesOf({ record: { address, detached } }: Orphan): Promise<Placement> {
+    return this.#launcher.placesOf({ address, plan: detached.plan });
+  }
+
   /** Goes on with a detached actor whose supervisor is gone, from its last checkpoint. */
   adopt(orphan: Orphan, definition: AnyActorDefinition, former: FormerNode): void {
     this.#detached.adopt(orphan, definition, former);
@@ -411,17 +416,17 @@ export class Supervisor {
     return shared ? `${name}-${endpoint.nodeId}` : name;
   }
 
-  async #whereIs(address: ActorAddress): Promise<string> {
-    const state = this.locateHere(address) ?? (await this.#askOwner(address));
+  async #whereIs(address: ActorAddress, timeoutMs = LOCATE_TIMEOUT_MS): Promise<string> {
+    const state = this.locateHere(address) ?? (await this.#askOwner(address, timeoutMs));
     if (state.status !== 'dead') return state.nodeId;
     const cause = state.cause?.message ?? 'for an unknown cause';
     throw new PlacementError(`actor ${address.name} that it must be beside is dead: ${cause}`);
   }
 
-  async #askOwner({ name, owner }: ActorAddress): Promise<StateMessage> {
+  async #askOwner({ name, owner }: ActorAddress, timeoutMs: number): Promise<StateMessage> {
     const { endpoint } = this.#options;
     const subject = subjects.locate(endpoint.namespace, owner);
     const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
-    return requestControl(endpoint, subject, 'state', parcel, { timeoutMs: LOCATE_TIMEOUT_MS });
+    return requestControl(endpoint, subject, 'state', parcel, { timeoutMs });
   }
 }

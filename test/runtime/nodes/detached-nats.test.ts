@@ -95,6 +95,33 @@ test('a node that starts after a death says by name who is gone', async (t) => {
   t.is(event?.event.message, 'actor kept died: node cellar, which supervised it, is gone');
 });
 
+test('a detached actor that no node can take waits with its state for one that can', async (t) => {
+  const attic = { ...common('waiting'), labels: { room: 'attic' } };
+  const first = await createSystem({ ...attic, nodeName: 'attic' });
+  const logged = Promise.withResolvers<string>();
+  await using other = await createSystem({
+    ...common('waiting'),
+    log: ({ message }) => {
+      if (message.includes('kept')) logged.resolve(message);
+    },
+  });
+  try {
+    await Promise.all([first, other].map((one) => one.waitForNodes(2, { timeoutMs: 20_000 })));
+    const placement = { requiredLabels: { room: 'attic' } };
+    const kept = await first.spawn(counter, {}, { ...DETACHED, isolation: 'inline', placement });
+    t.is(await kept.add(3), 3);
+  } finally {
+    await first.close();
+  }
+  t.regex(await logged.promise, /^actor kept waits for a node that can take it: .*room=attic/);
+  t.deepEqual((await other.inspectNode()).owned, []);
+  await using third = await createSystem(attic);
+  const { count, nodeId, found } = await nextLife(other);
+  t.is(count, 3);
+  t.is(nodeId, third.nodeId);
+  await other.stop(found);
+});
+
 test('a detached actor needs a name', async (t) => {
   await using system = await createSystem({ bus: 'memory' });
   await t.throwsAsync(system.spawn(counter, {}, { lifetime: 'detached' }), {
