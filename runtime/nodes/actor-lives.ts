@@ -94,7 +94,8 @@ export class ActorLives {
       return;
     }
     this.announce(actor, 'running');
-    this.emit(actor, 'restarted');
+    this.emit(actor, actor.isNew ? 'started' : 'restarted');
+    actor.isNew = false;
   }
 
   /** Asks the actor to end, `why` in words, and ends it if it doesn't. Resolves when it is dead. */

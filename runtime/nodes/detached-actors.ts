@@ -47,6 +47,7 @@ export class DetachedActors {
     if (epoch === 0) {
       // Nobody has begun it yet.
       actor.hasCheckpoint = false;
+      actor.isNew = true;
       void this.#options.lives.restart(actor, 0);
       return;
     }

@@ -39,6 +39,8 @@ export class OwnedActor {
   actsUntil = 0;
   /** The incarnation that spawned it, if an actor did: this one ends with that. */
   parent: string | undefined;
+  /** It was planted, and none of its lives has begun yet. */
+  isNew = false;
   /** Since it was spawned. */
   restarts = 0;
   /** When it got its present status, on the owner's clock. */

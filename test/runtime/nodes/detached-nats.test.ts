@@ -1,5 +1,11 @@
 import test from 'ava';
+import { connectNatsBus } from '../../../runtime/bus/connect-nats.ts';
+import type { ActorAddress } from '../../../runtime/calls/handle.ts';
 import { createSystem, type System } from '../../../runtime/index.ts';
+import { plantDetached } from '../../../runtime/nodes/name-record.ts';
+import { planSpawn } from '../../../runtime/nodes/spawn-options.ts';
+import { openNatsRegister } from '../../../runtime/registry/open-register.ts';
+import { detachedOwner } from '../../../runtime/wire/address.ts';
 import { startNodeProcess } from '../../support/node-process.ts';
 import { waitForProcessEnd } from '../../support/process-watch.ts';
 import { shareNatsServer } from '../../support/shared-nats-server.ts';
@@ -120,6 +126,28 @@ test('a detached actor that no node can take waits with its state for one that c
   t.is(count, 3);
   t.is(nodeId, third.nodeId);
   await other.stop(found);
+});
+
+test('a planted actor that a node takes up is started, not restarted', async (t) => {
+  const options = common('planted');
+  const bus = await connectNatsBus(options.bus.nats);
+  try {
+    const register = await openNatsRegister(bus, 'planted', { timeoutMs: 10_000 });
+    const methods = counter.methods as ActorAddress['methods'];
+    const address = { name: 'kept', type: counter.type, owner: detachedOwner('kept'), methods };
+    const plan = planSpawn(DETACHED, 'kept', 'inline');
+    t.true(await plantDetached(register, address, plan, {}));
+    await register.close();
+  } finally {
+    await bus.close();
+  }
+  await using system = await createSystem(options);
+  t.is((await nextLife(system)).count, 0);
+  const told = (await system.inspect({ eventsMax: 10 })).nodes.flatMap(({ events }) => events);
+  t.deepEqual(
+    told.map(({ event }) => event.event).filter((event) => event.startsWith('actor')),
+    ['actor-started'],
+  );
 });
 
 test('a detached actor needs a name', async (t) => {
