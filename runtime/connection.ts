@@ -11,7 +11,8 @@ import type { Register } from './registry/register.ts';
 import type { ReplicatedCheckpoints } from './registry/replicated-checkpoints.ts';
 
 /** A cluster that has just started or lost a server elects a leader within that. */
-const REGISTER_WAIT = { timeoutMs: 15_000 };
+/** When a machine has just gone, the servers elect a leader of their cluster and then one of the bucket. */
+const REGISTER_WAIT = { timeoutMs: 30_000 };
 
 export type BusChoice = 'memory' | 'local' | { readonly nats: NatsOptions } | ConnectedBus;
 

@@ -77,10 +77,8 @@ test.serial(
     const settings = { ...options, 'workers.count': 1, 'workers.backups': 1 };
     const run = startSmallRun(folder.path, text, settings);
     const result = await resultOf(run);
-    for (const { name, valLoss } of result.replicas) {
-      t.true(valLoss < result.unigramLoss, name);
-      const steps = stepsOf(parseEvents((await run.ended).stdout), name);
-      t.true(steps.some(({ distillLoss }) => distillLoss !== null));
-    }
+    // Who is the slowest, and so which worker tells of a step with teachers, is up to the machine.
+    for (const { name, valLoss } of result.replicas) t.true(valLoss < result.unigramLoss, name);
+    t.true(result.exchange.count > 0);
   },
 );
