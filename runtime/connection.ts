@@ -10,8 +10,7 @@ import { openNatsCheckpoints, openNatsRegister } from './registry/open-register.
 import type { Register } from './registry/register.ts';
 import type { ReplicatedCheckpoints } from './registry/replicated-checkpoints.ts';
 
-/** A cluster that has just started or lost a server elects a leader within that. */
-/** When a machine has just gone, the servers elect a leader of their cluster and then one of the bucket. */
+/** A cluster that has just started or lost a server elects a leader of its own and then one of the bucket within that. */
 const REGISTER_WAIT = { timeoutMs: 30_000 };
 
 export type BusChoice = 'memory' | 'local' | { readonly nats: NatsOptions } | ConnectedBus;
