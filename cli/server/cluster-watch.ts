@@ -1,10 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Bus, connectNatsBus, listNatsServers } from '../../runtime/index.ts';
+import {
+  type Bus,
+  connectNatsBus,
+  listNatsServers,
+  replicateStreams,
+} from '../../runtime/index.ts';
 import { type ClusterServer, describeAddress, witnessName } from './cluster-server.ts';
 import type { ServerFolder, ServerSettings } from './server-folder.ts';
 
 const LOOK_EVERY_MS = 10_000;
 const ANSWERS_MS = 2_000;
+const REPLICATE_MS = 5_000;
 /** So many real servers have a majority without one of them. */
 const SERVERS_ENOUGH = 3;
 const PEERS_MAX = 64;
@@ -38,8 +44,8 @@ export function watchCluster(options: {
 
 /**
  * The settings with the servers that there are now, so that those which are left find each other without the first
- * one. With three, the witness is dismissed for good: with it, the first machine would have two votes of four, and
- * its loss would stop JetStream.
+ * one. With three, once each has a replica of everything, the witness is dismissed for good: with it, the first
+ * machine would have two votes of four, and its loss would stop JetStream.
  */
 export async function lookAtCluster(
   server: Pick<ClusterServer, 'connection' | 'system' | 'stopWitness'>,
@@ -51,7 +57,18 @@ export async function lookAtCluster(
   const peers = [...new Set([...(settings.peers ?? []), ...others])].sort().slice(-PEERS_MAX);
   const known = peers.length > 0 ? { ...settings, peers } : settings;
   if (!settings.witness || others.length + 1 < SERVERS_ENOUGH) return known;
+  // Else the loss of one machine could still be the loss of what only that one has.
+  if (!(await hasReplicas(server))) return known;
   return (await dismissWitness(server, settings)) ? { ...known, witness: false } : known;
+}
+
+async function hasReplicas({ connection }: Pick<ClusterServer, 'connection'>): Promise<boolean> {
+  const bus = await connectNatsBus(connection);
+  try {
+    return await replicateStreams(bus, { timeoutMs: REPLICATE_MS });
+  } finally {
+    await bus.close();
+  }
 }
 
 /** False while there are too few servers. */

@@ -16,7 +16,6 @@ import {
   CodistillError,
   DeadlineError,
 } from '../../errors.ts';
-
 import { refusedError } from '../bus/bus-errors.ts';
 
 /** A lost request is sent again after this; a stream without a leader answers again after 4 to 7 s. */
@@ -24,6 +23,7 @@ const ATTEMPT_MS = 2_000;
 const PAUSE_MS = 150;
 /** What a cluster should keep of each stream: one server may be lost. */
 const REPLICAS = 3;
+const OWN_STREAM = /^(KV_)?codistill/;
 const STREAM_NOT_FOUND = 10059;
 /** Not a cluster, or one with too few servers for so many replicas. */
 const TOO_FEW_SERVERS: readonly number[] = [10005, 10074];
@@ -82,9 +82,30 @@ export async function ensureStream(
     const known = await manager.streams.info(config.name).catch(onlyCodes([STREAM_NOT_FOUND]));
     return known ?? addStream(manager, wanted);
   });
-  if (info.config.num_replicas >= replicas) return;
+  if (info.config.num_replicas < replicas) await addReplicas(manager, config.name);
+}
+
+/**
+ * Gives all streams of codistill in a cluster their three replicas: who opened them may have come before JetStream
+ * knew of enough servers.
+ * @returns whether they have them, as up to date as their leaders
+ */
+export async function replicateStreams({ manager }: JetStream): Promise<boolean> {
+  let areWhole = true;
+  for await (const name of manager.streams.names()) {
+    if (!OWN_STREAM.test(name)) continue;
+    const { config, cluster } = await manager.streams.info(name);
+    if (config.num_replicas < REPLICAS) await addReplicas(manager, name);
+    const followers = cluster?.replicas?.filter(({ current }) => current) ?? [];
+    areWhole &&= followers.length >= REPLICAS - 1;
+  }
+  return areWhole;
+}
+
+/** Nothing where the servers are too few. */
+async function addReplicas(manager: JetStreamManager, stream: string): Promise<void> {
   await manager.streams
-    .update(config.name, { num_replicas: replicas })
+    .update(stream, { num_replicas: REPLICAS })
     .catch(onlyCodes(TOO_FEW_SERVERS));
 }
 

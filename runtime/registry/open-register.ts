@@ -29,3 +29,10 @@ export async function openNatsCheckpoints(
   const { openJetStreamChunks } = await import('./jetstream-chunks.ts');
   return createReplicatedCheckpoints(register, await openJetStreamChunks(bus, namespace, wait));
 }
+
+/** Whether the servers of a NATS bus have all replicas of what codistill keeps there; makes those that are missing. */
+export async function replicateStreams(bus: Bus, { timeoutMs }: RegisterWait): Promise<boolean> {
+  const { openJetStream, replicateStreams: replicate } = await import('./jetstream.ts');
+  const { natsConnectionOf } = await import('../bus/nats-bus.ts');
+  return replicate(await openJetStream(natsConnectionOf(bus), timeoutMs));
+}

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import test from 'ava';
@@ -8,7 +9,9 @@ import { type ClusterKey, createClusterKey } from '../../../cli/server/cluster-k
 import { type ClusterServer, startClusterServer } from '../../../cli/server/cluster-server.ts';
 import { lookAtCluster } from '../../../cli/server/cluster-watch.ts';
 import { openServerFolder, type ServerSettings } from '../../../cli/server/server-folder.ts';
+import { connectNatsBus } from '../../../runtime/index.ts';
 import { repeatUntil } from '../../../runtime/registry/jetstream.ts';
+import { openNatsRegister } from '../../../runtime/registry/open-register.ts';
 import { freePortRow } from '../../support/free-port.ts';
 import { findNatsServer } from '../../support/nats-server.ts';
 import { waitForProcessEnd } from '../../support/process-watch.ts';
@@ -95,6 +98,32 @@ test('with three servers the witness goes, and the loss of any one stops nothing
   await Promise.all(left.map((one) => one.server.stop()));
   const again = await Promise.all(left.map((one, index) => one.start(known[index]!)));
   t.true(await ready(again[0]!), 'the two find each other without the one that they had joined');
+});
+
+test('the witness goes only when all servers have the register', async (t) => {
+  const first = await startOne(t, 'first', []);
+  t.true(await ready(first.server));
+  // Opened by nobody else: as when a node opens it before JetStream knows of its server.
+  const bus = await connectNatsBus(first.server.connection);
+  const register = await openNatsRegister(bus, 'default', { timeoutMs: 15_000 });
+  await register.create('nodes.first', 'from the first server alone', { timeoutMs: 15_000 });
+  await bus.close();
+  const joined = [`127.0.0.1:${first.port}`];
+  const others = await Promise.all([startOne(t, 'second', joined), startOne(t, 'third', joined)]);
+  for (const { server } of others) t.true(await ready(server));
+  const [, third] = others as [unknown, (typeof others)[number]];
+  let settings = await lookAtCluster(first.server, first.settings);
+  for (let look = 1; settings.witness && look < 100; look += 1) {
+    await delay(500);
+    settings = await lookAtCluster(first.server, settings);
+  }
+  t.false(settings.witness);
+  await first.server.stop();
+  const left = await connectNatsBus(third.server.connection);
+  const kept = await openNatsRegister(left, 'default', { timeoutMs: 30_000 });
+  const entry = await kept.get('nodes.first', { timeoutMs: 15_000 });
+  t.is(entry?.value, 'from the first server alone');
+  await left.close();
 });
 
 test('a server that ends by itself is started again, with what it stored', async (t) => {
