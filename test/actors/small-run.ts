@@ -20,6 +20,9 @@ export const smallOptions = {
   'evaluation.batches': 8,
 };
 
+/** Two workers of eight lanes each read what one reads with sixteen. */
+export const twoWorkers = { batch: 8, 'workers.count': 2, 'model.restartIntervalSteps': 0 };
+
 export interface ReplicaResult {
   readonly name: string;
   readonly valLoss: number;

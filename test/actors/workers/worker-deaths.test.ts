@@ -12,11 +12,9 @@ import {
   resultOf,
   startSmallRun,
   stepsOf,
+  twoWorkers,
   writeSmallText,
 } from '../small-run.ts';
-
-/** Two workers of eight lanes each read what one reads with sixteen. */
-const options = { batch: 8, 'workers.count': 2, 'model.restartIntervalSteps': 0 };
 
 const victims = [
   ['replica-1-worker-2', 20],
@@ -43,7 +41,7 @@ for (const mode of ['asynchronous', 'local']) {
     await using folder = await makeFolder();
     const text = await writeSmallText(folder.path);
     const run = startSmallRun(folder.path, text, {
-      ...options,
+      ...twoWorkers,
       replicas: 1,
       'workers.mode': mode,
       'workers.localSteps': 5,
@@ -63,7 +61,7 @@ for (const carries of ['weights', 'predictions']) {
     async (t) => {
       await using folder = await makeFolder();
       const text = await writeSmallText(folder.path);
-      const settings = { ...options, steps: 70, 'exchange.carries': carries };
+      const settings = { ...twoWorkers, steps: 70, 'exchange.carries': carries };
       const calm = await resultOf(startSmallRun(folder.path, text, settings));
       const run = startSmallRun(folder.path, text, settings);
       await killInTurn(run);
@@ -81,7 +79,7 @@ test.serial(
     await using folder = await makeFolder();
     const text = await writeSmallText(folder.path);
     // Checkpoints and exchanges at different steps.
-    const settings = { ...options, steps: 70, checkpointIntervalSteps: 7 };
+    const settings = { ...twoWorkers, steps: 70, checkpointIntervalSteps: 7 };
     const calm = await resultOf(startSmallRun(folder.path, text, settings));
     const run = startSmallRun(folder.path, text, settings, ['--run-dir', 'killed']);
     await reachStep(run, 'replica-1', 59);

@@ -7,15 +7,14 @@ import {
 } from '../../cli/actorctl-process.ts';
 import {
   hashesOf,
+  newestIncarnation,
   reachStep,
   resultOf,
   startSmallRun,
   stepsOf,
+  twoWorkers,
   writeSmallText,
 } from '../small-run.ts';
-
-/** Two workers of eight lanes each read what one reads with sixteen. */
-const options = { batch: 8, 'workers.count': 2, 'model.restartIntervalSteps': 0 };
 
 async function stepsOfFirst(run: ReturnType<typeof startSmallRun>): Promise<readonly JsonEvent[]> {
   return stepsOf(parseEvents((await run.ended).stdout), 'replica-1');
@@ -29,11 +28,11 @@ test.serial(
     const whole = startSmallRun(
       folder.path,
       text,
-      { ...options, batch: 16, 'workers.count': 1, steps: 50 },
+      { ...twoWorkers, batch: 16, 'workers.count': 1, steps: 50 },
       ['--run-dir', 'whole'],
     );
     const one = await resultOf(whole);
-    const shared = startSmallRun(folder.path, text, { ...options, steps: 50 }, [
+    const shared = startSmallRun(folder.path, text, { ...twoWorkers, steps: 50 }, [
       '--run-dir',
       'shared',
     ]);
@@ -57,7 +56,7 @@ test.serial(
   async (t) => {
     await using folder = await makeFolder();
     const text = await writeSmallText(folder.path);
-    const settings = { ...options, 'workers.codec': 'int8', 'exchange.carries': 'predictions' };
+    const settings = { ...twoWorkers, 'workers.codec': 'int8', 'exchange.carries': 'predictions' };
     const calm = await resultOf(startSmallRun(folder.path, text, settings, ['--run-dir', 'calm']));
     const run = startSmallRun(folder.path, text, settings, ['--run-dir', 'stopped']);
     await reachStep(run, 'replica-1', 33);
@@ -74,11 +73,24 @@ test.serial(
   async (t) => {
     await using folder = await makeFolder();
     const text = await writeSmallText(folder.path);
-    const settings = { ...options, 'workers.count': 1, 'workers.backups': 1 };
+    const settings = { ...twoWorkers, 'workers.count': 1, 'workers.backups': 1 };
     const run = startSmallRun(folder.path, text, settings);
+    // Stopped until teachers have come in, so that the slowest is worker 2 and worker 1 tells of each step.
+    const stopped: number[] = [];
+    for (const worker of ['replica-1-worker-2', 'replica-2-worker-2']) {
+      await run.waitForLine((line) => (JSON.parse(line) as JsonEvent).actor === worker);
+      const events = run.lines().map((line) => JSON.parse(line) as JsonEvent);
+      stopped.push(newestIncarnation(events, worker).pid);
+    }
+    for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    await reachStep(run, 'replica-1', 60);
+    await reachStep(run, 'replica-2', 60);
+    for (const pid of stopped) process.kill(pid, 'SIGCONT');
     const result = await resultOf(run);
-    // Who is the slowest, and so which worker tells of a step with teachers, is up to the machine.
-    for (const { name, valLoss } of result.replicas) t.true(valLoss < result.unigramLoss, name);
-    t.true(result.exchange.count > 0);
+    for (const { name, valLoss } of result.replicas) {
+      t.true(valLoss < result.unigramLoss, name);
+      const steps = stepsOf(parseEvents((await run.ended).stdout), name);
+      t.true(steps.some(({ distillLoss }) => distillLoss !== null));
+    }
   },
 );
