@@ -13,8 +13,8 @@ import {
 } from './placement.ts';
 import { type Trainer, trainer } from './trainer.ts';
 import { gradientBranch } from './workers/gradient-branch.ts';
+import type { GradientReceiver } from './workers/gradient-receiver.ts';
 import {
-  type GradientReceiver,
   type ParameterServer,
   type ParameterServerOptions,
   parameterServer,

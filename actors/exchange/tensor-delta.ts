@@ -1,5 +1,5 @@
 import { DamagedDataError } from '../../errors.ts';
-import { selectLargest } from '../workers/largest-changes.ts';
+import { selectLargest } from './largest-changes.ts';
 
 /**
  * How changed weights are coded. `f32`: the values as they are. `bf16`, `f16`: each change in 16 bits.

@@ -142,11 +142,12 @@ export class WeightExchange {
   async moveTo(step: number, weights: Weights, { again = false } = {}): Promise<void> {
     const { mode } = this.#options;
     await this.#publishMissed(step, weights);
-    const due = mode === 'scheduled' ? this.#scheduledVersion(step) : undefined;
-    for (const [teacher, current] of this.#teacherVersions.entries()) {
-      const version = due === undefined ? current : Math.min(due, this.#lastVersionOf(teacher));
-      if (version >= 0 && (again || version !== current)) await this.#take(teacher, version);
-    }
+    // A checkpoint may be of before or after the exchange of its step.
+    const isPresent = mode !== 'scheduled' || this.#exchangedAt === step;
+    await this.#takeTeachers(
+      isPresent ? undefined : this.#versionAt(this.#lastVersion(step)),
+      again,
+    );
   }
 
   /** First, because the students that wait for a version may be those that this one waits for. */
@@ -159,14 +160,19 @@ export class WeightExchange {
     this.#exchangedAt = missed;
   }
 
-  /** The teachers' version that is in use before the exchange of `step`, if it has one; undefined as at present. */
-  #scheduledVersion(step: number): number | undefined {
+  /** The teachers' version that is in use from the scheduled exchange of `step` on; undefined when it changes none. */
+  #versionAt(step: number): number | undefined {
     const { intervalSteps, burnInSteps } = this.#options;
-    // A checkpoint may be of before or after the exchange of its step.
-    if (this.#exchangedAt === step) return undefined;
-    const exchangedAt = this.#lastVersion(step);
-    const version = exchangedAt - intervalSteps;
-    return version >= 0 && exchangedAt + intervalSteps > burnInSteps ? version : undefined;
+    const version = step - intervalSteps;
+    return version >= 0 && step + intervalSteps > burnInSteps ? version : undefined;
+  }
+
+  /** Takes the teachers' `version`, the last one of those that ended before it; without it stays with the present ones. */
+  async #takeTeachers(due: number | undefined, again = false): Promise<void> {
+    for (const [teacher, current] of this.#teacherVersions.entries()) {
+      const version = due === undefined ? current : Math.min(due, this.#lastVersionOf(teacher));
+      if (version >= 0 && (again || version !== current)) await this.#take(teacher, version);
+    }
   }
 
   /** What is due before the step numbered `step` (the first is 0). */
@@ -196,13 +202,7 @@ export class WeightExchange {
   async #beforeScheduledStep(step: number, weights: () => Weights): Promise<void> {
     const { intervalSteps, burnInSteps, steps } = this.#options;
     if (step % intervalSteps !== 0 || this.#exchangedAt === step) return;
-    const version = step - intervalSteps;
-    if (version >= 0 && step + intervalSteps > burnInSteps) {
-      for (const [teacher, current] of this.#teacherVersions.entries()) {
-        const due = Math.min(version, this.#lastVersionOf(teacher));
-        if (due !== current) await this.#take(teacher, due);
-      }
-    }
+    await this.#takeTeachers(this.#versionAt(step));
     // The version of this step is in use from step + T until step + 2T, the last one for as long as students train.
     if (step + 2 * intervalSteps > burnInSteps || step === this.#lastVersion(steps)) {
       await this.#publisher?.publish(weights(), step);

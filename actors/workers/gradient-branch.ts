@@ -8,17 +8,16 @@ import {
 import { createModel, type ModelConfig, type Shapes } from '../../training/index.ts';
 import type { DeltaCodec } from '../exchange/tensor-delta.ts';
 import { decodeGradients, GradientEncoder } from './gradient-coding.ts';
+import {
+  type Contribution,
+  type ContributionAnswer,
+  type GradientReceiver,
+  gradientReceiver,
+  type Update,
+} from './gradient-receiver.ts';
 import { GradientRound } from './gradient-round.ts';
-import type {
-  Contribution,
-  ContributionAnswer,
-  GradientReceiver,
-  ParameterServer,
-  Update,
-} from './parameter-server.ts';
+import type { ParameterServer } from './parameter-server.ts';
 
-/** Far above the workers of one host. */
-const CONTRIBUTIONS_MAX = 1024;
 /** The longest that the slowest worker's step may take, its compilation and restarts included. */
 const UPDATE_TIMEOUT_MS = 600_000;
 
@@ -146,12 +145,6 @@ export class GradientBranch implements GradientReceiver {
 export const gradientBranch: ActorDefinition<GradientBranchOptions, GradientBranch> = defineActor({
   type: 'codistill/gradient-branch',
   module: import.meta.url,
-  // A contribution waits for those of the other workers.
-  concurrencyGroups: { contributions: CONTRIBUTIONS_MAX },
-  methods: {
-    join: 'idempotent',
-    leave: 'idempotent',
-    contribute: { kind: 'idempotent', group: 'contributions' },
-  },
+  ...gradientReceiver,
   create: (context, options: GradientBranchOptions) => new GradientBranch(context, options),
 });

@@ -29,7 +29,7 @@ export class GradientRound {
   }
 
   get workers(): number {
-    return this.#inOrder.reduce((count, { workers }) => count + workers.length, 0);
+    return totalOf([...this.#shares.values()].map(({ workers }) => workers.length));
   }
 
   get complete(): boolean {

@@ -4,8 +4,8 @@ import { changesOf, type DeltaCodec } from '../exchange/tensor-delta.ts';
 import { copyWeights, type Weights } from '../exchange/weight-delta.ts';
 import type { StepInput, Student } from '../student.ts';
 import { GradientEncoder } from './gradient-coding.ts';
+import type { Update } from './gradient-receiver.ts';
 import type { LearnedStep, Learner } from './learner.ts';
-import type { Update } from './parameter-server.ts';
 import type { ServerLink } from './server-link.ts';
 
 const START = 'start';

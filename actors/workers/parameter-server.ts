@@ -20,11 +20,15 @@ import {
 import { CheckpointSaver } from '../checkpoint-saver.ts';
 import { readState, type StateCopy, writeState } from '../exchange/state-copy.ts';
 import type { Weights } from '../exchange/weight-delta.ts';
-import { type CodedGradients, decodeGradients } from './gradient-coding.ts';
+import { decodeGradients } from './gradient-coding.ts';
+import {
+  type Contribution,
+  type ContributionAnswer,
+  type GradientReceiver,
+  gradientReceiver,
+  type Update,
+} from './gradient-receiver.ts';
 import { GradientRound, type MeanShare, type Share } from './gradient-round.ts';
-
-/** Far above the workers of one replica. */
-const CONTRIBUTIONS_MAX = 1024;
 
 export interface ParameterServerOptions extends UpdateConfig {
   readonly replica: string;
@@ -43,49 +47,6 @@ export interface ParameterServerOptions extends UpdateConfig {
   readonly checkpointIntervalSteps: number;
   readonly engine: EngineName | 'auto';
   readonly threads: number;
-}
-
-/** What a worker learned from one batch. */
-export interface Contribution {
-  /** From 0 on. */
-  readonly worker: number;
-  /** Of the weights that it began with. */
-  readonly version: number;
-  /** The worker's own step: it says the learning rate. */
-  readonly step: number;
-  readonly gradients: CodedGradients;
-  readonly statistics: Weights;
-  /** Of its batch, by name; the update's are their means. */
-  readonly measures: Readonly<Record<string, number>>;
-  /** What the worker carries on to its next batch; kept for it in case that it, or the server, restarts. */
-  readonly carried?: StateCopy;
-  /** Of a mean over several workers, that of `worker` included: all of them, and what each carries. */
-  readonly branch?: {
-    readonly workers: readonly number[];
-    readonly carried: readonly (readonly [worker: number, carried: StateCopy])[];
-  };
-}
-
-export interface Update {
-  readonly status: 'updated';
-  /** Updates so far. */
-  readonly version: number;
-  /** Parameters and statistics. */
-  readonly weights: Weights;
-  /** Of the update that led here; none before the first, and for a contribution that was too late. */
-  readonly measures?: Readonly<Record<string, number>>;
-  /** What the worker that is answered carried on from the update that led here, if it took part and joins out of turn. */
-  readonly carried?: StateCopy;
-}
-
-/** What becomes of a contribution. `paused`: another worker is away, so the same is to be given again later. */
-export type ContributionAnswer = Update | { readonly status: 'paused' };
-
-/** Whoever takes what workers give: the replica's server, or a branch before it. */
-export interface GradientReceiver {
-  join(worker: number): Update | Promise<Update>;
-  leave(worker: number): void | Promise<void>;
-  contribute(contribution: Contribution): Promise<ContributionAnswer>;
 }
 
 interface ServerCheckpoint {
@@ -317,12 +278,6 @@ export const parameterServer: ActorDefinition<ParameterServerOptions, ParameterS
   defineActor({
     type: 'codistill/parameter-server',
     module: import.meta.url,
-    // A contribution waits for those of the other workers.
-    concurrencyGroups: { contributions: CONTRIBUTIONS_MAX },
-    methods: {
-      join: 'idempotent',
-      leave: 'idempotent',
-      contribute: { kind: 'idempotent', group: 'contributions' },
-    },
+    ...gradientReceiver,
     create: (context, options: ParameterServerOptions) => new ParameterServer(context, options),
   });

@@ -2,7 +2,7 @@ import { delay, type Handle, withCallOptions } from '../../runtime/index.ts';
 import { weightsBytes } from '../exchange/weight-delta.ts';
 import { type Patience, retry } from '../retry.ts';
 import { codedBytes } from './gradient-coding.ts';
-import type { Contribution, GradientReceiver, Update } from './parameter-server.ts';
+import type { Contribution, GradientReceiver, Update } from './gradient-receiver.ts';
 
 /** The longest that the slowest worker's step may take, its compilation and restarts included. */
 const CONTRIBUTION_TIMEOUT_MS = 600_000;

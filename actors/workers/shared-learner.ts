@@ -2,8 +2,8 @@ import type { StateCopy } from '../exchange/state-copy.ts';
 import type { DeltaCodec } from '../exchange/tensor-delta.ts';
 import type { StepInput, StepOutputs, Student } from '../student.ts';
 import { GradientEncoder } from './gradient-coding.ts';
+import type { Update } from './gradient-receiver.ts';
 import type { CarriedState, LearnedStep, Learner } from './learner.ts';
-import type { Update } from './parameter-server.ts';
 import type { ServerLink } from './server-link.ts';
 
 /**

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { selectLargest } from '../../../actors/exchange/largest-changes.ts';
 import {
   applyChange,
   type DeltaCodec,
@@ -7,7 +8,6 @@ import {
   rounded,
   tensorDeltaBytes,
 } from '../../../actors/exchange/tensor-delta.ts';
-import { selectLargest } from '../../../actors/workers/largest-changes.ts';
 import { DamagedDataError } from '../../../errors.ts';
 import { createRandomGenerator } from '../../../training/index.ts';
 

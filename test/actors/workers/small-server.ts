@@ -1,9 +1,7 @@
 import type { Weights } from '../../../actors/exchange/weight-delta.ts';
 import { GradientEncoder } from '../../../actors/workers/gradient-coding.ts';
-import type {
-  Contribution,
-  ParameterServerOptions,
-} from '../../../actors/workers/parameter-server.ts';
+import type { Contribution } from '../../../actors/workers/gradient-receiver.ts';
+import type { ParameterServerOptions } from '../../../actors/workers/parameter-server.ts';
 import { createModel, type ModelConfig, weightShapes } from '../../../training/index.ts';
 
 const model: ModelConfig = {
