@@ -66,7 +66,12 @@ export {
   type FileCheckpointStoreOptions,
 } from './nodes/checkpoint-store.ts';
 export type { LogEntry } from './nodes/host-node.ts';
-export type { NodeInfo, PlacementRules, PlacementStrategy } from './nodes/placement.ts';
+export {
+  describeLabels,
+  type NodeInfo,
+  type PlacementRules,
+  type PlacementStrategy,
+} from './nodes/placement.ts';
 export type { SpawnOptions } from './nodes/spawn-options.ts';
 export type { ObjectLimits } from './objects/object-limits.ts';
 export type { ObjectRef } from './objects/object-ref.ts';

@@ -1,8 +1,7 @@
-import { type ActorOverview, listActors } from '../../runtime/index.ts';
+import { type ActorOverview, describeLabels, listActors } from '../../runtime/index.ts';
 import { formatBytes, formatCount, formatDuration } from '../output/quantity.ts';
 import type { Column } from '../output/table.ts';
 import type { InspectionListing } from './inspection-source.ts';
-import { formatLabels } from './listing.ts';
 
 /** Shown below the table; the rest is counted. */
 const deathsMax = 10;
@@ -40,7 +39,7 @@ const columns: readonly Column<ActorOverview>[] = [
   { title: 'waiting', align: 'right', text: ({ waiting }) => formatCount(waiting) },
   { title: 'restarts', align: 'right', text: ({ restarts }) => formatCount(restarts) },
   { title: 'memory', align: 'right', text: ({ rssBytes }) => formatBytes(rssBytes) },
-  { title: 'labels', text: ({ labels }) => formatLabels(labels) },
+  { title: 'labels', text: ({ labels }) => describeLabels(labels) },
 ];
 
 export const actorListing: InspectionListing<ActorOverview> = {

@@ -34,10 +34,3 @@ export interface Gap {
   readonly text: string;
   readonly event: JobEvent;
 }
-
-/** `zone=attic disk=ssd` */
-export function formatLabels(labels: Readonly<Record<string, string>> = {}): string {
-  return Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(' ');
-}

@@ -1,8 +1,7 @@
-import type { Inspection, NodeInspection } from '../../runtime/index.ts';
+import { describeLabels, type Inspection, type NodeInspection } from '../../runtime/index.ts';
 import { formatBytes, formatCount, formatDuration } from '../output/quantity.ts';
 import type { Column } from '../output/table.ts';
 import type { InspectionListing } from './inspection-source.ts';
-import { formatLabels } from './listing.ts';
 
 /** A node as it says of itself, or one that others know and that is silent. */
 export interface NodeRow
@@ -41,7 +40,7 @@ const columns: readonly Column<NodeRow>[] = [
   { title: 'owns', align: 'right', text: ({ ownedActors }) => formatCount(ownedActors) },
   { title: 'free', text: ({ free, resources }) => formatFree(free, resources) },
   { title: 'its memory', align: 'right', text: ({ rssBytes }) => formatBytes(rssBytes) },
-  { title: 'labels', text: ({ labels }) => formatLabels(labels) },
+  { title: 'labels', text: ({ labels }) => describeLabels(labels) },
 ];
 
 export const nodeListing: InspectionListing<NodeRow> = {

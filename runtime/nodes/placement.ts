@@ -168,7 +168,7 @@ function hasLabel(labels: Labels, label: string, value: string): boolean {
 }
 
 /** `zone=attic disk=ssd` */
-export function describeLabels(labels: Labels): string {
+export function describeLabels(labels: Labels = {}): string {
   return Object.entries(labels)
     .map(([label, value]) => `${label}=${value}`)
     .join(' ');

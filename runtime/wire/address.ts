@@ -64,6 +64,7 @@ export function groupHash(nodeId: string): number {
 function groupWords(nodeId: string): readonly string[] {
   return [...groupHash(nodeId).toString(2).padStart(GROUP_BITS, '0')];
 }
+
 export const actorAddressSchema: v.GenericSchema<unknown, ActorAddress> = v.object({
   name: v.string(),
   type: v.string(),
