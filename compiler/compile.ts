@@ -146,13 +146,21 @@ function stateOf({ variables, layers }: Discovery): StateStore {
     ...Object.fromEntries([...specs, ...layerStateSpecs(layers)]),
     [callsEntry]: { shape: [], dtype: 'int32' },
   });
-  for (const [name, variable] of variables) state.read(name).set(readVariable(variable));
+  takeOver(state, { variables, layers });
+  return state;
+}
+
+/** Writes what variables and stateful layers have now into the state. */
+function takeOver(
+  state: StateStore,
+  { variables, layers }: Pick<Discovery, 'variables' | 'layers'>,
+): void {
+  for (const [name, variable] of variables) state.write(name, readVariable(variable));
   for (const layer of layers) {
     for (const [index, values] of readLayerStates(layer).entries()) {
-      state.read(layerStateName(layer, index)).set(values);
+      state.write(layerStateName(layer, index), values);
     }
   }
-  return state;
 }
 
 function sharedState({ variables, layers }: Discovery, { state }: CompiledFunction): StateStore {
@@ -213,13 +221,7 @@ class FunctionOverVariables implements CompiledFunction {
 
   async load(): Promise<void> {
     await this.state.toHost();
-    const { variables, layers } = this.#found;
-    for (const [name, variable] of variables) this.state.write(name, readVariable(variable));
-    for (const layer of layers) {
-      for (const [index, values] of readLayerStates(layer).entries()) {
-        this.state.write(layerStateName(layer, index), values);
-      }
-    }
+    takeOver(this.state, this.#found);
   }
 
   async dispose(): Promise<void> {

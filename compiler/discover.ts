@@ -11,7 +11,7 @@ import type { Value } from './graph.ts';
 import { refuseKeptTensors } from './kept-tensors.ts';
 import { type StatefulLayer, withLayerStates } from './layer-states.ts';
 import { type Draw, replaceDraws } from './random-draws.ts';
-import type { TensorMap } from './step-function.ts';
+import { refusePromise, type TensorMap } from './step-function.ts';
 import { sizeOf, type TensorData, type TensorSpec, viewOf } from './tensor-spec.ts';
 import type { TraceBackend } from './trace-backend.ts';
 import { withTraceBackend } from './trace-step.ts';
@@ -92,13 +92,7 @@ export function discover(
 export function callFunction(fn: TensorFunction, inputs: TensorMap): TensorMap {
   const result = fn(inputs);
   if (result === undefined) return {};
-  if (typeof (result as { then?: unknown } | null)?.then === 'function') {
-    // What becomes of it is of no interest, and must not end the process.
-    Promise.resolve(result).catch(() => {});
-    throw new CannotCompileError(
-      'The function returned a promise; it must be synchronous, without async, await or tensor.data().',
-    );
-  }
+  refusePromise('function', result);
   if (result instanceof tf.Tensor) return { output: result };
   if (typeof result === 'object' && result !== null) return result;
   throw new TypeError('A compiled function must return a tensor, an object of tensors or nothing.');

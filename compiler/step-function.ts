@@ -18,18 +18,22 @@ export interface StepResult {
  */
 export type StepFunction = (state: TensorMap, inputs: TensorMap) => StepResult;
 
+/** @throws CannotCompileError where what a `step` or `function` returned is a promise. */
+export function refusePromise(what: string, result: unknown): void {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return;
+  // What becomes of it is of no interest, and must not end the process.
+  Promise.resolve(result).catch(() => {});
+  throw new CannotCompileError(
+    `The ${what} returned a promise; it must be synchronous, without async, await or tensor.data().`,
+  );
+}
+
 /** @throws CannotCompileError or TypeError where a step doesn't return what `state` can take in. */
 export function checkStepResult(
   result: StepResult,
   stateSpecs: Readonly<Record<string, TensorSpec>>,
 ): void {
-  if (typeof (result as { then?: unknown })?.then === 'function') {
-    // What becomes of it is of no interest, and must not end the process.
-    Promise.resolve(result).catch(() => {});
-    throw new CannotCompileError(
-      'The step returned a promise; it must be synchronous, without async, await or tensor.data().',
-    );
-  }
+  refusePromise('step', result);
   if (typeof result?.state !== 'object' || typeof result.outputs !== 'object') {
     throw new TypeError('A step must return { state, outputs }, two objects of tensors.');
   }
