@@ -1,17 +1,14 @@
 import { crc32 } from 'node:zlib';
 import { DeadlineError } from '../../errors.ts';
-import type { Subscription } from '../bus/bus.ts';
-import { serveControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import { type ClockTimer, delay, repeat } from '../clock.ts';
-import { subjects } from '../wire/address.ts';
 import type { HeartbeatMessage } from '../wire/node-messages.ts';
-import { encodeMessage } from '../wire/wire.ts';
 import { Announcer, HEARTBEAT_MS, type NodeDescription } from './announcer.ts';
 import { HeartbeatReader } from './heartbeat-reader.ts';
 import { NodeWaiters } from './node-waiters.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { NodeInfo } from './placement.ts';
+import { RollCall } from './roll-call.ts';
 import { SharedValues } from './shared-values.ts';
 
 /** Of a namespace with more nodes each watches a group of about half as many, and those it has business with. */
@@ -28,10 +25,6 @@ export const NODE_SILENT_MS = 5_000;
 const RECONNECT_GRACE_MS = 10_000;
 /** Ticks that come later than this mean that we were asleep, not the others. */
 const STALL_MS = 2_500;
-/** For answers to a roll call; who answers later counts as well. */
-const ROLL_CALL_MS = 300;
-/** Who was heard in a roll call is known for a while. */
-const ROLL_CALL_FRESH_MS = 5_000;
 /** A node that is not watched is known for so long after it was heard. */
 const UNWATCHED_MS = 6_000;
 /** A node that asked for something is watched for so long. */
@@ -94,11 +87,9 @@ export class Membership {
   /** Nodes that we were asked by or asked about, and until when they are to be watched. */
   readonly #met = new Map<string, number>();
   #watch: NodeWatch | undefined;
-  #serving: Subscription | undefined;
+  #rollCall: RollCall | undefined;
   #ticking: ClockTimer | undefined;
   #judging: ClockTimer | undefined;
-  #rollCall: Promise<void> | undefined;
-  #rollCalledAt = Number.NEGATIVE_INFINITY;
   #tickedAt = 0;
   /** Nobody is declared dead before this moment. */
   #graceUntil = 0;
@@ -106,7 +97,7 @@ export class Membership {
   constructor(options: MembershipOptions) {
     this.#options = options;
     const { endpoint, shared, watchedNodesMax = WATCHED_MAX } = options;
-    const { bus, clock, namespace } = endpoint;
+    const { clock } = endpoint;
     this.#reader = new HeartbeatReader(options.onRefused);
     this.#announcer = new Announcer({
       endpoint,
@@ -124,10 +115,7 @@ export class Membership {
       nodesMax: watchedNodesMax,
       receive: (subject, data) => this.#receive(subject, data),
     });
-    this.#serving = serveControl(bus, subjects.rollCall(namespace), (message) => {
-      if (message.kind === 'roll-call') this.#announcer.introduceTo(message.nodeId);
-      return undefined;
-    });
+    this.#rollCall = new RollCall(endpoint, (nodeId) => this.#announcer.introduceTo(nodeId));
     this.#tickedAt = clock.now();
     this.#ticking = repeat(clock, TICK_MS, () => this.#tick());
     this.#announcer.announce(false);
@@ -196,17 +184,7 @@ export class Membership {
 
   /** Asks all nodes who they are, if not all are watched, and resolves when they have had time to answer. */
   async rollCall(): Promise<void> {
-    const { clock, bus, namespace, nodeId } = this.#options.endpoint;
-    const isFresh = clock.now() - this.#rollCalledAt < ROLL_CALL_FRESH_MS;
-    if (!this.isPartial || (isFresh && this.#rollCall === undefined)) return;
-    if (this.#rollCall === undefined) {
-      this.#rollCalledAt = clock.now();
-      bus.publish(subjects.rollCall(namespace), encodeMessage({ kind: 'roll-call', nodeId }));
-      this.#rollCall = delay(clock, ROLL_CALL_MS).finally(() => {
-        this.#rollCall = undefined;
-      });
-    }
-    await this.#rollCall;
+    if (this.isPartial) await this.#rollCall?.call();
   }
 
   /** @throws DeadlineError naming who is there, or the signal's reason. */
@@ -245,7 +223,7 @@ export class Membership {
     this.#judging?.cancel();
     this.#ticking = undefined;
     this.#watch?.close();
-    this.#serving?.unsubscribe();
+    this.#rollCall?.close();
     if (this.#options.endpoint.link.connected) this.#announcer.announce(true);
   }
 
