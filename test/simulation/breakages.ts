@@ -69,8 +69,8 @@ export const breakages: readonly Breakage[] = [
   {
     name: 'a call that comes again runs again',
     file: 'runtime/calls/session.ts',
-    from: 'if (reply !== undefined) this.#resend(reply);\n    }\n    this.#admitHeld',
-    to: 'if (reply !== undefined) this.#run(new ReceivedCall(message));\n    }\n    this.#admitHeld',
+    from: 'if (reply instanceof Uint8Array) this.#resend(reply);\n    }\n    this.#admitHeld',
+    to: 'if (reply instanceof Uint8Array) this.#run(new ReceivedCall(message));\n    }\n    this.#admitHeld',
     breaks: /ran \d+ times in/,
   },
   {
