@@ -11,7 +11,7 @@ const HELP = `node test/simulation/prove.ts [--seeds N] [--only TEXT]
 
 Breaks the runtime in a copy, one line at a time, and looks for the first seed whose simulation sees it.
 
-  --seeds N    seeds to try for each; default 300
+  --seeds N    seeds to try for each; default 500
   --only TEXT  only those that have this in their name
 
   --help       print this
@@ -28,7 +28,7 @@ interface Finding {
   readonly violation: string;
 }
 
-const options = readScriptOptions(HELP, { seeds: '300', only: '' });
+const options = readScriptOptions(HELP, { seeds: '500', only: '' });
 const seedsMax = options.whole('seeds', 1);
 const wanted = breakages.filter(({ name }) => name.includes(options.text('only')));
 if (wanted.length === 0) options.refuse(`--only: no breakage has "${options.text('only')}"`);
