@@ -4,7 +4,7 @@ import { sizeOf } from './tensor-spec.ts';
 import { statePrefix } from './trace-step.ts';
 
 /** What the rest of a step is given by its frozen part. */
-export const frozenPrefix = 'frozen:';
+const frozenPrefix = 'frozen:';
 
 /**
  * Elements from which on a value is handed over in 16 bits. The engine copies what it gives, to memory that is new

@@ -18,7 +18,7 @@ import {
 } from './wasm-module.ts';
 
 /** Outputs of the native part of a step that only its fused updates read. */
-export const updatePrefix = 'update:';
+const updatePrefix = 'update:';
 
 /** Below this many elements an update is cheaper as one more node of the graph. */
 const FUSED_ELEMENTS_MIN = 1024;

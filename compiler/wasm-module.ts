@@ -44,7 +44,7 @@ export function isVectorOperator(operator: string): operator is VectorOperator {
 }
 
 /** Tensors start and end on this boundary: a loop turn needs no remainder. */
-export const BYTES_PER_TURN = 64;
+const BYTES_PER_TURN = 64;
 
 const VECTOR_BYTES = 16;
 

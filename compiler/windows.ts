@@ -227,6 +227,6 @@ function spatialAxes(rank: number): readonly number[] {
   return Array.from({ length: rank - 2 }, (_, index) => index + 1);
 }
 
-export function notNegative(value: number): number {
+function notNegative(value: number): number {
   return Math.max(0, value);
 }

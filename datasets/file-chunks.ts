@@ -59,7 +59,7 @@ const REASONS: Readonly<Record<string, string>> = {
   Z_BUF_ERROR: 'the gzip file ends too early',
 };
 
-export function unreadable(path: string, cause: unknown): UserInputError {
+function unreadable(path: string, cause: unknown): UserInputError {
   const { code = '', message } = cause as NodeJS.ErrnoException;
   return new UserInputError(`can't read ${path}: ${REASONS[code] ?? message}`, { cause });
 }

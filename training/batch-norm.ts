@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-export const batchNormEpsilon = 1e-5;
+const batchNormEpsilon = 1e-5;
 
 /** Share of the running statistics that a step leaves as it is. */
-export const batchNormMomentum = 0.9;
+const batchNormMomentum = 0.9;
 
 export interface BatchNorm {
   /** `(x − mean) / deviation · gain + bias`, [rows, channels]. */

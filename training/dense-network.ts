@@ -110,7 +110,7 @@ function planParameters(config: DenseNetworkConfig): Record<string, TensorPlan> 
 }
 
 /** @throws RangeError that names the field, its value and the values allowed. */
-export function checkDenseNetworkConfig(config: DenseNetworkConfig): void {
+function checkDenseNetworkConfig(config: DenseNetworkConfig): void {
   checkInteger('numericColumns', config.numericColumns, 0);
   checkInteger('categoricalColumns', config.categoricalColumns, 0);
   checkInteger(

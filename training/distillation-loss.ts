@@ -80,10 +80,7 @@ function logitDistance(inputs: DistillationInputs): DistillationLoss {
 }
 
 /** The average of the probabilities (not of the logits) of several models, [rows, classes]. */
-export function meanProbabilities(
-  logits: readonly tf.Tensor2D[],
-  shares?: tf.Tensor1D,
-): tf.Tensor2D {
+function meanProbabilities(logits: readonly tf.Tensor2D[], shares?: tf.Tensor1D): tf.Tensor2D {
   return mean(
     logits.map((one) => tf.softmax(one)),
     shares,

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Keeps the division finite for a row of equal values; as in the paper's own code. */
-export const layerNormEpsilon = 1e-5;
+const layerNormEpsilon = 1e-5;
 
 export interface LayerNorm {
   /** `normalised · gain + bias`, [rows, width]. */

@@ -236,7 +236,7 @@ function planStatistics(
 }
 
 /** @throws RangeError that names the field, its value and the values allowed. */
-export function checkResidualNetworkConfig(config: ResidualNetworkConfig): void {
+function checkResidualNetworkConfig(config: ResidualNetworkConfig): void {
   const { imageSize, channels, classes, stages, width } = config;
   checkInteger('imageSize', imageSize, 1);
   checkInteger('channels', channels, 1);

@@ -178,7 +178,7 @@ function planParameters(config: TransformerConfig): Record<string, TensorPlan> {
 }
 
 /** @throws RangeError that names the field, its value and the values allowed. */
-export function checkTransformerConfig(config: TransformerConfig): void {
+function checkTransformerConfig(config: TransformerConfig): void {
   checkInteger('vocabularySize', config.vocabularySize, 2);
   checkInteger('time', config.time, 1);
   checkInteger('width', config.width, 1);

@@ -9,8 +9,8 @@ import { workersModes } from '../workers/workers-plan.ts';
 import { extra, notNegative, option, positive, share, whole } from './option.ts';
 
 export const topologies = ['all', 'ring', 'pairs', 'none', 'custom'] as const;
-export const partitions = ['disjoint', 'same', 'shared'] as const;
-export const optimizerKinds = ['adam', 'sgd', 'momentum', 'adagrad'] as const;
+const partitions = ['disjoint', 'same', 'shared'] as const;
+const optimizerKinds = ['adam', 'sgd', 'momentum', 'adagrad'] as const;
 
 const optimizerSettings = {
   beta1: extra(share(), 'of adam: decay of the first moment; 0.9'),

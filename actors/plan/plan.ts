@@ -91,7 +91,7 @@ export function replicaEntries(plan: Plan, replica: number) {
 }
 
 /** The workers of one replica. */
-export function workersPlanOf(plan: Plan, replica: number): WorkersPlan {
+function workersPlanOf(plan: Plan, replica: number): WorkersPlan {
   const { mode, count, codec, ...rest } = replicaEntries(plan, replica).workers;
   if (mode === 'asynchronous') return { mode, count, codec };
   if (mode === 'synchronous') return { mode, count, codec, backups: rest.backups };

@@ -17,7 +17,7 @@ import {
 import type { ServerFolder, ServerSettings } from './server-folder.ts';
 
 /** Servers speak to each other that far above the port of their clients; the witness one further. */
-export const ROUTE_PORT_OFFSET = 2000;
+const ROUTE_PORT_OFFSET = 2000;
 const SELF_ROUTES = 15;
 const JETSTREAM_WAIT_MS = 30_000;
 const JETSTREAM_ASK_MS = 1_000;

@@ -6,7 +6,7 @@ import type { RecordColumn } from './record-columns.ts';
 import { RecordFile, type RecordFileEntry } from './record-file.ts';
 
 /** In a data set's folder, what says that the data set is whole. */
-export const datasetManifestName = 'dataset.json';
+const datasetManifestName = 'dataset.json';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** Names, not paths: a manifest never leads out of its folder. */

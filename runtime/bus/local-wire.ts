@@ -3,7 +3,7 @@
  * extra subject (reply or queue) and a payload; integers are little-endian: `[u32 payload
  * bytes][u32 id][u16 subject bytes][u16 extra bytes][u8 kind]['C' 'D' version]`.
  */
-export const PACKET_HEAD_BYTES = 16;
+const PACKET_HEAD_BYTES = 16;
 export const LOCAL_PROTOCOL_VERSION = 2;
 /** Longer subjects don't pass `assertSubject`. */
 const TEXT_BYTES_MAX = 1024;

@@ -20,7 +20,7 @@ const OVERDUE_MS = 300;
 /** Of the announced time between two heartbeats: so long a silence is a death. */
 const SILENT_PERIODS = 2.5;
 /** A node silent for so long is dead, if we have business with it or it tells of itself every second. */
-export const NODE_SILENT_MS = 5_000;
+const NODE_SILENT_MS = 5_000;
 /** After our own bus was away, others may come back later than we do. */
 const RECONNECT_GRACE_MS = 10_000;
 /** Ticks that come later than this mean that we were asleep, not the others. */

@@ -28,7 +28,7 @@ const RENEW_MS = 5_000;
 const RENEWED_MAX = 4_096;
 /** Larger values are fetched by the store, piece by piece. */
 const SENT_WHOLE_BYTES_MAX = 64 << 10;
-export const OBJECT_TIMEOUT_MS = 60_000;
+const OBJECT_TIMEOUT_MS = 60_000;
 /** What was told on one way may be behind what was told on another by so much. */
 const ARRIVAL_GRACE_MS = 10_000;
 /** References in one value. */

@@ -5,7 +5,7 @@ import { MessagePackReader } from './message-pack-reader.ts';
 import { type Detached, type Key, MessagePackWriter, unsupported } from './message-pack-writer.ts';
 
 /** A frame can't be longer; its lengths are 32-bit. */
-export const FRAME_BYTES_MAX = 0xffff_ffff;
+const FRAME_BYTES_MAX = 0xffff_ffff;
 
 // 'C', 'D', version, flags. Version 1 is little-endian throughout, as typed arrays are in memory.
 const MAGIC_PLAIN = 0x00_01_44_43;

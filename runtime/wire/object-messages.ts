@@ -58,8 +58,7 @@ const addressEntries = {
   chunkBytes: v.pipe(count, v.minValue(1)),
   crc32: count,
 };
-export const objectAddressSchema: v.GenericSchema<unknown, ObjectAddress> =
-  v.object(addressEntries);
+const objectAddressSchema: v.GenericSchema<unknown, ObjectAddress> = v.object(addressEntries);
 export const travellingEntries = { ...addressEntries, ticket: v.string() };
 
 export const objectMessageSchemas = [
