@@ -1,7 +1,7 @@
 import { CannotCompileError } from '../errors.ts';
 import { type EngineName, engineNames } from './engine.ts';
 import { prepareEngine, startFastest } from './engines.ts';
-import { describe } from './option-names.ts';
+import { checkNames, describe } from './option-names.ts';
 import { StateMemory, type StateStore } from './state-store.ts';
 import type { StepFunction } from './step-function.ts';
 import type { StepRunner } from './step-runner.ts';
@@ -54,8 +54,8 @@ export async function compileStep(
   step: StepFunction,
   options: CompileOptions,
 ): Promise<CompiledStep> {
-  const { inputs, engine = 'auto', threads = 1, int8Weights = [], profilePrefix } = options;
   checkOptions(options);
+  const { inputs, engine = 'auto', threads = 1, int8Weights = [], profilePrefix } = options;
   const state = options.state as StateMemory;
   const job = { step, inputs, state, threads, int8Weights, profilePrefix };
   const trace = (): StepTrace => {
@@ -140,13 +140,16 @@ class GuardedStep implements CompiledStep {
   }
 }
 
-function checkOptions({
-  state,
-  inputs,
-  engine = 'auto',
-  threads = 1,
-  int8Weights = [],
-}: CompileOptions): void {
+const optionNames = ['state', 'inputs', 'engine', 'threads', 'int8Weights', 'profilePrefix'];
+
+function checkOptions(options: CompileOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(
+      `compileStep takes { state, inputs, … } after the step, but was given ${describe(options)}.`,
+    );
+  }
+  checkNames('compileStep', options, optionNames);
+  const { state, inputs, engine = 'auto', threads = 1, int8Weights = [] } = options;
   if (!(state instanceof StateMemory)) {
     throw new TypeError('The state of a compiled step must come from createState().');
   }

@@ -139,6 +139,19 @@ export function viewsThrough(
   });
 }
 
+/** Of each view 1 where it has the largest element of all views and none before it has, 0 elsewhere. */
+export function firstHits(graph: GraphBuilder, views: readonly Value[]): readonly Value[] {
+  const largest = views.reduce((most, view) => graph.binary('Max', most, view));
+  let rest: Value | undefined;
+  return views.map((view) => {
+    const hit = graph.cast(graph.binary('Equal', view, largest, 'bool'), 'float32');
+    const first = rest === undefined ? hit : graph.binary('Mul', hit, rest);
+    const missed = graph.binary('Sub', graph.splat(1, 'float32'), hit);
+    rest = rest === undefined ? missed : graph.binary('Mul', rest, missed);
+    return first;
+  });
+}
+
 /**
  * The way back of `viewsThrough`: adds each place's elements, [batch, …out, channels], to those that it
  * had met, [batch, …in, channels]. Dilations are 1.

@@ -8,16 +8,18 @@ import {
   type MaxPool3DGradAttrs,
   type MaxPoolAttrs,
   type MaxPoolGradAttrs,
+  type MaxPoolWithArgmaxAttrs,
 } from '@tensorflow/tfjs-core';
 import type { Value } from '../graph.ts';
 import type { GraphBuilder } from '../graph-builder.ts';
-import { sizeOf } from '../tensor-spec.ts';
+import { indicesOf, sizeOf } from '../tensor-spec.ts';
 import {
   addUpThrough,
   channelsFirst,
   channelsLast,
   placesOf,
   transposedAttributes,
+  viewsThrough,
   type Windows,
   windowAttributes,
   windowsOf,
@@ -95,6 +97,40 @@ function averagePoolGradient(
   return channelsLast(graph, images);
 }
 
+/** The places that the largest elements have in `x`, counted over rows, columns and channels, and batches if asked. */
+function largestPlaces(
+  graph: GraphBuilder,
+  x: Value,
+  windows: Windows,
+  includeBatchInIndex: boolean,
+): Value {
+  const [batches, , , channels] = x.shape as [number, number, number, number];
+  const [inRows, inColumns] = windows.inSizes as [number, number];
+  const [rows, columns] = windows.outSizes as [number, number];
+  const views = viewsThrough(graph, x, windows, 1, Number.NEGATIVE_INFINITY);
+  const largest = views.reduce((most, view) => graph.binary('Max', most, view));
+  const startOf = (place: readonly number[], axis: number, step: number) =>
+    step * windows.strides[axis]! + place[axis]! - windows.before[axis]!;
+  const places = placesOf(windows).map((place) => {
+    const indices = new Int32Array(rows * columns * channels);
+    for (let i = 0; i < indices.length; i++) {
+      const [row, column, channel] = indicesOf(i, [rows, columns, channels]);
+      const pixel = startOf(place, 0, row!) * inColumns + startOf(place, 1, column!);
+      indices[i] = pixel * channels + channel!;
+    }
+    return graph.constant(indices, 'int32', [1, rows, columns, channels]);
+  });
+  // From the last to the first, so that the first of equal elements is what stays.
+  const found = views.reduceRight<Value>((later, view, index) => {
+    const hit = graph.binary('Equal', view, largest, 'bool');
+    return graph.add('Where', [hit, places[index]!, later], { shape: hit.shape, dtype: 'int32' });
+  }, places.at(-1)!);
+  if (!includeBatchInIndex) return found;
+  const size = inRows * inColumns * channels;
+  const starts = Int32Array.from({ length: batches }, (_, batch) => batch * size);
+  return graph.binary('Add', found, graph.constant(starts, 'int32', [batches, 1, 1, 1]));
+}
+
 const pooling = (operator: string): Kernel =>
   kernel<'x', PoolAttributes>((graph, { x }, attributes) =>
     pool(graph, operator, x, poolWindows(x.shape, attributes)),
@@ -119,6 +155,12 @@ export const poolingKernels: KernelTable = {
   MaxPool3D: pooling('MaxPool'),
   MaxPoolGrad: maxGradient,
   MaxPool3DGrad: maxGradient,
+  MaxPoolWithArgmax: kernel<'x', MaxPoolWithArgmaxAttrs>((graph, { x }, attributes) => {
+    const { filterSize, strides, pad, includeBatchInIndex } = attributes;
+    const windows = poolWindows(x.shape, { filterSize, strides, pad });
+    const places = largestPlaces(graph, graph.cast(x, 'float32'), windows, includeBatchInIndex);
+    return [pool(graph, 'MaxPool', x, windows), places];
+  }),
   AvgPool: pooling('AveragePool'),
   AvgPool3D: pooling('AveragePool'),
   AvgPoolGrad: averageGradient,

@@ -5,6 +5,7 @@ import {
   addUpThrough,
   channelsFirst,
   channelsLast,
+  firstHits,
   viewsThrough,
   type Windows,
   windowAttributes,
@@ -45,14 +46,6 @@ export function maxPoolGradientByPlace(
   windows: Windows,
 ): Value {
   const views = viewsThrough(graph, x, windows, 1, Number.NEGATIVE_INFINITY);
-  const largest = views.reduce((most, view) => graph.binary('Max', most, view));
-  let rest: Value | undefined;
-  const parts = views.map((view) => {
-    const hit = graph.cast(graph.binary('Equal', view, largest, 'bool'), 'float32');
-    const first = rest === undefined ? hit : graph.binary('Mul', hit, rest);
-    const missed = graph.binary('Sub', graph.splat(1, 'float32'), hit);
-    rest = rest === undefined ? missed : graph.binary('Mul', rest, missed);
-    return graph.binary('Mul', first, dy);
-  });
+  const parts = firstHits(graph, views).map((hit) => graph.binary('Mul', hit, dy));
   return addUpThrough(graph, parts, windows);
 }

@@ -177,6 +177,15 @@ test('impossible options are refused', async (t) => {
     instanceOf: TypeError,
     message: /createState/,
   });
+  const misspelt = { state, inputs, thread: 2 };
+  await t.throwsAsync(compileStep(accumulate, misspelt), {
+    instanceOf: TypeError,
+    message: /no option 'thread'; there are state, inputs, engine, threads,/,
+  });
+  await t.throwsAsync(compileStep(accumulate, undefined as never), {
+    instanceOf: TypeError,
+    message: /\{ state, inputs, … \}.*undefined/,
+  });
 });
 
 test('the engines that this package brings work where the tests run', (t) => {

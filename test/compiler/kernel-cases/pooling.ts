@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Case, over, whole } from './case.ts';
+import { type Case, int, over, whole } from './case.ts';
 
 const withGradient =
   (pool: (x: tf.Tensor) => tf.Tensor) =>
@@ -45,6 +45,37 @@ export const poolingCases: readonly Case[] = [
         withGradient((x) => pool(x as tf.Tensor5D, 2, 2, pad)),
       ),
     ),
+  ),
+  ...kinds.flatMap(([pad, size, strides]) =>
+    [false, true].flatMap((withBatches) =>
+      over(
+        `maxPoolWithArgmax, padding ${pad}, window ${size}, strides ${strides}, ` +
+          `${withBatches ? 'with' : 'without'} batches`,
+        [[[2, 7, 6, 3]]],
+        (x) => {
+          const images = x as tf.Tensor4D;
+          const pooled = tf.maxPoolWithArgmax(
+            images,
+            size as number,
+            strides as number,
+            pad,
+            withBatches,
+          );
+          return [pooled.result!, pooled.indexes!];
+        },
+      ),
+    ),
+  ),
+  ...over(
+    'maxPoolWithArgmax of equal elements and of whole numbers',
+    [[[1, 6, 6, 2]]],
+    (x) => {
+      const images = x as tf.Tensor4D;
+      return [tf.relu(images), int(images)].flatMap((each) =>
+        Object.values(tf.maxPoolWithArgmax(each as tf.Tensor4D, 3, 2, 'same')),
+      );
+    },
+    whole,
   ),
   ...over('tf.pool with dilations, which goes through batches', [[[1, 7, 7, 2]]], (x) =>
     tf.pool(x as tf.Tensor4D, 2, 'max', 'valid', 2),
