@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  connect,
   createInbox,
   type Msg,
   type NatsConnection,
@@ -24,6 +23,7 @@ import type {
 import { closedError, overloadedError, refusedError, tooLargeError } from './bus-errors.ts';
 import { runHandler, StatusListeners } from './bus-status.ts';
 import { type NatsOptions, type NatsTarget, resolveNatsTarget } from './nats-options.ts';
+import { connectDirectly, publishDirectly } from './nats-transport.ts';
 import { type HomeHub, Neighbours } from './neighbours.ts';
 import { RequestTable } from './request-table.ts';
 import { answersInbox, assertSubject, assertSubjectPattern } from './subject.ts';
@@ -51,6 +51,8 @@ const WAITING_BYTES_MAX = 8 << 20;
 const PAYLOAD_HEADROOM_BYTES = 1 << 10;
 const PAYLOAD_BYTES_MAX = 8 << 20;
 const MESSAGE_OVERHEAD_BYTES = 64;
+/** Smaller payloads are copied, so that all of a turn are written at once. */
+const DIRECT_BYTES_MIN = 16 << 10;
 const CLOSE_TIMEOUT_MS = 5_000;
 const VALUE_SHARE_OF_MEMORY = 0.3;
 
@@ -62,7 +64,9 @@ const VALUE_SHARE_OF_MEMORY = 0.3;
  */
 export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Promise<Bus> {
   const target = await resolveNatsTarget(options);
-  const connecting = connect({
+  const inbox = createInbox(target.connection.inboxPrefix);
+  const requests = new RequestTable(answersInbox(inbox), systemClock);
+  const connectionOptions = {
     ...target.connection,
     // One that is cut off answers nothing at all: there must be time for the others.
     timeout: Math.min(options.timeoutMs / target.serverCount, ATTEMPT_TIMEOUT_MS),
@@ -71,6 +75,10 @@ export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Prom
     maxReconnectAttempts: -1,
     noEcho: false,
     reconnectDelayHandler: () => randomInt(RECONNECT_WAIT_MS.least, RECONNECT_WAIT_MS.most),
+  };
+  const connecting = connectDirectly(connectionOptions, {
+    placeFor: (subject, byteLength) => requests.placeFor(subject, byteLength),
+    placed: (subject, data) => requests.settle({ subject, data }),
   });
   const late = new AbortController();
   const deadline = delay(options.timeoutMs, undefined, { signal: late.signal }).then(() => {
@@ -79,7 +87,8 @@ export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Prom
   deadline.catch(() => undefined);
   try {
     const connection = await Promise.race([connecting, deadline]);
-    return new NatsBus(connection, target, options.valueBytesMax, new Neighbours(home));
+    const { valueBytesMax } = options;
+    return new NatsBus(connection, { target, requests, valueBytesMax, home });
   } catch (error) {
     // A connection that comes after the deadline is of no use.
     connecting.then(
@@ -96,6 +105,13 @@ export async function connectNatsBus(options: NatsOptions, home?: HomeHub): Prom
 export function natsConnectionOf(bus: Bus): NatsConnection {
   if (bus instanceof NatsBus) return bus.connection;
   throw new TypeError(`a ${bus.kind} bus has no NATS connection`);
+}
+
+interface NatsBusParts {
+  readonly target: NatsTarget;
+  readonly requests: RequestTable;
+  readonly valueBytesMax: number | undefined;
+  readonly home: HomeHub | undefined;
 }
 
 interface WaitingRequest {
@@ -124,19 +140,14 @@ class NatsBus implements Bus {
   #unconfirmedBytes = 0;
   #dropped: { subject: string; count: number } | undefined;
 
-  constructor(
-    connection: NatsConnection,
-    target: NatsTarget,
-    valueBytesMax: number | undefined,
-    nearby: Neighbours,
-  ) {
-    this.nearby = nearby;
+  constructor(connection: NatsConnection, { target, requests, valueBytesMax, home }: NatsBusParts) {
+    this.nearby = new Neighbours(home);
     this.valueBytesMax = valueBytesMax ?? Math.floor(totalmem() * VALUE_SHARE_OF_MEMORY);
     this.#connection = connection;
     this.#target = target;
-    this.#requests = new RequestTable(answersInbox(this.createInbox()), systemClock);
+    this.#requests = requests;
     this.#readLimits();
-    connection.subscribe(this.#requests.pattern, {
+    connection.subscribe(requests.pattern, {
       callback: (error, message) => {
         if (!error) this.#settleRequest(message);
       },
@@ -244,11 +255,12 @@ class NatsBus implements Bus {
   #send(subject: string, data: Uint8Array, replySubject: string | undefined): boolean {
     const cost = data.length + MESSAGE_OVERHEAD_BYTES;
     if (this.#unconfirmedBytes + this.#freshBytes + cost > UNCONFIRMED_BYTES_MAX) return false;
-    this.#connection.publish(
-      subject,
-      data,
-      replySubject === undefined ? undefined : { reply: replySubject },
-    );
+    const connection = this.#connection;
+    const direct =
+      data.length >= DIRECT_BYTES_MIN && publishDirectly(connection, subject, data, replySubject);
+    if (!direct) {
+      connection.publish(subject, data, replySubject === undefined ? {} : { reply: replySubject });
+    }
     this.#freshBytes += cost;
     if (this.#freshBytes >= CONFIRM_BYTES) void this.#confirm();
     return true;
