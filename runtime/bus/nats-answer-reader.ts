@@ -90,10 +90,13 @@ export class NatsAnswerReader {
       if (end === 0) break;
       const held = this.#line;
       this.#line = NO_BYTES;
-      const here = bytes.subarray(position, end);
-      const line = held.length === 0 ? here : Buffer.concat([held, here]);
-      const payloadBytes = payloadBytesOf(line);
-      const answer = this.#answerOf(line, payloadBytes);
+      const whole = held.length === 0;
+      const line = whole ? bytes : Buffer.concat([held, bytes.subarray(position, end)]);
+      const payloadBytes = payloadBytesOf(line, whole ? position : 0, whole ? end : line.length);
+      const large = payloadBytes !== undefined && payloadBytes >= PLACED_BYTES_MIN;
+      const answer = large
+        ? this.#answerOf(whole ? bytes.subarray(position, end) : line, payloadBytes)
+        : undefined;
       if (answer === undefined) {
         this.#passOn(held);
         if (payloadBytes !== undefined) this.#bytesToPass = payloadBytes + LINE_END_BYTES;
@@ -113,8 +116,7 @@ export class NatsAnswerReader {
     if (position < bytes.length) this.#hold(bytes.subarray(position));
   }
 
-  #answerOf(line: Buffer, payloadBytes: number | undefined): Answer | undefined {
-    if (payloadBytes === undefined || payloadBytes < PLACED_BYTES_MIN) return undefined;
+  #answerOf(line: Buffer, payloadBytes: number): Answer | undefined {
     const [operation, subject, ...others] = line.toString('latin1').split(' ');
     if (operation !== 'MSG' || others.length !== ANSWER_WORDS_AFTER_SUBJECT) return undefined;
     const place = this.#places.placeFor(subject!, payloadBytes);
@@ -151,16 +153,19 @@ export class NatsAnswerReader {
   }
 }
 
-/** What follows a line: `MSG subject sid [reply] size`, with headers `HMSG …`; all others have none. */
-function payloadBytesOf(line: Buffer): number | undefined {
-  if (line[0] !== M && line[0] !== H) return undefined;
-  let bytes = 0;
+/**
+ * What follows the line from `start` to `end`: `MSG subject sid [reply] size`, with headers `HMSG …`;
+ * nothing follows others.
+ */
+function payloadBytesOf(bytes: Buffer, start: number, end: number): number | undefined {
+  if (bytes[start] !== M && bytes[start] !== H) return undefined;
+  let size = 0;
   let unit = 1;
-  for (let i = line.length - LINE_END_BYTES - 1; i > 0; i -= 1) {
-    const digit = line[i]!;
+  for (let i = end - LINE_END_BYTES - 1; i > start; i -= 1) {
+    const digit = bytes[i]!;
     if (digit < ZERO || digit > NINE) break;
-    bytes += (digit - ZERO) * unit;
+    size += (digit - ZERO) * unit;
     unit *= 10;
   }
-  return bytes;
+  return size;
 }

@@ -15,10 +15,10 @@ import { type ChunkReference, chunkBytesOn } from './chunks.ts';
 /** Small chunks gain nothing from more requests at once. */
 const LANES_MAX = 32;
 /**
- * What is on the way lies in buffers of the clients, at both ends: little beside the value, but
- * enough for a link of 100 Mbit/s and 80 ms.
+ * Where a bus can't read into a place, what is on the way lies in buffers at both ends: not much beside
+ * the value, but enough that the sender never waits on a link of 100 Mbit/s and 160 ms.
  */
-const IN_FLIGHT_BYTES_LEAST = 1 << 20;
+const IN_FLIGHT_BYTES_LEAST = 2 << 20;
 const IN_FLIGHT_SHARE = 1 / 8;
 const FETCH_BYTES_MAX = 4 * 2 ** 30;
 /** A chunk with a wrong checksum is fetched again so often. */

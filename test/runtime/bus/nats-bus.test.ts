@@ -74,6 +74,28 @@ test('a connection outlives its server: subscriptions and requests go on', async
   t.deepEqual(sizes, [2, 3], 'what was published while disconnected is lost');
 });
 
+test('a large answer is read into the place that was asked for, also after a reconnection', async (t) => {
+  const { server, connect } = await startServer(t);
+  const [caller, responder] = [await connect(), await connect()];
+  responder.subscribe('large', ({ replySubject }) => {
+    responder.publish(replySubject!, pattern(300_000));
+  });
+  await responder.flush();
+  const ask = async (): Promise<void> => {
+    const into = new Uint8Array(300_000);
+    const { data } = await caller.request('large', pattern(1), { timeoutMs, into });
+    t.is(data, into);
+    t.true(Buffer.from(into).equals(pattern(300_000)));
+  };
+  await ask();
+  const back = [statusOf(caller, 'connected'), statusOf(responder, 'connected')];
+  await server.kill();
+  await server.start();
+  await Promise.all(back);
+  await responder.flush();
+  await ask();
+});
+
 test('a request in flight survives the loss of the connection', async (t) => {
   const { server, connect } = await startServer(t);
   const [caller, responder] = [await connect(), await connect()];
