@@ -23,6 +23,7 @@ const DOMAINS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     BlockedConv: 'Conv',
     ToBlocks: 'ReorderInput',
     FromBlocks: 'ReorderOutput',
+    BlockedGlobalAveragePool: 'GlobalAveragePool',
   },
 };
 

@@ -1,8 +1,10 @@
 import type { Graph } from './graph.ts';
 import { absorbBatchTransposes } from './passes/batch-transposes.ts';
+import { absorbBlockedEpilogues } from './passes/blocked-epilogues.ts';
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { foldConstants } from './passes/fold-constants.ts';
+import { keepBlocks } from './passes/keep-blocks.ts';
 import { absorbGains, fuseLayerNorm } from './passes/layer-norm.ts';
 import { simplifyLayout } from './passes/layout.ts';
 import { transposeLeftOperands } from './passes/left-operands.ts';
@@ -37,6 +39,8 @@ const PATTERN_PASSES: readonly Pass[] = [
 ];
 /** What pays on a processor alone. */
 const PROCESSOR_PASSES: readonly Pass[] = [
+  keepBlocks,
+  absorbBlockedEpilogues,
   absorbBatchTransposes,
   transposeLeftOperands,
   multiplyRows,

@@ -9,7 +9,13 @@ import {
   type Windows,
   windowLast,
 } from '../windows.ts';
-import { blockedConvolution, blockedInputGradient, suitsBlocks } from './blocked-convolutions.ts';
+import {
+  blockedConvolution,
+  blockedInputGradient,
+  fewChannelConvolution,
+  suitsBlocks,
+  suitsFewChannels,
+} from './blocked-convolutions.ts';
 import {
   productFilterGradient,
   productInputGradient,
@@ -69,6 +75,9 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
     }
     if (target !== 'any' && suitsBlocks(filter, windows, target.channelBlock)) {
       return blockedConvolution(graph, x, filter, windows, target.channelBlock);
+    }
+    if (target !== 'any' && suitsFewChannels(filter, windows, target.channelBlock)) {
+      return fewChannelConvolution(graph, x, filter, windows, target.channelBlock);
     }
     return slide(graph, x, outputsFirst(graph, filter, windows), windows);
   },

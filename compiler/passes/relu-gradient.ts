@@ -11,14 +11,21 @@ const STEEPEST = 3.4028234663852886e38;
  * step one operation, `clamp(c · x, 0, 1)` with the largest c: it and the product are half of what a
  * choice between dy and 0 takes, which the engine is slow at. A positive x below 3e-39 is taken for
  * less than a whole one; where x is not a number, so is what comes of it, or dy is taken as it is.
+ * The rectified x has the same step, and is mostly kept for other gradients too, so that x needn't be.
  */
 export function simplifyReluGradients(graph: Graph): Graph {
+  const rectified = new Map<Value, Value>();
   return rewriteGraph(graph, (node, builder) => {
+    if (node.operator === 'Max') {
+      const side = node.inputs.findIndex((input) => splatOf(input) === 0);
+      if (side >= 0) rectified.set(node.inputs[1 - side]!, node.outputs[0]!);
+    }
     if (node.operator !== 'Mul') return undefined;
     for (const [dy, step] of [node.inputs, node.inputs.toReversed()] as [Value, Value][]) {
       const x = matchStep(step, builder);
       if (x === undefined || !sameShape(dy.shape, x.shape)) continue;
-      const steep = builder.unary('HardSigmoid', x, { alpha: STEEPEST, beta: 0 });
+      const source = rectified.get(x) ?? x;
+      const steep = builder.unary('HardSigmoid', source, { alpha: STEEPEST, beta: 0 });
       return [builder.binary('Mul', dy, steep)];
     }
     return undefined;

@@ -48,6 +48,15 @@ export const smallNetworks: Readonly<Record<string, Network>> = {
     width: 3,
     stem: 'large',
   }),
+  'residual network of blocks of channels': residualNetwork({
+    imageSize: 12,
+    channels: 3,
+    classes: 4,
+    block: 'basic',
+    stages: [2, 1],
+    width: 16,
+    stem: 'small',
+  }),
   transformer: transformer({ vocabularySize: 11, time: 5, width: 8, heads: 2, layers: 2 }),
 };
 

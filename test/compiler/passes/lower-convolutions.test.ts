@@ -128,6 +128,22 @@ for (const [name, strides] of Object.entries({ 'strides of 1': 1, 'strides of 2'
   });
 }
 
+for (const inputs of [1, 3]) {
+  test(`an image of ${inputs === 1 ? 'one channel' : 'colours'} is read as it is, and results in blocks`, async (t) => {
+    const geometry: Geometry = { images: [2, 18, 20, inputs], filter: [3, 3, inputs, 32] };
+    const graph = convolutionGraph('Convolution', geometry);
+    const { nodes } = removeDeadCode(lowerConvolutions(graph, { channelBlock: 16 }));
+    const operators = nodes.map(({ operator }) => operator);
+    t.true(operators.includes('BlockedConv') && !operators.includes('ToBlocks'));
+    const plain = removeDeadCode(lowerConvolutions(graph, 'any'));
+    const lowered = removeDeadCode(
+      lowerConvolutions(graph, { channelBlock: await channelBlock() }),
+    );
+    const difference = await differenceAfter(plain, lowered);
+    t.true(difference < 2e-6, String(difference));
+  });
+}
+
 test('a convolution and its gradients share the transforms of minimal filtering', (t) => {
   const shapes = { x: [32, 4, 4, 64], filter: [3, 3, 64, 64], dy: [32, 4, 4, 64] } as const;
   const windows = { ...conv2dWindows(shapes.x, shapes.filter, { strides: 1, pad: 'same' }) };

@@ -28,6 +28,18 @@ for (const order of ['dy · step(x)', 'step(x) · dy']) {
   });
 }
 
+test('the step is taken of the rectified x, so that x is not kept for it', async (t) => {
+  const graph = makeGraph({ dy: [30, 40], x: [30, 40] }, (g, { dy, x }) => ({
+    y: g.binary('Max', x!, g.splat(0, 'float32')),
+    dx: g.binary('Mul', dy!, step(g, x!)),
+  }));
+  const simplified = removeDeadCode(simplifyReluGradients(graph));
+  const steep = simplified.nodes.find(({ operator }) => operator === 'HardSigmoid');
+  t.is(steep?.inputs[0], simplified.outputs.get('y'));
+  const x = someNumbers(30 * 40).map((number, index) => EXTREMES[index] ?? number);
+  t.is(await differenceAfter(graph, simplified, { dy: someNumbers(30 * 40, 2), x }), 0);
+});
+
 test('other slopes and gradients that broadcast stay as they are', (t) => {
   const graph = makeGraph({ dy: [30, 40], row: [40], x: [30, 40] }, (g, { dy, row, x }) => ({
     leaky: g.binary('Mul', dy!, step(g, x!, 0.1)),
