@@ -93,7 +93,7 @@ export async function prepareStep(
   const made = createTrainingStep(config);
   const state = createState(made.state);
   fillState(state, config);
-  return { step: await compileStep(made.step, { ...made, state, engine }), state };
+  return { step: await compileStep(made.step, { inputs: made.inputs, state, engine }), state };
 }
 
 /** Weights from seeds, all moved a little: the zeros that some begin with hide other gradients. */
