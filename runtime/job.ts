@@ -1,4 +1,5 @@
 import type * as v from 'valibot';
+import type { Clock } from './clock.ts';
 import type { System } from './system.ts';
 
 /** What a job tells its user about: one line of JSON each, or a line of progress. */
@@ -18,6 +19,8 @@ export interface JobContext<Options> {
   /** Aborts at Ctrl-C: drain, save and return. */
   readonly signal: AbortSignal;
   emit(event: JobEvent): void;
+  /** For pauses and time limits: virtual in a simulation. */
+  readonly clock: Clock;
   /** Milliseconds since the command started. */
   now(): number;
 }

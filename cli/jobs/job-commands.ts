@@ -5,7 +5,7 @@ import {
   type LoggedEvent,
   openJobClient,
 } from '../../runtime/index.ts';
-import { type ExitCode, exitCodeFor, exitCodes } from '../exit-codes.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { watchInterruptions } from '../interruption.ts';
 import { describeLoggedEvent } from '../observation/event-text.ts';
 import { jobListing } from '../observation/job-listing.ts';
@@ -13,6 +13,7 @@ import { type ListFlags, listCommand } from '../observation/list-command.ts';
 import type { RowSource } from '../observation/listing.ts';
 import type { CommandContext } from '../program.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from '../server/nats-address.ts';
+import { exitCodeOfJob } from './job-exit-code.ts';
 import { loadJob } from './job-module.ts';
 import { parseAssignment, parseJobOptions } from './job-options.ts';
 
@@ -189,13 +190,10 @@ async function untilInterrupted<T>(
   return await body(watch.signal);
 }
 
-/** The exit code that `actorctl run` would have ended with. */
 function tellState(job: JobRecord, { output }: CommandContext): ExitCode {
   const { id, state, error } = job;
   const why = error === undefined ? '' : `: ${error.message}`;
   const verb = state === 'running' ? 'is' : 'has';
   output.message(`Job ${id} ${verb} ${state}${why}`, { ...job, type: 'job' });
-  if (state === 'stopped') return exitCodes.interrupted;
-  if (state !== 'failed') return exitCodes.ok;
-  return exitCodeFor(Object.assign(new Error(error?.message), { code: error?.code }));
+  return exitCodeOfJob(job);
 }

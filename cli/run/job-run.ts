@@ -8,6 +8,7 @@ import {
   type NatsOptions,
   type System,
   startMetricsServer,
+  systemClock,
 } from '../../runtime/index.ts';
 import { type ExitCode, exitCodeFor, exitCodes } from '../exit-codes.ts';
 import {
@@ -127,7 +128,10 @@ async function runInSystem(run: JobRun, session: Session, watch: InterruptionWat
     }
     const emit = (event: JobEvent) => send(run, session, event);
     const context = { system, options, runDirectory: directory.path, resumed, signal, emit };
-    await settleSoonAfter(signal, job.run({ ...context, now: environment.now }));
+    await settleSoonAfter(
+      signal,
+      job.run({ ...context, clock: systemClock, now: environment.now }),
+    );
   } finally {
     await within(closeMs, system.close());
   }

@@ -8,10 +8,12 @@ import { plantDetached, supervisorOf } from '../nodes/name-record.ts';
 import { planSpawn } from '../nodes/spawn-options.ts';
 import { createObserver } from '../observe/observer.ts';
 import { openNatsRegister } from '../registry/open-register.ts';
+import type { Register } from '../registry/register.ts';
 import { detachedOwner, subjects } from '../wire/address.ts';
 import { encodeMessage } from '../wire/wire.ts';
+import type { EventStore } from './event-store.ts';
 import { controllerName, jobController, jobLabel } from './job-controller.ts';
-import { type LoggedEvent, openJobLog } from './job-log.ts';
+import { createJobLog, type LoggedEvent } from './job-log.ts';
 import {
   changeJobRecord,
   createJobRecord,
@@ -57,19 +59,37 @@ export interface JobClient {
   close(): Promise<void>;
 }
 
-/** @throws BusUnavailableError */
+/** The JetStream client is loaded only here. @throws BusUnavailableError */
 export async function openJobClient(nats: NatsOptions, namespace: string): Promise<JobClient> {
+  const { openJetStreamEvents } = await import('./jetstream-events.ts');
   const bus = await connectNatsBus(nats);
   const register = await openNatsRegister(bus, namespace, WAIT);
-  const log = await openJobLog(bus, namespace, WAIT);
   const clock = systemClock;
-  const endpoint: Endpoint = {
-    bus,
-    clock,
-    namespace,
-    nodeId: 'job-client',
-    link: watchLink(bus, clock),
+  const link = watchLink(bus, clock);
+  const endpoint: Endpoint = { bus, clock, namespace, nodeId: 'job-client', link };
+  const events = await openJetStreamEvents(bus, namespace, WAIT);
+  const client = createJobClient({ endpoint, register, events, date: () => Date.now() });
+  const close = async (): Promise<void> => {
+    await client.close();
+    link.close();
+    await bus.close();
   };
+  return { ...client, close };
+}
+
+export interface JobClientParts {
+  readonly endpoint: Endpoint;
+  /** Closed with the client. */
+  readonly register: Register;
+  readonly events: EventStore;
+  /** Milliseconds since 1970. */
+  date(): number;
+}
+
+/** Over a bus and stores that are open already. */
+export function createJobClient({ endpoint, register, events, date }: JobClientParts): JobClient {
+  const { clock, namespace } = endpoint;
+  const log = createJobLog(events);
   /** The node looks for what is to be adopted. */
   const nudge = async (nodeId: string): Promise<void> => {
     const subject = subjects.node(namespace, nodeId);
@@ -128,7 +148,7 @@ export async function openJobClient(nats: NatsOptions, namespace: string): Promi
         job,
         options,
         state: 'running',
-        submittedAt: Date.now(),
+        submittedAt: date(),
         lives: 0,
       } as const;
       const name = controllerName(id);
@@ -160,12 +180,13 @@ export async function openJobClient(nats: NatsOptions, namespace: string): Promi
       const record = await status(id);
       if (record.state !== 'running') return record;
       await changeJobRecord(register, id, (known) => ({ ...known, stopAsked: true }));
-      return waitForEnd(id, AbortSignal.timeout(STOP_MS));
+      const late = new AbortController();
+      const timer = clock.setTimeout(() => {
+        const text = `job ${id} was asked to stop, and has not ended within ${STOP_MS / 1000} s; see actorctl status`;
+        late.abort(new DeadlineError(text));
+      }, STOP_MS);
+      return await waitForEnd(id, late.signal).finally(() => timer.cancel());
     },
-    async close() {
-      await register.close();
-      endpoint.link.close();
-      await bus.close();
-    },
+    close: () => register.close(),
   };
 }

@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { UnknownActorTypeError } from '../../errors.ts';
 import { type ActorContext, type ActorDefinition, defineActor } from '../actor.ts';
 import { delay } from '../clock.ts';
-import { isJob, type Job, type JobEvent } from '../job.ts';
+import type { JobEvent } from '../job.ts';
 import type { LogEntry } from '../nodes/host-node.ts';
 import { toWireError } from '../wire/wire-error.ts';
 import type { JobProcess } from './job-process.ts';
@@ -129,7 +126,7 @@ class JobController {
     const ended =
       (await opened.mayAct()) &&
       (await changeJobRecord(opened.register, id, (record) =>
-        record.lives === epoch ? { ...record, ...outcome, endedAt: Date.now() } : undefined,
+        record.lives === epoch ? { ...record, ...outcome, endedAt: opened.date() } : undefined,
       ));
     await (ended ? opened.end() : opened.leave());
   }
@@ -139,21 +136,27 @@ class JobController {
     const { job: name, options } = this.#options;
     const { signal } = this.#stopping;
     if (signal.aborted) return { state: 'stopped' };
-    const runDirectory = await mkdtemp(join(tmpdir(), 'codistill-job-'));
+    await using folder = await opened.createFolder();
     const late = new Promise<void>((resolve) => {
       signal.addEventListener('abort', () => {
         void delay(clock, this.#moving ? MOVE_MS : STOP_MS).then(resolve);
       });
     });
     try {
-      const job = await findJob(opened, name);
+      const job = await opened.findJob(name);
+      if (job === undefined) {
+        throw new UnknownActorTypeError(
+          `this node was started without a module of the job ${name}`,
+        );
+      }
       const running = job.run({
         system: opened.system,
         options: options as never,
-        runDirectory,
+        runDirectory: folder.path,
         resumed: epoch > 1,
         signal,
         emit,
+        clock,
         now: () => this.#now(),
       });
       await Promise.race([running, late]);
@@ -164,23 +167,12 @@ class JobController {
       const known = { message, ...(code !== undefined && { code }) };
       emit({ type: 'error', ...known });
       return { state: 'failed', error: known };
-    } finally {
-      await rm(runDirectory, { recursive: true, force: true });
     }
   }
 
   #now(): number {
     return this.#context.clock.now() - this.#startedAt;
   }
-}
-
-/** The job of that name among those of the modules that this node was started with. */
-async function findJob({ modules }: JobProcess, name: string): Promise<Job> {
-  for (const url of modules) {
-    const { default: found } = (await import(url)) as { readonly default?: unknown };
-    if (isJob(found) && found.name === name) return found;
-  }
-  throw new UnknownActorTypeError(`this node was started without a module of the job ${name}`);
 }
 
 export const jobController: ActorDefinition<JobControllerOptions, JobController> = defineActor({

@@ -1,18 +1,17 @@
 import type { Bus } from '../bus/bus.ts';
-import { connectNatsBus } from '../bus/connect-nats.ts';
-import type { NatsOptions } from '../bus/nats-options.ts';
-import { delay, systemClock } from '../clock.ts';
+import { type Clock, delay } from '../clock.ts';
+import type { Job } from '../job.ts';
 import type { CheckpointStore } from '../nodes/checkpoint-store.ts';
 import type { LogEntry } from '../nodes/host-node.ts';
-import { openNatsCheckpoints, openNatsRegister } from '../registry/open-register.ts';
 import type { Register } from '../registry/register.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
 import { createSystem, type System } from '../system.ts';
+import type { SystemOptions } from '../system-options.ts';
 import { detachedOwner, subjects } from '../wire/address.ts';
 import { encodeMessage } from '../wire/wire.ts';
-import { type JobLog, openJobLog } from './job-log.ts';
+import type { EventStore } from './event-store.ts';
+import { createJobLog, type JobLog } from './job-log.ts';
 
-const WAIT = { timeoutMs: 15_000 };
 const END_MS = 5_000;
 const HAND_OVER_MS = 30_000;
 const LOOK_MS = 100;
@@ -22,8 +21,12 @@ export interface JobProcess {
   readonly system: System;
   readonly register: Register;
   readonly log: JobLog;
-  /** Those that the node was started with. */
-  readonly modules: readonly string[];
+  /** The job of that name among those that the node was started with. */
+  findJob(name: string): Promise<Job | undefined>;
+  /** For the job's files, as long as this life lasts. */
+  createFolder(): Promise<JobFolder>;
+  /** Milliseconds since 1970, by this host's clock. */
+  date(): number;
   /** Resolves when this life may act, perhaps again; false when a later one does. */
   mayAct(): Promise<boolean>;
   /** The job is over: ends its actors, then the controller itself. */
@@ -34,67 +37,85 @@ export interface JobProcess {
   leave(): Promise<void>;
 }
 
-export interface JobProcessOptions {
-  readonly nats: NatsOptions;
-  readonly namespace: string;
-  readonly modules: readonly string[];
+export interface JobFolder extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** What a life of a job's controller is. */
+export interface JobLife {
   readonly id: string;
   /** Of the names of the job's actors. */
   readonly scope: string;
   /** The controller, and its life: no earlier one saves a state from now on. */
   readonly controller: string;
   readonly epoch: number;
-  /** How long the controller may act without another word. */
-  remainingMs(): number;
-  /** A later life of the controller has begun. */
-  isReplaced(): boolean;
-  /** Ends the process. */
-  exit(): void;
   /** Where the controller's own definition is. */
   readonly ownModule: string;
+  /** A later life of the controller has begun. */
+  isReplaced(): boolean;
   onLog(entry: LogEntry): void;
 }
 
-export type OpenJob = (
-  options: Omit<JobProcessOptions, 'nats' | 'namespace' | 'modules' | 'remainingMs' | 'exit'>,
-) => Promise<JobProcess>;
+/** Where that life is: its process, its host and the servers. */
+export interface JobSurroundings extends Pick<JobProcess, 'findJob' | 'createFolder' | 'date'> {
+  readonly bus: Bus;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly register: Register;
+  readonly events: EventStore;
+  readonly states: ReplicatedCheckpoints;
+  /** Of the job's system: on which bus, and which actors can be made. */
+  readonly system: Pick<SystemOptions, 'bus' | 'modules' | 'actors' | 'clock' | 'random'>;
+  /** How long the controller may act without another word. */
+  remainingMs(): number;
+  /** Ends the process. */
+  exit(): void;
+}
 
-export async function openJobProcess(options: JobProcessOptions): Promise<JobProcess> {
-  const { nats, namespace, modules, id, controller, epoch, onLog } = options;
-  const bus = await connectNatsBus({ ...nats, name: controller });
-  const register = await openNatsRegister(bus, namespace, WAIT);
+export type OpenJob = (life: JobLife) => Promise<JobProcess>;
+
+export async function openJobProcess(
+  life: JobLife,
+  surroundings: JobSurroundings,
+): Promise<JobProcess> {
+  const { id, scope, controller, epoch, onLog } = life;
+  const { bus, namespace, clock, register, remainingMs } = surroundings;
   const mayAct = async (): Promise<boolean> => {
     // Ends with a word of the node, with a later life, or with the node and so with this process.
-    while (!options.isReplaced() && options.remainingMs() <= 0) await delay(systemClock, LOOK_MS);
-    return !options.isReplaced();
+    while (!life.isReplaced() && remainingMs() <= 0) await delay(clock, LOOK_MS);
+    return !life.isReplaced();
   };
-  const log = await openJobLog(bus, namespace, { ...WAIT, mayWrite: mayAct });
-  const replicated = await openNatsCheckpoints(bus, namespace, register, WAIT);
-  const states = jobCheckpoints(replicated, id, epoch);
+  const states = jobCheckpoints(surroundings.states, id, epoch);
   const system = await createSystem({
-    bus: { nats },
+    ...surroundings.system,
     namespace,
-    scope: options.scope,
+    scope,
     nodeName: controller,
-    life: { actor: controller, epoch, remainingMs: options.remainingMs },
-    // Other jobs are no affair of this one's process.
-    modules: modules.filter((url) => url !== options.ownModule),
+    life: { actor: controller, epoch, remainingMs },
     checkpoints: states,
     log: onLog,
   });
-  const end = async (): Promise<void> => {
-    await system.close();
-    // Nothing goes on from them any more; what can't be removed now only takes room.
-    await states.removeAll().catch(() => {});
-    await endActor(bus, namespace, controller, epoch);
+  return {
+    system,
+    register,
+    log: createJobLog(surroundings.events, mayAct),
+    findJob: (name) => surroundings.findJob(name),
+    createFolder: () => surroundings.createFolder(),
+    date: () => surroundings.date(),
+    mayAct,
+    async end() {
+      await system.close();
+      // Nothing goes on from them any more; what can't be removed now only takes room.
+      await states.removeAll().catch(() => {});
+      await endActor(bus, namespace, controller, epoch);
+    },
+    // Whoever drains the controller waits no longer than it wants to.
+    handOver: () => system.drain({ timeoutMs: HAND_OVER_MS }),
+    async leave() {
+      await Promise.race([system.close(), delay(clock, END_MS)]).catch(() => {});
+      surroundings.exit();
+    },
   };
-  // Whoever drains the controller waits no longer than it wants to.
-  const handOver = (): Promise<void> => system.drain({ timeoutMs: HAND_OVER_MS });
-  const leave = async (): Promise<void> => {
-    await Promise.race([system.close(), delay(systemClock, END_MS)]).catch(() => {});
-    options.exit();
-  };
-  return { system, register, log, modules, mayAct, end, handOver, leave };
 }
 
 /** States of a job's actors outlive the node of its controller, which owns them. */

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Bus } from '../bus/bus.ts';
 import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import { systemClock } from '../clock.ts';
-import type { JobProcess, OpenJob } from '../jobs/job-process.ts';
+import type { JobLife, JobProcess } from '../jobs/job-process.ts';
 import { processFigures } from '../observe/process-figures.ts';
 import { loadTracing } from '../observe/tracing.ts';
 import { ActorRunner } from './actor-runner.ts';
@@ -54,13 +54,17 @@ function endpointOn(bus: Bus): Endpoint {
   return { bus, clock: systemClock, namespace, nodeId, link, tracing };
 }
 
-async function openJob(options: Parameters<OpenJob>[0]): Promise<JobProcess> {
+async function openJob(life: JobLife): Promise<JobProcess> {
   const { bus, namespace, modules } = boot;
   if (bus.kind !== 'nats') throw new TypeError('jobs are submitted to nodes on a NATS server');
-  const { openJobProcess } = await import('../jobs/job-process.ts');
+  const [{ openJobProcess }, { connectJob }] = await Promise.all([
+    import('../jobs/job-process.ts'),
+    import('../jobs/job-surroundings.ts'),
+  ]);
   const remainingMs = (): number => runner.leaseRemainingMs;
   const exit = (): void => process.exit(0);
-  return openJobProcess({ ...options, nats: bus.options, namespace, modules, remainingMs, exit });
+  const place = { nats: bus.options, namespace, modules, remainingMs, exit };
+  return openJobProcess(life, await connectJob(life, place));
 }
 
 /** The end of standard input means that the node is gone, even by `kill -9`. */

@@ -3,6 +3,7 @@ import { requestControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import { type ClockTimer, delay } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
+import { GONE_MAX } from '../wire/node-messages.ts';
 import { encodeMessage } from '../wire/wire.ts';
 import type { Membership } from './membership.ts';
 import type { Orphan } from './name-record.ts';
@@ -38,6 +39,8 @@ export class Adoption {
   #again = false;
   /** The supervisor may be one that this node doesn't watch. */
   #everywhere = false;
+  /** Those that others say are gone; the register has the last word. */
+  readonly #toldGone = new Set<string>();
   /** Somebody wants a look at once: ends the pause. */
   #asked: AbortController = new AbortController();
 
@@ -56,9 +59,10 @@ export class Adoption {
     if (!this.#looking) void this.#lookAll();
   }
 
-  /** Somebody else knows of orphans. */
-  lookEverywhere(): void {
+  /** Somebody else knows of orphans, whose supervisors are `gone`, or whom nobody has begun. */
+  lookEverywhere(gone: readonly string[] = []): void {
     this.#everywhere = true;
+    for (const nodeId of gone) this.#toldGone.add(nodeId);
     this.look();
   }
 
@@ -86,6 +90,7 @@ export class Adoption {
     } while ((this.#again || this.#asked.signal.aborted) && !this.#ending.signal.aborted);
     this.#looking = false;
     this.#everywhere = false;
+    this.#toldGone.clear();
     if (this.#ending.signal.aborted) return;
     this.#timer = clock.setTimeout(() => this.look(), LOOK_MS);
   }
@@ -93,9 +98,11 @@ export class Adoption {
   async #adoptAll(): Promise<void> {
     const { names, supervisor, membership, definitions } = this.#options;
     if (this.#everywhere) await membership.rollCall();
-    const orphans = await names.orphans((nodeId) =>
-      this.#everywhere ? !membership.isAlive(nodeId) : membership.isMissing(nodeId),
-    );
+    const orphans = await names.orphans((nodeId) => {
+      // One that was heard lately, by a roll call, may be gone since.
+      if (this.#toldGone.has(nodeId)) return true;
+      return this.#everywhere ? !membership.isAlive(nodeId) : membership.isMissing(nodeId);
+    });
     const foreign: Orphan[] = [];
     const unplaced: Orphan[] = [];
     const waiting = new Map<string, string>();
@@ -114,8 +121,10 @@ export class Adoption {
         return;
       }
       const former = await names.adopt(orphan);
-      if (former.state === 'alive') this.#again = true;
-      else if (!this.#ending.signal.aborted) {
+      if (former.state === 'alive') {
+        this.#toldGone.delete(orphan.record.node);
+        this.#again = true;
+      } else if (!this.#ending.signal.aborted) {
         supervisor.adopt(orphan, definition, former);
         adopted += 1;
       }
@@ -135,20 +144,23 @@ export class Adoption {
     this.#waiting = waiting;
   }
 
-  /** Those that watch a supervisor may all be unable to take its actors, which other nodes can. */
+  /**
+   * Those that watch a supervisor may all be unable to take its actors, which other nodes can. Which of those watch it as
+   * well isn't known: of two nodes that hear each other one may watch all, and the other a part.
+   */
   async #tellTakers(left: readonly Orphan[]): Promise<void> {
     const { endpoint, membership, supervisor } = this.#options;
-    if (left.length === 0 || !membership.isPartial) return;
+    if (left.length === 0) return;
     const group = membership.nodes().filter(({ nodeId }) => membership.isInGroup(nodeId));
     const ids = group.map(({ nodeId }) => nodeId).sort();
     if (ids.indexOf(endpoint.nodeId) >= TELLING_MAX) return;
     await membership.rollCall();
     const places = await Promise.all(left.map((orphan) => supervisor.placesOf(orphan)));
-    const takers = places.flatMap(({ nodes }) => {
-      const able = nodes.filter(({ self }) => !self);
-      return able.some(({ nodeId }) => ids.includes(nodeId)) ? [] : able.slice(0, TELLING_MAX);
-    });
-    const parcel = { bytes: encodeMessage({ kind: 'look' }) };
+    const takers = places.flatMap(({ nodes }) =>
+      nodes.filter(({ self }) => !self).slice(0, TELLING_MAX),
+    );
+    const gone = [...new Set(left.map(({ record }) => record.node))].slice(0, GONE_MAX);
+    const parcel = { bytes: encodeMessage({ kind: 'look', gone }) };
     const told = [...new Set(takers.map(({ nodeId }) => nodeId))].map((nodeId) => {
       const subject = subjects.node(endpoint.namespace, nodeId);
       return requestControl(endpoint, subject, 'done', parcel, { timeoutMs: TELL_MS });

@@ -349,7 +349,7 @@ export class HostNode {
       shared,
       processes,
       life,
-      reclaim: (epoch) => this.names.reclaim(epoch),
+      reclaim: () => this.names.reclaim(),
       onReplaced: () => {
         warn(`another process has entered as node ${nodeId}; this one ends its actors`);
         void this.supervisor.close(0);

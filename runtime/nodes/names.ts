@@ -101,10 +101,11 @@ export class Names {
     const key = nameKey(name);
     let entry: RegisterEntry | undefined;
     for (;;) {
+      const nodeEpoch = registration.epoch;
       const record: NameRecord = {
         address,
         node: endpoint.nodeId,
-        nodeEpoch: registration.epoch,
+        nodeEpoch,
         ...(detached && { detached }),
       };
       const revision =
@@ -113,6 +114,8 @@ export class Names {
           : await register.update(key, record, entry.revision, WAIT);
       if (revision !== undefined) {
         this.#revisions.set(name, revision);
+        // The node was fenced off meanwhile: under its earlier epoch anybody may take the name.
+        if (nodeEpoch !== registration.epoch && !(await this.#takeBack(name))) continue;
         return undefined;
       }
       entry = await register.get(key, WAIT);
@@ -152,8 +155,10 @@ export class Names {
         return;
       }
       const entry = await register.get(key, AMEND_WAIT);
-      revision =
-        entry && this.#isOwn(parseNameRecord(entry), nodeEpoch) ? entry.revision : undefined;
+      const found = entry && parseNameRecord(entry);
+      // The second: this node was fenced off meanwhile, and has taken the name back.
+      const own = this.#isOwn(found, nodeEpoch) || this.#isOwn(found, registration.epoch);
+      revision = own ? entry!.revision : undefined;
     }
     const why = `actor ${name} is supervised by another node now`;
     if (this.#revisions.delete(name)) onLost(name, why);
@@ -269,23 +274,33 @@ export class Names {
   }
 
   /** Writes this node's new epoch into its names; those that others took meanwhile are lost. */
-  async reclaim(epoch: number): Promise<void> {
-    const { register, endpoint, onLost } = this.#options;
-    for (const [name, revision] of [...this.#revisions]) {
-      const key = nameKey(name);
+  async reclaim(): Promise<void> {
+    for (const name of [...this.#revisions.keys()]) {
+      if ((await this.#takeBack(name)) || !this.#revisions.delete(name)) continue;
+      this.#options.onLost(
+        name,
+        'its node was silent for too long, and the name was taken by another',
+      );
+    }
+  }
+
+  /** False when the name is another's, or was freed. */
+  async #takeBack(name: string): Promise<boolean> {
+    const { register, registration, endpoint } = this.#options;
+    const key = nameKey(name);
+    for (;;) {
+      // A life that begins writes itself into the entry at the same time.
+      await this.#amending.get(name)?.catch(() => {});
       const entry = await register.get(key, WAIT);
       const record = entry && parseNameRecord(entry);
-      const mine = entry?.revision === revision || this.#isOwn(record, epoch);
+      const { epoch } = registration;
+      const own = entry?.revision === this.#revisions.get(name) || this.#isOwn(record, epoch);
+      if (record === undefined || !own) return false;
       const next = { ...record, node: endpoint.nodeId, nodeEpoch: epoch };
-      const written =
-        record && mine ? await register.update(key, next, entry!.revision, WAIT) : undefined;
-      if (!this.#revisions.has(name)) continue;
-      if (written !== undefined) {
-        this.#revisions.set(name, written);
-        continue;
-      }
-      this.#revisions.delete(name);
-      onLost(name, 'its node was silent for too long, and the name was taken by another');
+      const written = await register.update(key, next, entry!.revision, WAIT);
+      if (written === undefined) continue;
+      if (this.#revisions.has(name)) this.#revisions.set(name, written);
+      return true;
     }
   }
 
@@ -294,8 +309,11 @@ export class Names {
     const { endpoint, onWait, proofs } = this.#options;
     // It outlives its node: some other one takes it up.
     if (detached !== undefined && node !== endpoint.nodeId) return true;
-    // Our own: left by a write that nobody heard the answer of, or by an earlier incarnation.
-    if (node === endpoint.nodeId) return this.#revisions.has(address.name);
+    // Our own: left by a write that nobody heard the answer of, or by an earlier incarnation. A detached actor that has
+    // lived goes on, once it is found to be an orphan.
+    if (node === endpoint.nodeId) {
+      return this.#revisions.has(address.name) || (detached?.epoch ?? 0) > 0;
+    }
     const looks = this.#looks;
     if (await isKnownGone(looks, proofs, node, nodeEpoch)) return false;
     const { sighting, record } = await lookAt(looks, node, looks.sightingOf?.(node));

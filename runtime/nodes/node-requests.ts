@@ -74,7 +74,7 @@ export class NodeRequests {
         this.#options.onLeave(message.timeoutMs);
         break;
       case 'look':
-        this.#options.adoption?.lookEverywhere();
+        this.#options.adoption?.lookEverywhere(message.gone);
         break;
       case 'end-actor': {
         const { name, timeoutMs, epoch } = message;

@@ -71,8 +71,8 @@ export interface RegistrationOptions {
   readonly processes: HostProcesses | undefined;
   /** What the node belongs to: it acts no longer than that may. */
   readonly life: NodeLife | undefined;
-  /** Our names were taken from us: make those ours again that still can be, under this epoch. */
-  reclaim(epoch: number): Promise<void>;
+  /** Our names were taken from us: make those ours again that still can be, under the present epoch. */
+  reclaim(): Promise<void>;
   /** A later incarnation of this node is there. */
   onReplaced(): void;
   log(message: string): void;
@@ -229,7 +229,7 @@ export class Registration {
 
   async #reclaim(): Promise<void> {
     if (!this.#owesReclaim) return;
-    await this.#options.reclaim(this.#epoch);
+    await this.#options.reclaim();
     this.#owesReclaim = false;
   }
 

@@ -31,21 +31,7 @@ export function serveChunks(bus: Bus, namespace: string): Subscription {
 
 /** That store as one host has it. */
 export function connectChunks(bus: Bus, namespace: string): ChunkStore {
-  const ask = async (order: Order): Promise<unknown> => {
-    const { clock } = bus;
-    const giveUpAt = clock.now() + TIMEOUT_MS;
-    for (;;) {
-      try {
-        const options = { timeoutMs: ATTEMPT_MS };
-        const { data } = await bus.request(subjectOf(namespace), encodeFrame(order), options);
-        return decodeFrame(data);
-      } catch (error) {
-        const lost = error instanceof DeadlineError || error instanceof NoResponderError;
-        if (!lost || clock.now() >= giveUpAt) throw error;
-        await delay(clock, PAUSE_MS);
-      }
-    }
-  };
+  const ask = (order: Order): Promise<unknown> => askStore(bus, subjectOf(namespace), order);
   return {
     chunkBytes: bus.payloadBytesMax - HEADER_BYTES,
     put: async (path, bytes) => void (await ask(['put', path, bytes])),
@@ -56,6 +42,31 @@ export function connectChunks(bus: Bus, namespace: string): ChunkStore {
     },
     remove: async (path) => void (await ask(['remove', path])),
   };
+}
+
+/**
+ * A simulated store's answer, asked for until it comes: undefined when `mayAsk`, which is asked before each try, refuses.
+ * @throws DeadlineError or NoResponderError when it was out of reach for too long.
+ */
+export async function askStore(
+  bus: Bus,
+  subject: string,
+  order: unknown,
+  mayAsk: () => Promise<boolean> = async () => true,
+): Promise<unknown> {
+  const { clock } = bus;
+  const giveUpAt = clock.now() + TIMEOUT_MS;
+  for (;;) {
+    try {
+      if (!(await mayAsk())) return undefined;
+      const { data } = await bus.request(subject, encodeFrame(order), { timeoutMs: ATTEMPT_MS });
+      return decodeFrame(data);
+    } catch (error) {
+      const lost = error instanceof DeadlineError || error instanceof NoResponderError;
+      if (!lost || clock.now() >= giveUpAt) throw error;
+      await delay(clock, PAUSE_MS);
+    }
+  }
 }
 
 function subjectOf(namespace: string): string {

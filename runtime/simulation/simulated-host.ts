@@ -2,6 +2,9 @@ import type { AnyActorDefinition } from '../actor.ts';
 import type { SimulatedConnection, SimulatedNetwork, Traffic } from '../bus/simulated-bus.ts';
 import { type Endpoint, watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
+import type { Job } from '../job.ts';
+import { createJobClient, type JobClient } from '../jobs/job-client.ts';
+import { jobController, jobLabel } from '../jobs/job-controller.ts';
 import type { ProcessOrder } from '../nodes/actor-child.ts';
 import { connectRegister } from '../registry/bus-register.ts';
 import { createReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
@@ -11,6 +14,7 @@ import type { Random } from './random.ts';
 import { connectChunks } from './simulated-chunks.ts';
 import { type ClockSkew, createSimulatedClock } from './simulated-clock.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { connectEvents } from './simulated-events.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { Lifeline, type VirtualTime } from './virtual-time.ts';
 
@@ -23,6 +27,8 @@ export interface SimulatedHostOptions {
   readonly name: string;
   /** Actor types that the host can instantiate for other owners. */
   readonly actors?: readonly AnyActorDefinition[];
+  /** Jobs that it runs when they are submitted; see `openJobClient`. Their actors are those of `actors`. */
+  readonly jobs?: readonly Job[];
   /** `process` (default): actors live in simulated processes of their own, unless spawned inline. */
   readonly isolation?: 'process' | 'inline';
   readonly namespace?: string;
@@ -40,7 +46,7 @@ export interface SimulatedHostParts {
   readonly network: SimulatedNetwork;
   readonly random: Random;
   readonly timerLateMsMax: number;
-  /** Serves the register of a namespace and the states of its detached actors, which all its hosts share. */
+  /** Serves the register, the states and the log of a namespace, which all its hosts share. */
   openStores(namespace: string): Promise<void>;
   nextPid(): number;
   trace(text: string): void;
@@ -85,6 +91,14 @@ export class SimulatedHost {
   get endpoint(): Endpoint {
     if (this.#endpoint === undefined) throw new Error(`host ${this.name} has not started yet`);
     return this.#endpoint;
+  }
+
+  /** What a command on this host submits and follows jobs with. */
+  openJobClient(): JobClient {
+    const { endpoint } = this;
+    const events = connectEvents(endpoint.bus, endpoint.namespace);
+    const register = connectRegister(endpoint);
+    return createJobClient({ endpoint, register, events, date: () => this.#parts.time.nowMs });
   }
 
   /** What went through the host process's connection in its present life. */
@@ -168,13 +182,19 @@ export class SimulatedHost {
     for (const connection of this.#connections()) connection.reconnect();
   }
 
-  /** The host process is gone; what it left behind ends soon. */
+  /** The host process is gone. */
   #end(): void {
-    const { time, random } = this.#parts;
     const { lifeline, processes } = this.#life!;
     this.#life = undefined;
     lifeline.end();
+    this.#dismissChildren(lifeline, processes);
+  }
+
+  /** What a process left behind ends soon. */
+  #dismissChildren(parent: Lifeline, processes: ReadonlySet<SimulatedProcess>): void {
+    const { time, random } = this.#parts;
     for (const process of processes) {
+      if (process.parent !== parent) continue;
       time.schedule(random.between(0, ORPHAN_MS_MAX), () => process.dismiss());
     }
   }
@@ -186,7 +206,7 @@ export class SimulatedHost {
 
   #connections(): readonly SimulatedConnection[] {
     if (this.#life === undefined) return [];
-    const processes = [...this.#life.processes].flatMap(({ connection }) => connection ?? []);
+    const processes = [...this.#life.processes].flatMap(({ connections }) => connections);
     return [this.#life.connection, ...processes];
   }
 
@@ -212,21 +232,28 @@ export class SimulatedHost {
     processes: Set<SimulatedProcess>,
   ): Promise<System> {
     const { time, random, nextPid, trace } = this.#parts;
-    const { isolation = 'process', actors = [], labels = {}, watchedNodesMax } = this.#options;
-    const { resources = { cpu: 64, memoryBytes: 2 ** 36 } } = this.#options;
-    const startProcess = (order: ProcessOrder) => {
+    const { isolation = 'process', jobs = [], labels = {}, watchedNodesMax } = this.#options;
+    const { resources = { cpu: 64, memoryBytes: 2 ** 36 }, actors: own = [] } = this.#options;
+    const actors = jobs.length > 0 ? [...own, jobController as AnyActorDefinition] : own;
+    const startProcess = (order: ProcessOrder, parent: Lifeline = lifeline) => {
       const process = new SimulatedProcess({
         time,
         random,
         order,
         pid: nextPid(),
         actors,
-        parent: lifeline,
-        createClock: (own) => this.#createClock(own),
-        connect: (name, own, line) => this.#connect(name, own, line),
+        jobs,
+        watchedNodesMax,
+        parent,
+        createClock: (line) => this.#createClock(line),
+        connect: (name, clock, line) => this.#connect(name, clock, line),
+        startProcess,
+        onEnd: () => {
+          processes.delete(process);
+          this.#dismissChildren(process.lifeline, processes);
+        },
       });
       processes.add(process);
-      void process.exited.then(() => processes.delete(process));
       return process;
     };
     const { bus } = connection;
@@ -245,7 +272,7 @@ export class SimulatedHost {
       namespace,
       nodeId,
       nodeName: this.name,
-      labels,
+      labels: { ...labels, ...Object.fromEntries(jobs.map(({ name }) => [jobLabel(name), 'yes'])) },
       resources,
       actors,
       checkpoints: this.disk.open(clock, lifeline, random),

@@ -3,9 +3,11 @@ import type { AnyActorDefinition } from '../actor.ts';
 import type { SimulatedConnection } from '../bus/simulated-bus.ts';
 import { watchLink } from '../calls/endpoint.ts';
 import type { Clock } from '../clock.ts';
+import type { Job } from '../job.ts';
 import type { ActorProcess, ProcessOrder } from '../nodes/actor-child.ts';
 import { ActorRunner } from '../nodes/actor-runner.ts';
 import type { Random } from './random.ts';
+import { openSimulatedJob } from './simulated-job.ts';
 import { Lifeline, type VirtualTime } from './virtual-time.ts';
 
 const START_MS = { least: 20, most: 200 } as const;
@@ -19,10 +21,16 @@ export interface SimulatedProcessOptions {
   readonly order: ProcessOrder;
   readonly pid: number;
   readonly actors: readonly AnyActorDefinition[];
-  /** The host's, which hears of the exit. */
+  readonly jobs: readonly Job[];
+  readonly watchedNodesMax?: number | undefined;
+  /** Of the process that started this one, and hears of its exit. */
   readonly parent: Lifeline;
   createClock(lifeline: Lifeline): Clock;
   connect(name: string, clock: Clock, lifeline: Lifeline): SimulatedConnection;
+  /** On the same host, by this process. */
+  startProcess(order: ProcessOrder, parent: Lifeline): ActorProcess;
+  /** The process is gone, and what it started is to follow. */
+  onEnd(): void;
 }
 
 /** What stands for an actor's child process: its own connection and clock, and a death of its own. */
@@ -34,7 +42,7 @@ export class SimulatedProcess implements ActorProcess {
   readonly #options: SimulatedProcessOptions;
   readonly #ready = Promise.withResolvers<void>();
   readonly #exited = Promise.withResolvers<DeathCause>();
-  #connection: SimulatedConnection | undefined;
+  readonly #connections: SimulatedConnection[] = [];
   #runner: ActorRunner | undefined;
   #alive = true;
 
@@ -59,6 +67,10 @@ export class SimulatedProcess implements ActorProcess {
     return this.#runner?.actor;
   }
 
+  get parent(): Lifeline {
+    return this.#options.parent;
+  }
+
   get alive(): boolean {
     return this.#alive;
   }
@@ -67,8 +79,8 @@ export class SimulatedProcess implements ActorProcess {
     return this.#ready.promise;
   }
 
-  get connection(): SimulatedConnection | undefined {
-    return this.#connection;
+  get connections(): readonly SimulatedConnection[] {
+    return this.#connections;
   }
 
   noteReady(): void {
@@ -105,12 +117,11 @@ export class SimulatedProcess implements ActorProcess {
   }
 
   #boot(): void {
-    const { order, pid, actors, createClock, connect } = this.#options;
+    const { order, pid, actors, createClock } = this.#options;
     const { namespace, nodeId } = order.boot;
     const clock = createClock(this.lifeline);
-    this.#connection = connect(this.processId, clock, this.lifeline);
-    const { bus } = this.#connection;
-    this.#runner = new ActorRunner({
+    const { bus } = this.#connect(this.processId, clock);
+    const runner = new ActorRunner({
       endpoint: { bus, clock, namespace, nodeId, link: watchLink(bus, clock) },
       processId: this.processId,
       secret: order.boot.secret,
@@ -118,9 +129,33 @@ export class SimulatedProcess implements ActorProcess {
       modules: this.modules,
       find: async (modules, type) =>
         actors.find((actor) => actor.type === type && modules.includes(actor.module)),
+      openJob: (life) => {
+        const { time, random, jobs, watchedNodesMax, startProcess } = this.#options;
+        return openSimulatedJob(life, {
+          namespace,
+          processId: this.processId,
+          clock,
+          random: random.fork(`job ${this.processId}`),
+          actors,
+          jobs,
+          watchedNodesMax,
+          connect: (name) => this.#connect(name, clock),
+          startProcess: (child) => startProcess(child, this.lifeline),
+          date: () => time.nowMs,
+          remainingMs: () => runner.leaseRemainingMs,
+          exit: () => this.#exit(0),
+        });
+      },
       leave: (failure) => this.#exit(failure === undefined ? 0 : 1),
     });
-    this.#runner.run().catch(() => this.#exit(1));
+    this.#runner = runner;
+    runner.run().catch(() => this.#exit(1));
+  }
+
+  #connect(name: string, clock: Clock): SimulatedConnection {
+    const connection = this.#options.connect(name, clock, this.lifeline);
+    this.#connections.push(connection);
+    return connection;
   }
 
   #exit(exitCode: number): void {
@@ -131,8 +166,9 @@ export class SimulatedProcess implements ActorProcess {
   #end(cause: DeathCause): void {
     if (this.lifeline.ended) return;
     this.lifeline.end();
-    this.#connection?.forget();
-    const { time, parent } = this.#options;
+    for (const connection of this.#connections) connection.forget();
+    const { time, parent, onEnd } = this.#options;
+    onEnd();
     time.schedule(
       EXIT_NOTICE_MS,
       () => {

@@ -5,6 +5,7 @@ import { createMemoryRegister } from '../registry/memory-register.ts';
 import { createRandom, type Random } from './random.ts';
 import { serveChunks } from './simulated-chunks.ts';
 import { createSimulatedClock } from './simulated-clock.ts';
+import { serveEvents } from './simulated-events.ts';
 import { SimulatedHost, type SimulatedHostOptions } from './simulated-host.ts';
 import { describeMessage } from './trace-text.ts';
 import { Lifeline, VirtualTime } from './virtual-time.ts';
@@ -70,7 +71,7 @@ export interface Simulation {
     others: readonly SimulatedHost[],
     options?: PartitionOptions,
   ): void;
-  /** Loses what goes between these hosts and the register with its states, both ways, until `heal`. */
+  /** Loses what goes between these hosts and the register with its states and log, both ways, until `heal`. */
   partitionRegister(hosts: readonly SimulatedHost[]): void;
   /** Ends all partitions. */
   heal(): void;
@@ -246,7 +247,7 @@ class SeededSimulation implements Simulation {
     this.#options.onTrace?.(`${this.nowMs.toFixed(3)} ${text}`);
   }
 
-  /** Register and states, on a connection as a cluster of servers keeps them; they never fail themselves. */
+  /** Register, states and log, on a connection as a cluster of servers keeps them; they never fail themselves. */
   async #openStores(namespace: string): Promise<void> {
     let serving = this.#registers.get(namespace);
     if (serving === undefined) {
@@ -257,6 +258,7 @@ class SeededSimulation implements Simulation {
       const name = `register-${namespace}`;
       const { bus } = this.#network.connect({ name, place: REGISTER_PLACE, clock, lifeline });
       serveChunks(bus, namespace);
+      serveEvents(bus, namespace);
       serving = serveRegister({ bus, namespace }, createMemoryRegister());
       this.#registers.set(namespace, serving);
     }

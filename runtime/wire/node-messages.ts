@@ -64,9 +64,13 @@ export interface LeaveMessage {
   readonly kind: 'leave';
   readonly timeoutMs: number;
 }
+/** Of a longer list the rest is found in a minute, by whoever looks then. */
+export const GONE_MAX = 256;
 /** Anybody to a node: there is a detached actor to be taken up. */
 export interface LookMessage {
   readonly kind: 'look';
+  /** Supervisors that are gone, as who watched them says. */
+  readonly gone?: readonly string[];
 }
 /** Anybody to a host: has any actor this name in the register? */
 export interface LookupMessage {
@@ -143,7 +147,10 @@ export const nodeMessageSchemas = [
   v.object({ kind: v.literal('lease'), nodeId: v.string() }),
   v.object({ kind: v.literal('leased'), remainingMs: v.number(), grant: v.string() }),
   v.object({ kind: v.literal('leave'), timeoutMs: durationMs }),
-  v.object({ kind: v.literal('look') }),
+  v.object({
+    kind: v.literal('look'),
+    gone: v.exactOptional(v.pipe(v.array(v.string()), v.maxLength(GONE_MAX))),
+  }),
   v.object({ kind: v.literal('lookup'), name: v.string() }),
   v.object({ kind: v.literal('found'), address: v.exactOptional(actorAddressSchema) }),
   v.object({

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { parseAssignment, parseJobOptions } from '../../cli/jobs/job-options.ts';
 import job from '../../examples/lm-codistill.ts';
-import { createSystem } from '../../runtime/index.ts';
+import { createSystem, systemClock } from '../../runtime/index.ts';
 import { makeFolder } from '../cli/actorctl-process.ts';
 import { smallOptions, writeSmallText } from './small-run.ts';
 
@@ -32,6 +32,7 @@ test('a disk that is full at the snapshots ends training instead of letting repl
     resumed: false,
     signal: new AbortController().signal,
     emit() {},
+    clock: systemClock,
     now: () => 0,
   });
   await t.throwsAsync(training, { message: 'no space left' });

@@ -3,7 +3,14 @@ import * as v from 'valibot';
 import hello from '../../examples/01-hello/hello.ts';
 import pool from '../../examples/02-pool/pool.ts';
 import streams from '../../examples/03-streams/streams.ts';
-import { createSystem, defineJob, isJob, type Job, type JobEvent } from '../../runtime/index.ts';
+import {
+  createSystem,
+  defineJob,
+  isJob,
+  type Job,
+  type JobEvent,
+  systemClock,
+} from '../../runtime/index.ts';
 
 test('a job is recognised, and its name is checked', (t) => {
   const declaration = { description: '', options: v.object({}), modules: [], run: async () => {} };
@@ -23,6 +30,7 @@ async function eventsOf(job: Job, options: object): Promise<readonly JobEvent[]>
     resumed: false,
     signal: new AbortController().signal,
     emit: (event) => events.push(event),
+    clock: systemClock,
     now: () => 0,
   });
   return events;

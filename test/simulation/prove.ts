@@ -46,7 +46,7 @@ function prove({ file, from, to, breaks }: Breakage): Finding | undefined {
   try {
     const listed = execFileSync('git', ['ls-files', '*.ts', '*.json'], { cwd: root });
     for (const path of listed.toString().trim().split('\n')) {
-      if (/^(runtime|test\/(simulation|support))\/|^[^/]+$/.test(path))
+      if (/^(runtime|cli|test\/(simulation|support))\/|^[^/]+$/.test(path))
         cpSync(join(root, path), join(copy, path));
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
@@ -68,8 +68,10 @@ function search(copy: string, breaks: RegExp): Finding | undefined {
   for (let seed = 1; seed <= seedsMax; seed += step, step = Math.min(step * 2, STEP_MAX)) {
     const args = [program, '--seed', String(seed), '--seeds', String(step)];
     const ran = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: STEP_MS });
-    if (ran.status !== 0 && ran.status !== 1) throw new Error(`it ended with ${ran.status}`);
-    const { stderr } = ran;
+    const { stderr, stdout, status } = ran;
+    // It ends with 1 as well when it can't even start.
+    if (!/^\d+ scenarios from seed/m.test(stdout))
+      throw new Error(`it ended with ${status}: ${stderr}`);
     let current = 0;
     for (const line of stderr.split('\n')) {
       const [, broke] = /^seed (\d+) broke/.exec(line) ?? [];

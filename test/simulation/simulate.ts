@@ -1,11 +1,12 @@
 /** `npm run simulate`: scenarios until all are run; see the help below. */
 import { readScriptOptions } from '../support/script-options.ts';
+import { runJobScenario } from './job-scenario.ts';
 import { runScenario } from './scenario.ts';
 import { runSplitScenario } from './split-scenario.ts';
 
 const HELP = `npm run simulate -- [--seeds N] [--seed FIRST] [--trace]
 
-Runs simulated scenarios and splits of N seeds, by seeds that follow one another, and says which broke a promise.
+Runs simulated scenarios, splits and submitted jobs of N seeds, by seeds that follow one another, and says which broke a promise.
 
   --seeds N     scenarios to run; default 1
   --seed FIRST  seed of the first; default 1
@@ -24,7 +25,11 @@ const tables = { faults: new Map<string, number>(), failed: new Map<string, numb
 const failing: number[] = [];
 
 for (let seed = first; seed < first + count; seed += 1) {
-  const reports = [await runScenario(seed, onTrace), await runSplitScenario(seed, onTrace)];
+  const reports = [
+    await runScenario(seed, onTrace),
+    await runSplitScenario(seed, onTrace),
+    await runJobScenario(seed, onTrace),
+  ];
   for (const { events, calls, virtualMs, faults } of reports) {
     sums.events += events;
     sums.virtualMs += virtualMs;

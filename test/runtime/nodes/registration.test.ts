@@ -41,7 +41,7 @@ async function enter(
     shared: true,
     processes,
     life,
-    reclaim: async (epoch) => void reclaimed.push(epoch),
+    reclaim: async () => void reclaimed.push(registration.epoch),
     onReplaced: () => {
       entered.replaced = true;
     },

@@ -1,0 +1,79 @@
+import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { nuid } from '@nats-io/nats-core';
+import type { Bus } from '../bus/bus.ts';
+import { natsConnectionOf } from '../bus/nats-bus.ts';
+import { ensureStream, type JetStream, openJetStream, repeatUntil } from '../registry/jetstream.ts';
+import type { RegisterWait } from '../registry/register.ts';
+import { encodeToken } from '../wire/address.ts';
+import type { EventStore, ReadOptions, StoredEvent } from './event-store.ts';
+
+const STREAM = 'codistill_jobs';
+const ROOT = 'codistill_job';
+const WHAT = 'the log of jobs';
+const TIMEOUT_MS = 30_000;
+/** The oldest events of a job go first, then those of the oldest jobs. */
+const EVENTS_PER_JOB_MAX = 50_000;
+const LOG_BYTES_MAX = 256 << 20;
+const EVENT_BYTES_MAX = 64 << 10;
+
+/** Events of a namespace's jobs in a replicated stream of the servers that `bus` is connected to. */
+export async function openJetStreamEvents(
+  bus: Bus,
+  namespace: string,
+  { timeoutMs }: RegisterWait,
+): Promise<EventStore> {
+  const jetStream = await openJetStream(natsConnectionOf(bus), timeoutMs);
+  const config = {
+    name: STREAM,
+    subjects: [`${ROOT}.>`],
+    description: 'events of the jobs of codistill',
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    max_msgs_per_subject: EVENTS_PER_JOB_MAX,
+    max_bytes: LOG_BYTES_MAX,
+    allow_direct: false,
+  };
+  await ensureStream(jetStream, config, timeoutMs);
+  const subjectOf = (job: string): string =>
+    `${ROOT}.${encodeToken(namespace)}.${encodeToken(job)}`;
+  return {
+    eventBytesMax: EVENT_BYTES_MAX,
+    async append(job, bytes, mayWrite) {
+      const options = { msgID: nuid.next() };
+      let isOver = false;
+      const write = async (): Promise<void> => {
+        // Who was refused for long must not come behind what was said later.
+        if (!(await mayWrite()) || isOver) return;
+        await jetStream.client.publish(subjectOf(job), bytes, options);
+      };
+      await repeatUntil(TIMEOUT_MS, WHAT, write).finally(() => {
+        isOver = true;
+      });
+    },
+    read: (job, options) => readSubject(jetStream, subjectOf(job), options),
+  };
+}
+
+async function* readSubject(
+  { client }: JetStream,
+  subject: string,
+  { follow, signal }: ReadOptions,
+): AsyncGenerator<StoredEvent> {
+  const consumer = await client.consumers.get(STREAM, { filter_subjects: subject });
+  const { num_pending: there } = await consumer.info();
+  if (there === 0 && !follow) return;
+  const messages = await consumer.consume();
+  const stop = (): void => messages.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    for await (const message of messages) {
+      yield { at: message.time, bytes: message.data };
+      if (!follow && message.info.pending === 0) return;
+      if (signal.aborted) return;
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    messages.stop();
+  }
+}
