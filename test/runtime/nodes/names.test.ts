@@ -20,8 +20,17 @@ async function createNames(register: Register, heldKey: string) {
   const bus = createMemoryNetwork().connect();
   const endpoint = { bus, clock, namespace: 'test', nodeId: 'here', link };
   const acknowledged = Promise.withResolvers<void>();
+  /** Runs between what a read of the register found and its answer. */
+  const afterRead: { next?: () => void } = {};
+  const lost: string[] = [];
   const slow: Register = {
-    get: (...args) => register.get(...args),
+    async get(...args) {
+      const entry = await register.get(...args);
+      const { next } = afterRead;
+      delete afterRead.next;
+      next?.();
+      return entry;
+    },
     create: (...args) => register.create(...args),
     delete: (...args) => register.delete(...args),
     list: (...args) => register.list(...args),
@@ -54,9 +63,9 @@ async function createNames(register: Register, heldKey: string) {
     proofs: { processes: undefined, life: undefined },
     sightingOf: () => undefined,
     onWait: () => {},
-    onLost: () => {},
+    onLost: (name) => void lost.push(name),
   });
-  return { names, clock, acknowledge: () => acknowledged.resolve() };
+  return { names, clock, lost, afterRead, acknowledge: () => acknowledged.resolve() };
 }
 
 test('a name that its node is taking over is not taken for a leftover by who claims it', async (t) => {
@@ -87,4 +96,30 @@ test('a name that is being claimed is no orphan for its own node', async (t) => 
   t.is((await names.adopt(orphan!)).state, 'alive');
   t.deepEqual(await claiming, address);
   t.is((await names.adopt(orphan!)).state, 'left');
+});
+
+// Seed 100742 of the scenarios: the actor was lost, and begun anew by who spawned it next.
+test('a name that a life is written into while its node takes it back is not lost', async (t) => {
+  const register = createMemoryRegister();
+  const { names, lost, afterRead } = await createNames(register, nameKey('none'));
+  await names.claim(address, detached);
+  let amended: Promise<void> | undefined;
+  afterRead.next = () => {
+    amended = names.amend(address, { ...detached, epoch: 4 });
+  };
+  await names.reclaim();
+  await amended;
+  t.deepEqual(lost, []);
+  await names.amend(address, { ...detached, epoch: 5 });
+  const entry = await register.get(nameKey('x'), WAIT);
+  t.is((entry!.value as NameRecord).detached!.epoch, 5);
+});
+
+test('a detached actor that lived is not begun anew by its node, which lost sight of it', async (t) => {
+  const register = createMemoryRegister();
+  const { names } = await createNames(register, nameKey('none'));
+  await names.claim(address, detached);
+  names.release('x');
+  t.deepEqual(await names.claim(address, { ...detached, epoch: 0 }), address);
+  t.is((await names.orphans(() => false)).length, 1);
 });
