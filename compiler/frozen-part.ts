@@ -1,19 +1,16 @@
-import type { Graph, GraphNode, Value } from './graph.ts';
+import { findProducers, type Graph, type GraphNode, type Value } from './graph.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
-import { sizeOf } from './tensor-spec.ts';
+import { computeRowsApart } from './passes/rows-apart.ts';
 import { statePrefix } from './trace-step.ts';
 
 /** What the rest of a step is given by its frozen part. */
 const frozenPrefix = 'frozen:';
 
-/**
- * Elements from which on a value is handed over in 16 bits. The engine copies what it gives, to memory that is new
- * each time above 32 MiB: for 1024 × 10,000 probabilities that is 12 of 20 ms. Teachers are rounded to 8 bits anyway.
- */
-const NARROWED_ELEMENTS_MIN = 1 << 20;
-
 export interface SplitGraph {
-  /** Gives `frozen:<n>`, and the step's own outputs that depend on nothing else. */
+  /**
+   * Gives `frozen:<n>/<part>`, parts of `frozen:<n>` along its first axis in their order (`wholeOf`), and the step's own
+   * outputs that depend on nothing else.
+   */
   readonly frozen: Graph;
   /** Takes `frozen:<n>` as inputs. */
   readonly rest: Graph;
@@ -38,29 +35,38 @@ export function splitFrozenPart(
   const kept = graph.nodes.filter((node) => !belongs.has(node));
   const read = new Set(kept.flatMap((node) => node.inputs));
   const given = new Map<string, Value>();
-  const narrowing: GraphNode[] = [];
-  const widening: GraphNode[] = [];
-  for (const value of results) {
-    if (!read.has(value)) continue;
-    const isNarrowed = value.dtype === 'float32' && sizeOf(value.shape) >= NARROWED_ELEMENTS_MIN;
-    const handed: Value = isNarrowed ? { shape: value.shape, dtype: 'float16' } : value;
-    given.set(`${frozenPrefix}${given.size}`, handed);
-    if (!isNarrowed) continue;
-    narrowing.push({ operator: 'Cast', inputs: [value], outputs: [handed], attributes: {} });
-    widening.push({ operator: 'Cast', inputs: [handed], outputs: [value], attributes: {} });
-  }
+  for (const value of results)
+    if (read.has(value)) given.set(`${frozenPrefix}${given.size}`, value);
   const rest = removeDeadCode({
     inputs: new Map([...graph.inputs, ...given]),
-    nodes: [...widening, ...kept],
+    nodes: kept,
     outputs,
   });
   if (rest.nodes.length === 0) return undefined;
   const frozen = removeDeadCode({
     inputs: graph.inputs,
-    nodes: [...graph.nodes, ...narrowing],
+    nodes: graph.nodes,
     outputs: new Map([...frozenOutputs, ...given]),
   });
-  return { frozen, rest };
+  return { frozen: giveInParts(computeRowsApart(frozen)), rest };
+}
+
+/** The name of what an output of a frozen part belongs to, if it is handed over to the rest. */
+export function wholeOf(name: string): string | undefined {
+  return name.startsWith(frozenPrefix) ? name.slice(0, name.lastIndexOf('/')) : undefined;
+}
+
+/** What would be put together to be handed over is given as it is: its reader has it side by side. */
+function giveInParts(graph: Graph): Graph {
+  const producers = findProducers(graph.nodes);
+  const outputs = [...graph.outputs].flatMap(([name, value]): (readonly [string, Value])[] => {
+    if (!name.startsWith(frozenPrefix)) return [[name, value]];
+    const producer = producers.get(value);
+    const isConcat = producer?.operator === 'Concat' && producer.attributes.axis === 0;
+    const parts = isConcat ? producer.inputs : [value];
+    return parts.map((part, index) => [`${name}/${index}`, part]);
+  });
+  return removeDeadCode({ ...graph, outputs: new Map(outputs) });
 }
 
 /** The state that the step changes and a value depends on, as bits, and whether it depends on the weights. */

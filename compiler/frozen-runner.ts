@@ -1,9 +1,11 @@
 import type { OnnxValue, Tensor } from 'onnxruntime-node';
+import { wholeOf } from './frozen-part.ts';
 import type { NativePart } from './native-step.ts';
 import { type ModelConstant, outputName, withConstants } from './onnx-model.ts';
 import { type Onnxruntime, openSession, type Session } from './onnx-session.ts';
 import { QuantisedWeights } from './quantised-weights.ts';
 import type { StateMemory } from './state-store.ts';
+import { byteLengthOf, type TensorSpec, viewOf } from './tensor-spec.ts';
 import { statePrefix } from './trace-step.ts';
 
 /**
@@ -17,6 +19,10 @@ export class FrozenRunner {
   readonly #state: StateMemory;
   readonly #settings: { readonly threads: number; readonly profilePrefix: string | undefined };
   readonly #weights: readonly QuantisedWeights[];
+  /** Where each output is written; null for what onnxruntime allocates and the binding copies. */
+  readonly #fetches: Readonly<Record<string, Tensor | null>>;
+  /** What the rest of the step is given, over the same memory. */
+  readonly #wholes: Readonly<Record<string, Tensor>>;
   #session: Session | undefined;
 
   constructor(
@@ -32,6 +38,9 @@ export class FrozenRunner {
     this.#weights = part.quantised.map(
       ({ shape, ...input }) => new QuantisedWeights(input, shape as [number, number]),
     );
+    const { fetches, wholes } = placesFor(onnxruntime, part.outputs);
+    this.#fetches = fetches;
+    this.#wholes = wholes;
   }
 
   /**
@@ -41,10 +50,11 @@ export class FrozenRunner {
   async run(feeds: Readonly<Record<string, OnnxValue>>): Promise<Readonly<Record<string, Tensor>>> {
     const session = await this.#refresh();
     const own = Object.fromEntries(this.#part.inputs.map(([name]) => [name, feeds[name]!]));
-    const results = await session.run(own);
-    return Object.fromEntries(
-      this.#part.outputs.map(([key]) => [key, feedable(results[outputName(key)] as Tensor)]),
-    );
+    const results = await session.run(own, this.#fetches);
+    const others = this.#part.outputs
+      .filter(([key]) => wholeOf(key) === undefined)
+      .map(([key]) => [key, results[outputName(key)] as Tensor]);
+    return { ...this.#wholes, ...Object.fromEntries(others) };
   }
 
   async dispose(): Promise<void> {
@@ -75,13 +85,35 @@ export class FrozenRunner {
   }
 }
 
-/**
- * A result as the native library takes it back: onnxruntime 1.30 makes `Float16Array`s, where there are any, and can't
- * read them (it finds no bytes).
- */
-function feedable(tensor: Tensor): Tensor {
-  if (tensor.type !== 'float16') return tensor;
-  const { type, dims, location, data } = tensor;
-  const { buffer, byteOffset, length } = data as Uint16Array;
-  return { type, dims, location, data: new Uint16Array(buffer, byteOffset, length) } as Tensor;
+/** Memory for what is handed over: parts side by side. */
+function placesFor({ Tensor }: Onnxruntime, outputs: NativePart['outputs']) {
+  const fetches: Record<string, Tensor | null> = {};
+  const wholes: Record<string, Tensor> = {};
+  for (const [whole, parts] of Map.groupBy(outputs, ([key]) => wholeOf(key))) {
+    for (const [key] of parts) fetches[outputName(key)] = null;
+    if (whole === undefined) continue;
+    const spec = sideBySide(parts.map(([, part]) => part));
+    const buffer = new ArrayBuffer(byteLengthOf(spec));
+    wholes[whole] = new Tensor(spec.dtype, viewOf(spec, buffer), spec.shape);
+    let byteOffset = 0;
+    for (const [key, part] of parts) {
+      const data = viewOf(part, buffer, byteOffset);
+      fetches[outputName(key)] = new Tensor(part.dtype, data, part.shape);
+      byteOffset += byteLengthOf(part);
+    }
+  }
+  return { fetches, wholes };
+}
+
+/** Parts along the first axis; a scalar is its only part. */
+function sideBySide(parts: readonly TensorSpec[]): TensorSpec {
+  const [{ shape, dtype }] = parts as [TensorSpec];
+  if (parts.length === 1) return { shape, dtype };
+  return {
+    shape: shape.with(
+      0,
+      parts.reduce((sum, part) => sum + part.shape[0]!, 0),
+    ),
+    dtype,
+  };
 }

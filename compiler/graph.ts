@@ -1,10 +1,10 @@
 import type { DType } from './tensor-spec.ts';
 
 /**
- * Inside a graph indices may be 64 bits wide, as ONNX wants them in a few places, weights that are
- * only read may be held in 8, and what one part of a step gives to another in 16.
+ * Inside a graph indices may be 64 bits wide, as ONNX wants them in a few places, and weights that are
+ * only read may be held in 8.
  */
-export type ElementType = DType | 'int64' | 'int8' | 'float16';
+export type ElementType = DType | 'int64' | 'int8';
 
 /** What is known of a value before the step runs: one number everywhere, or every element. */
 export type Constant =

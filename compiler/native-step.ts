@@ -12,7 +12,7 @@ import type { QuantisedInput } from './passes/quantise-products.ts';
 import type { TensorSpec } from './tensor-spec.ts';
 
 const CACHE_BYTES_MAX = 256 << 20;
-const FORMAT = 'native step 3';
+const FORMAT = 'native step 4';
 /** A smaller graph is compiled sooner than its entry is found and read. */
 const CACHED_NODES_MIN = 200;
 
