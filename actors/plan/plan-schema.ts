@@ -63,7 +63,7 @@ const exchange = v.strictObject({
   mode: option(
     v.picklist(['auto', ...exchangeModes]),
     'auto',
-    'which version of a teacher a student takes; auto: freshest over NATS, else scheduled',
+    'which version of a teacher a student takes; auto: freshest over NATS or with stalenessStepsMax, else scheduled',
   ),
   intervalSteps: option(whole(1, 1e9), 50, 'steps between two exchanges'),
   carries: option(

@@ -7,6 +7,7 @@ import {
   type ObjectiveConfig,
   type OptimizerConfig,
 } from '../../training/index.ts';
+import type { ExchangeMode } from '../exchange/weight-exchange.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
 import { trainersOf, type WorkersPlan } from '../workers/workers-plan.ts';
 import type { Plan } from './plan-schema.ts';
@@ -22,7 +23,7 @@ export interface PlanData {
 export interface PlanModels {
   /** The model of the replica with this index. */
   readonly modelOf: (replica: number) => ModelConfig;
-  /** Whether the run's bus is a nats-server: the default there is the exchange mode `freshest`. */
+  /** Whether the run's bus is a nats-server: the mode `auto` is `freshest` there. */
   readonly overNats: boolean;
 }
 
@@ -60,14 +61,22 @@ export function groupPlanOf(plan: Plan, data: PlanData, models: PlanModels): Gro
     savesPredictions: evaluation.savePredictions,
     objective: objectiveOf(plan),
     teacherPrecision: exchange.teacherPrecision,
-    exchangeMode:
-      exchange.mode !== 'auto' ? exchange.mode : models.overNats ? 'freshest' : 'scheduled',
+    exchangeMode: exchangeModeOf(plan, models),
     exchangeIntervalSteps: exchange.intervalSteps,
     carries: exchange.carries,
     codec: exchange.codec,
     stalenessStepsMax: exchange.stalenessStepsMax,
     beyondStaleness: exchange.beyond,
   };
+}
+
+/** A limit of age is of `freshest` alone, so where the plan has one it says which mode is meant. */
+function exchangeModeOf(
+  { exchange: { mode, stalenessStepsMax } }: Plan,
+  { overNats }: PlanModels,
+): ExchangeMode {
+  if (mode !== 'auto') return mode;
+  return overNats || stalenessStepsMax !== null ? 'freshest' : 'scheduled';
 }
 
 /** What one replica's entry in `perReplica` says, with the plan's own where it says nothing. */

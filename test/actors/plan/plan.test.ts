@@ -40,6 +40,14 @@ test('a plan without a word is one of two replicas that teach each other', (t) =
   t.deepEqual(problemsOf({}), []);
 });
 
+test('a limit of age is kept: with it the mode auto is freshest on every bus', (t) => {
+  const modeOf = (mode?: 'auto' | 'scheduled') =>
+    groupPlan(smallPlan({ exchange: { mode, stalenessStepsMax: 50 } })).exchangeMode;
+  t.is(modeOf(), 'freshest');
+  t.is(modeOf('auto'), 'freshest');
+  t.deepEqual(problemsOf({ exchange: { stalenessStepsMax: 50 } }), []);
+});
+
 test('predictions of texts are not saved, and the error says what compares them', (t) => {
   const plan = smallPlan({ evaluation: { savePredictions: true } });
   t.deepEqual(findPlanProblems(plan), []);
