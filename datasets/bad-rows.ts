@@ -8,11 +8,14 @@ const EXAMPLES_MAX = 10;
 /** Counts the rows that can't be used, or ends the work at the first of them. */
 export class BadRows {
   readonly #onBadRow: OnBadRow;
+  readonly #advice: string;
   readonly #examples: string[] = [];
   #count = 0;
 
-  constructor(onBadRow: OnBadRow) {
+  /** @param advice what else than mending or skipping may help, as the end of a sentence */
+  constructor(onBadRow: OnBadRow, advice = '') {
     this.#onBadRow = onBadRow;
+    this.#advice = advice;
   }
 
   /**
@@ -22,7 +25,7 @@ export class BadRows {
   add(where: string, reason: string): void {
     if (this.#onBadRow === 'stop') {
       throw new UserInputError(
-        `${where}: ${reason}. Mend it, or leave such rows out with onBadRow 'skip'`,
+        `${where}: ${reason}. Mend it, or leave such rows out with onBadRow 'skip'${this.#advice}`,
       );
     }
     this.#count++;

@@ -60,8 +60,18 @@ export {
   generateCriteo,
   writeCriteoFile,
 } from './tables/criteo-generator.ts';
-export { type InferenceOptions, inferTableSchema } from './tables/schema-inference.ts';
-export { prepareTable, type TableOptions, type TableProgress } from './tables/table-preparation.ts';
+export {
+  describeColumns,
+  type InferenceOptions,
+  inferTableSchema,
+} from './tables/schema-inference.ts';
+export {
+  describeTable,
+  prepareTable,
+  type TableDescription,
+  type TableOptions,
+  type TableProgress,
+} from './tables/table-preparation.ts';
 export {
   parseTableSchema,
   readTableSchema,

@@ -21,14 +21,17 @@ import {
   adultFiles,
   criteoSchema,
   type Dataset,
-  inferTableSchema,
+  describeColumns,
+  describeTable,
   openDataset,
   prepareTable,
   readTableSchema,
+  type TableDescription,
   type TableOptions,
+  type TableSchema,
   writeCriteoFile,
 } from 'codistill/datasets';
-import { defineJob, type JobContext } from 'codistill/runtime';
+import { defineJob, type JobContext, type OptionProblem } from 'codistill/runtime';
 import * as v from 'valibot';
 
 const options = planSchema(
@@ -82,16 +85,20 @@ export default defineJob({
   description: 'Train dense networks that teach one another on the rows of a table.',
   options,
   modules: actorModules,
-  check: findPlanProblems,
-  explain: async (options, surroundings) =>
-    explainGroupPlan(planOf(options, await placeholder(options)), surroundings),
+  check: (options) => [...findPlanProblems(options), ...dataProblems(options)],
+  explain: async (options, surroundings) => {
+    const notes: string[] = [];
+    const described = await describe(options, (note) => notes.push(note));
+    const explanation = explainGroupPlan(planOf(options, described), surroundings);
+    return { ...explanation, notes: [...notes, ...explanation.notes] };
+  },
   async run(context) {
     const { dataset, bayesLoss } = await prepare(context);
+    const { features, ...rest } = dataset;
+    if (features.kind !== 'table') throw new TypeError('the prepared data are no table');
     const overNats = context.system.busKind === 'nats';
-    const group = await CodistillationGroup.spawn(
-      context,
-      planOf(context.options, dataset, overNats),
-    );
+    const plan = planOf(context.options, { ...rest, features }, overNats);
+    const group = await CodistillationGroup.spawn(context, plan);
     await group.train();
     await group.emitResult(bayesLoss === undefined ? {} : { bayesLoss });
   },
@@ -121,13 +128,8 @@ async function prepare(context: JobContext<Options>): Promise<Prepared> {
     return { dataset: await openDataset(prepared), ...known };
   }
   const dataset = await prepareTable({
-    ...(await filesOf(options, generated ? [path] : options.data)),
-    split: {
-      replicas: options.replicas,
-      sharedFraction: sharedFractionOf(options),
-      heldOutFraction: options.partition.heldOutFraction,
-    },
-    onBadRow: options.onBadRow,
+    ...(await tableOptions(options, generated ? [path] : options.data)),
+    onSchemaGuessed: (schema) => emit({ type: 'warning', message: describeGuess(schema) }),
     directory: prepared,
     signal,
     onProgress: (progress) => emit({ type: 'prepare', ...progress }),
@@ -135,6 +137,42 @@ async function prepare(context: JobContext<Options>): Promise<Prepared> {
   const { rows, examples } = dataset.skipped;
   if (rows > 0) emit({ type: 'warning', message: `${rows} rows were left out: ${examples[0]}` });
   return { dataset, ...known };
+}
+
+function describeGuess(schema: TableSchema): string {
+  return (
+    `no schema was given; by the first rows the columns are: ${describeColumns(schema)}. ` +
+    'If that is wrong, say what they are in a file and give its path as `schema`.'
+  );
+}
+
+function dataProblems({ data, format, schema }: Options): readonly OptionProblem[] {
+  const problems: OptionProblem[] = [];
+  if (data.length === 0 && format !== 'criteo') {
+    const allowed = `the files of the format ${format}: only those of criteo can be generated`;
+    problems.push({ key: 'data', given: data, allowed });
+  }
+  if (schema !== undefined && format !== 'table') {
+    const allowed = `nothing with the format ${format}, whose columns are known; it is for the format table`;
+    problems.push({ key: 'schema', given: schema, allowed });
+  }
+  return problems;
+}
+
+async function tableOptions(
+  options: Options,
+  paths: readonly string[],
+): Promise<Omit<TableOptions, 'directory'>> {
+  const { replicas, partition, onBadRow } = options;
+  return {
+    ...(await filesOf(options, paths)),
+    split: {
+      replicas,
+      sharedFraction: sharedFractionOf(options),
+      heldOutFraction: partition.heldOutFraction,
+    },
+    onBadRow,
+  };
 }
 
 async function filesOf(
@@ -146,15 +184,15 @@ async function filesOf(
   return schema === undefined ? { paths } : { paths, schema: await readTableSchema(schema) };
 }
 
-type Columns = Pick<Dataset, 'directory' | 'columns' | 'classes'> & {
-  /** The largest number of values of a categorical column. */
-  readonly buckets: number;
+type Described = TableDescription & {
+  /** Of the prepared data set. */
+  readonly directory: string;
 };
 
-function planOf(options: Options, dataset: Dataset | Columns, overNats = false): GroupPlan {
-  const { directory, classes } = dataset;
+function planOf(options: Options, table: Described, overNats = false): GroupPlan {
+  const { directory, classes, columns, features } = table;
   const widthOf = (column: string): number =>
-    dataset.columns.find(({ name }) => name === column)?.shape[0] ?? 0;
+    columns.find(({ name }) => name === column)?.shape[0] ?? 0;
   return groupPlanOf(options, recordsDataOf(options, directory), {
     overNats,
     modelOf: (replica) => ({
@@ -162,30 +200,17 @@ function planOf(options: Options, dataset: Dataset | Columns, overNats = false):
       ...overlay(options.model, options.perReplica[`${replica + 1}`]?.model),
       numericColumns: widthOf('numeric'),
       categoricalColumns: widthOf('categories'),
-      buckets: 'buckets' in dataset ? dataset.buckets : bucketsOf(dataset),
+      buckets: Math.max(1, ...features.categorical.map(({ cardinality }) => cardinality)),
       classes: classes.length,
     }),
   });
 }
 
-function bucketsOf({ features }: Dataset): number {
-  if (features.kind !== 'table') return 1;
-  return Math.max(1, ...features.categorical.map(({ cardinality }) => cardinality));
-}
-
-/** As long as nothing is prepared: categories have as many values as `buckets` says, labels two. */
-async function placeholder(options: Options): Promise<Columns> {
-  const files = await filesOf(options, options.data);
-  const { columns } = files.schema ?? (await inferTableSchema(files.paths[0] as string));
-  const count = (kind: string): number => columns.filter((column) => column.kind === kind).length;
-  const label = columns.find((column) => column.kind === 'label');
-  return {
-    directory: '',
-    classes: label?.classes ?? ['0', '1'],
-    buckets: options.buckets,
-    columns: [
-      { name: 'numeric', type: 'float32', shape: [count('numeric')] },
-      { name: 'categories', type: 'int32', shape: [count('categorical')] },
-    ],
-  };
+/** What the data will be, as long as nothing is prepared. */
+async function describe(options: Options, note: (text: string) => void): Promise<Described> {
+  const description = await describeTable({
+    ...(await tableOptions(options, options.data)),
+    onSchemaGuessed: (schema) => note(describeGuess(schema)),
+  });
+  return { ...description, directory: '' };
 }

@@ -3,12 +3,14 @@ import { BadRows, type OnBadRow } from '../bad-rows.ts';
 import type { Dataset, TableFeatures } from '../prepared/dataset.ts';
 import { DatasetWriter } from '../prepared/dataset-writer.ts';
 import { createSplit, type RowPart, type SplitOptions } from '../prepared/split.ts';
-import { createRowEncoder } from './row-encoder.ts';
-import { createRowParser, type ParsedRow, type RowParser } from './row-parser.ts';
+import { createRowEncoder, type RowEncoder } from './row-encoder.ts';
+import { columnsOf, createRowParser, type ParsedRow, type RowParser } from './row-parser.ts';
 import { inferTableSchema } from './schema-inference.ts';
 import { findTableFile, isParquet, readTableRows, type TableFile } from './table-rows.ts';
 import type { TableSchema } from './table-schema.ts';
 import { TableStatistics } from './table-statistics.ts';
+
+const GUESSED = 'without one, the first 10,000 rows say what columns and labels there are';
 
 export interface TableOptions {
   /** CSV, TSV (both may be `.gz`) or parquet. */
@@ -17,6 +19,8 @@ export interface TableOptions {
   readonly heldOutPaths?: readonly string[];
   /** Absent: guessed from the first rows of the first file. */
   readonly schema?: TableSchema;
+  /** Told what was guessed where `schema` is absent. */
+  readonly onSchemaGuessed?: (schema: TableSchema) => void;
   readonly split: SplitOptions;
   /** `stop` (the default) at the first row that can't be used, or leave such rows out. */
   readonly onBadRow?: OnBadRow;
@@ -35,6 +39,23 @@ export interface TableProgress {
   readonly total: number;
 }
 
+/** What the records of a data set hold. */
+export type TableDescription = Pick<Dataset, 'columns' | 'classes'> & {
+  readonly features: TableFeatures;
+};
+
+/**
+ * What `prepareTable` would make of a table. Its rows are read only where the schema leaves open which values or
+ * classes there are; where it doesn't there need be no paths, and moments of numbers are left out (mean 0, deviation 1).
+ * @throws UserInputError that names file, row and reason for what can't be used.
+ */
+export async function describeTable(
+  options: Omit<TableOptions, 'directory' | 'onProgress'>,
+): Promise<TableDescription> {
+  const { features, classes, encoder } = await surveyTable(options, { needsMoments: false });
+  return { features, classes, columns: encoder.columns };
+}
+
 /**
  * Reads a table twice, for the statistics of its training part and to write its records, and never
  * holds more than a few rows of it. The same files and options give the same bytes.
@@ -42,40 +63,18 @@ export interface TableProgress {
  *   when it aborts.
  */
 export async function prepareTable(options: TableOptions): Promise<Dataset> {
-  const { paths, heldOutPaths = [], directory, onBadRow = 'stop', hashSeed = 0 } = options;
-  if (paths.length === 0) throw new UserInputError('no path was given: name a file with a table');
-  const files = await findAll(paths);
-  const heldOutFiles = await findAll(heldOutPaths);
-  const schema = options.schema ?? (await inferTableSchema(files[0]!.path));
-  const hasOwnTest = heldOutFiles.length > 0;
-  const bad = new BadRows(onBadRow);
-
-  const statistics = new TableStatistics(schema);
-  await readRows({ files, schema, options, bad, phase: 'statistics' }, (row, part) => {
-    statistics.add(row, part !== 'held-out');
-    return undefined;
-  });
-  if (statistics.trainingRows === 0) {
-    throw new UserInputError(`${paths.join(', ')} has no rows that can be used`);
-  }
-  const classes = statistics.classes();
-  if (classes.length < 2) {
-    throw new UserInputError(`all rows have the label ${classes[0]}: there is nothing to learn`);
-  }
-  const features: TableFeatures = {
-    kind: 'table',
-    numeric: statistics.numericFeatures(),
-    categorical: statistics.categoricalFeatures(),
-    hashSeed,
-  };
-
-  const encoder = createRowEncoder(schema, features, classes);
-  await using writer = await DatasetWriter.create(directory, encoder.columns, options.split);
+  const survey = await surveyTable(options, { needsMoments: true });
+  const { files, heldOutFiles, schema, features, classes, encoder, bad } = survey;
+  await using writer = await DatasetWriter.create(
+    options.directory,
+    encoder.columns,
+    options.split,
+  );
   const write = (row: ParsedRow, part: RowPart) => writer.append(part, encoder.encode(row));
   // The first pass has counted the bad rows of these files.
   const known = new BadRows('skip');
   await readRows({ files, schema, options, bad: known, phase: 'records' }, write);
-  if (hasOwnTest) {
+  if (heldOutFiles.length > 0) {
     const reading = {
       files: heldOutFiles,
       schema,
@@ -89,10 +88,67 @@ export async function prepareTable(options: TableOptions): Promise<Dataset> {
   return await writer.finish({ classes: [...classes], features, skipped: bad.summary() });
 }
 
+interface Survey {
+  readonly files: readonly TableFile[];
+  readonly heldOutFiles: readonly TableFile[];
+  readonly schema: TableSchema;
+  readonly features: TableFeatures;
+  readonly classes: readonly string[];
+  readonly encoder: RowEncoder;
+  readonly bad: BadRows;
+}
+
+/** The first pass over the rows. */
+async function surveyTable(
+  options: Omit<TableOptions, 'directory'>,
+  { needsMoments }: { readonly needsMoments: boolean },
+): Promise<Survey> {
+  const { paths, heldOutPaths = [], onBadRow = 'stop', hashSeed = 0 } = options;
+  const isRead = needsMoments || options.schema === undefined || !saysAllValues(options.schema);
+  if (isRead && paths.length === 0) {
+    throw new UserInputError('no path was given: name a file with a table');
+  }
+  const files = await findAll(paths);
+  const heldOutFiles = await findAll(heldOutPaths);
+  const schema = options.schema ?? (await inferTableSchema(files[0]!.path));
+  if (options.schema === undefined) options.onSchemaGuessed?.(schema);
+  const advice = options.schema === undefined ? `, or give a schema: ${GUESSED}` : '';
+  const bad = new BadRows(onBadRow, advice);
+  const statistics = new TableStatistics(schema);
+  if (isRead) {
+    await readRows({ files, schema, options, bad, phase: 'statistics' }, (row, part) => {
+      statistics.add(row, part !== 'held-out');
+      return undefined;
+    });
+    if (statistics.trainingRows === 0) {
+      throw new UserInputError(`${paths.join(', ')} has no rows that can be used`);
+    }
+  }
+  const classes = statistics.classes();
+  if (classes.length < 2) {
+    throw new UserInputError(`all rows have the label ${classes[0]}: there is nothing to learn`);
+  }
+  const features: TableFeatures = {
+    kind: 'table',
+    numeric: statistics.numericFeatures(),
+    categorical: statistics.categoricalFeatures(),
+    hashSeed,
+  };
+  const encoder = createRowEncoder(schema, features, classes);
+  return { files, heldOutFiles, schema, features, classes, encoder, bad };
+}
+
+function saysAllValues(schema: TableSchema): boolean {
+  return (
+    columnsOf(schema, 'label').every(({ classes }) => classes !== undefined) &&
+    columnsOf(schema, 'categorical').every(({ buckets }) => buckets !== undefined)
+  );
+}
+
 interface Reading {
   readonly files: readonly TableFile[];
   readonly schema: TableSchema;
-  readonly options: TableOptions;
+  readonly options: Omit<TableOptions, 'directory'>;
   readonly bad: BadRows;
   readonly phase: TableProgress['phase'];
   readonly classes?: readonly string[];

@@ -44,13 +44,11 @@ export class TableStatistics {
     for (const [index, value] of row.categorical.entries()) this.#categorical[index]!.add(value);
   }
 
-  /** The schema's, else those that were seen, numbers by size and words by alphabet. */
+  /** The schema's, else those that were seen. */
   classes(): readonly string[] {
     const declared = columnsOf(this.#schema, 'label')[0]!.classes;
     if (declared !== undefined) return declared;
-    const labels = [...this.#labels];
-    const areNumbers = labels.every((label) => label.trim() !== '' && !Number.isNaN(Number(label)));
-    return areNumbers ? labels.sort((a, b) => Number(a) - Number(b)) : labels.sort();
+    return sortClasses(this.#labels);
   }
 
   numericFeatures(): NumericFeature[] {
@@ -73,6 +71,13 @@ export class TableStatistics {
         : { name, cardinality: buckets, missing };
     });
   }
+}
+
+/** Numbers by size, words by alphabet. */
+export function sortClasses(classes: Iterable<string>): string[] {
+  const labels = [...classes];
+  const areNumbers = labels.every((label) => label.trim() !== '' && !Number.isNaN(Number(label)));
+  return areNumbers ? labels.sort((a, b) => Number(a) - Number(b)) : labels.sort();
 }
 
 /** Mean and deviation of a stream of numbers (Welford 1962), which loses no precision on the way. */

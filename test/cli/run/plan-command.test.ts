@@ -106,6 +106,19 @@ test('show says what goes where and what travels: a ring of three on two nodes',
   t.true(delta > 2_501_632 && delta < 1.02 * 2_501_632, `${delta}`);
 });
 
+test('show counts the values of a table that a run would find, and says what it guessed', async (t) => {
+  await using folder = await makeFolder();
+  const rows = Array.from({ length: 60 }, (_, i) => `${i},town-${i % 3},${i % 2 ? 'yes' : 'no'}`);
+  await writeFile(join(folder.path, 'table.csv'), ['age,town,label', ...rows, ''].join('\n'));
+  const args = ['tabular-codistill', '--data', 'table.csv', '--json', '--set', 'format=table'];
+  const { stdout, stderr } = await actorctl(['plan', 'show', ...args], folder.path);
+  const [event] = parseEvents(stdout);
+  const [replicas] = (event?.tables ?? []) as readonly { readonly rows: unknown[][] }[];
+  // Three towns, and one number for what is none of them.
+  t.regex(replicas?.rows[0]?.[1] as string, /numericColumns 1, .* buckets 4, classes 2/, stderr);
+  t.regex(String(event?.notes), /age numeric, town categorical, label label \(no, yes\)/);
+});
+
 test('run and plan ask for a job when neither the command line nor a plan names one', async (t) => {
   await using folder = await makeFolder();
   for (const args of [['plan', 'check'], ['run']]) {

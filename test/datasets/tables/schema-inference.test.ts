@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { inferTableSchema } from '../../../datasets/tables/schema-inference.ts';
+import { describeColumns, inferTableSchema } from '../../../datasets/tables/schema-inference.ts';
+import { UserInputError } from '../../../errors.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 
 async function infer(
@@ -46,6 +47,33 @@ test('the delimiter is that of the name, else the one that cuts most', async (t)
   t.is((await infer(t, 'a;b;c,d\n1;2;3\n')).delimiter, ';');
   t.is((await infer(t, 'a|b\n1|2\n')).delimiter, '|');
   t.is((await infer(t, 'a,b,c\td\n1,2,3\t4\n', undefined, 'table.tsv')).delimiter, '\t');
+});
+
+const twenty = (line: (i: number) => string) => Array.from({ length: 20 }, (_, i) => line(i));
+
+test('one slip among many numbers does not make a column a category', async (t) => {
+  const rows = [...twenty((i) => `${i},Ulm,a`), 'abc,Bonn,b'];
+  t.deepEqual(kindsOf(await infer(t, ['age,town,label', ...rows].join('\n'))), [
+    'age numeric',
+    'town categorical',
+    'label label',
+  ]);
+  const mixed = [...twenty((i) => (i % 4 ? `${i},a` : `x${i},b`))];
+  t.is(kindsOf(await infer(t, ['code,label', ...mixed].join('\n')))[0], 'code categorical');
+});
+
+test('the labels that were seen are the classes, and a line says what was guessed', async (t) => {
+  const schema = await infer(t, 'age,town,rich\n3,Ulm,yes\n4,Bonn,no\n5,Bonn,?\n');
+  t.deepEqual(schema.columns.at(-1), { kind: 'label', name: 'rich', classes: ['no', 'yes'] });
+  t.is(describeColumns(schema), 'age numeric, town categorical, rich label (no, yes)');
+});
+
+test('a table that looks sorted by its label can not be guessed at', async (t) => {
+  const rows = Array.from({ length: 10_050 }, (_, i) => `${i},${i < 10_020 ? 'a' : 'b'}`);
+  await t.throwsAsync(infer(t, ['age,rich', ...rows].join('\n')), {
+    instanceOf: UserInputError,
+    message: /first 10000 rows of .* all have 'a' as rich, the label: if the rows are sorted/,
+  });
 });
 
 test('a table without rows can not be guessed at', async (t) => {

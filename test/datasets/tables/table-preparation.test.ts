@@ -7,9 +7,17 @@ import {
   type TableFeatures,
 } from '../../../datasets/prepared/dataset.ts';
 import type { RecordFileEntry } from '../../../datasets/prepared/record-file.ts';
-import { prepareTable, type TableOptions } from '../../../datasets/tables/table-preparation.ts';
+import { criteoSchema } from '../../../datasets/tables/criteo.ts';
+import { describeColumns } from '../../../datasets/tables/schema-inference.ts';
+import {
+  describeTable,
+  prepareTable,
+  type TableDescription,
+  type TableOptions,
+} from '../../../datasets/tables/table-preparation.ts';
 import {
   parseTableSchema,
+  type TableSchema,
   type TableSchemaDocument,
 } from '../../../datasets/tables/table-schema.ts';
 import { UserInputError } from '../../../errors.ts';
@@ -34,7 +42,7 @@ const goodRows = Array.from(
 async function prepare(
   t: ExecutionContext,
   files: Readonly<Record<string, string>>,
-  options: Partial<TableOptions> = {},
+  { guesses = false, ...options }: Partial<TableOptions> & { readonly guesses?: boolean } = {},
 ): Promise<Dataset> {
   const folder = await temporaryFolder(t, files);
   return await prepareTable({
@@ -44,7 +52,7 @@ async function prepare(
     heldOutPaths: Object.keys(files)
       .filter((name) => name.startsWith('test'))
       .map((name) => join(folder, name)),
-    schema,
+    ...(!guesses && { schema }),
     split: { replicas: 1, seed: 1 },
     directory: join(folder, 'prepared'),
     ...options,
@@ -137,6 +145,51 @@ test('labels that the schema does not name are unknown', async (t) => {
     prepare(t, { 'train.csv': table(...goodRows, '1,red,c') }, { schema: declared }),
     { message: /row 41 \(line 42\): column kind: the label 'c' is none of 'b', 'a'/ },
   );
+});
+
+/** Rows of two classes, with one slip beyond those that a guess looks at. */
+const longRows = (slip: string) => [
+  ...Array.from({ length: 12_000 }, (_, i) => `${i},red,${i % 2 ? 'b' : 'a'}`),
+  slip,
+];
+
+test('without a schema a label or number that the first rows speak against is a bad row', async (t) => {
+  const guessed: string[] = [];
+  const guessing = {
+    guesses: true,
+    onSchemaGuessed: (found: TableSchema) => guessed.push(describeColumns(found)),
+  };
+  const stops = (slip: string, message: RegExp) =>
+    t.throwsAsync(prepare(t, { 'train.csv': table(...longRows(slip)) }, guessing), {
+      instanceOf: UserInputError,
+      message,
+    });
+  await stops('1,red,maybe', /row 12001 \(line 12002\): column kind: the label 'maybe' is none of/);
+  await stops('abc,red,a', /row 12001 .*: column size: 'abc' is no number\. .*, or give a schema/);
+  t.is(guessed[0], 'size numeric, colour categorical, kind label (a, b)');
+
+  const files = { 'train.csv': table(...longRows('1,red,maybe')) };
+  const dataset = await prepare(t, files, { ...guessing, onBadRow: 'skip' });
+  t.deepEqual(dataset.classes, ['a', 'b']);
+  t.is(dataset.skipped.rows, 1);
+});
+
+test('a table is described as it is prepared, and not read where its schema says all', async (t) => {
+  const folder = await temporaryFolder(t, { 'train.csv': table(...goodRows) });
+  const options = {
+    paths: [join(folder, 'train.csv')],
+    schema,
+    split: { replicas: 1, seed: 1, heldOutFraction: 0.4 },
+  };
+  const { columns, classes, features } = await prepareTable({
+    ...options,
+    directory: join(folder, 'prepared'),
+  });
+  t.deepEqual(await describeTable(options), { columns, classes, features } as TableDescription);
+  const full = criteoSchema({ buckets: 7 });
+  const described = await describeTable({ ...options, paths: [], schema: full });
+  t.is(described.features.categorical[3]?.cardinality, 7);
+  t.deepEqual(described.columns[0], { name: 'numeric', type: 'float32', shape: [13] });
 });
 
 test('a header may have another order, but must have the columns of the schema', async (t) => {
