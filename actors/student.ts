@@ -40,6 +40,8 @@ export interface StudentOptions extends UpdateConfig {
   readonly model: ModelConfig;
   /** Examples, or lanes of text, in one step. */
   readonly batch: number;
+  /** The number of the first of these among those of all workers. */
+  readonly firstLane: number;
   readonly teacherModels: readonly ModelConfig[];
   readonly teacherPrecision: TeacherPrecision;
   readonly objective: ObjectiveConfig;

@@ -16,7 +16,8 @@ export interface Teacher {
   readonly steps: number;
 }
 
-export interface TrainerOptions extends Omit<StudentOptions, 'teacherModels' | 'givesGradients'> {
+export interface TrainerOptions
+  extends Omit<StudentOptions, 'teacherModels' | 'givesGradients' | 'firstLane'> {
   readonly steps: number;
   readonly exchangeMode: ExchangeMode;
   readonly beyondStaleness: BeyondStaleness;

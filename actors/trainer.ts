@@ -45,6 +45,7 @@ export class Trainer {
     this.#options = options;
     this.#student = new Student({
       ...options,
+      firstLane: (options.membership?.worker ?? 0) * options.batch,
       teacherModels: options.teachers.map((teacher) => teacher.model),
       givesGradients:
         options.membership !== undefined && options.membership.workers.mode !== 'local',

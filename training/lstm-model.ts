@@ -43,8 +43,11 @@ export function lstmModel(config: LstmModelConfig): Model {
     predict(weights, recurrentState, { tokens }) {
       return forward(config, weights, recurrentState, tokens as tf.Tensor2D);
     },
-    learn({ parameters, recurrentState, stepsTaken }, { tokens }, objectiveOf) {
-      const started = restartLanes(recurrentState, stepsTaken, restartIntervalSteps);
+    learn({ parameters, recurrentState, stepsTaken, firstLane }, { tokens }, objectiveOf) {
+      const started = restartLanes(recurrentState, stepsTaken, {
+        intervalSteps: restartIntervalSteps,
+        firstLane,
+      });
       const student = forward(config, parameters, started, tokens as tf.Tensor2D);
       const { shown, rowGradients } = objectiveOf(student.logits);
       return {

@@ -56,6 +56,8 @@ export interface StudentState {
   readonly recurrentState: TensorMap;
   /** Steps before this one. */
   readonly stepsTaken: tf.Scalar;
+  /** The number of the batch's first lane, or example, among those of all workers. */
+  readonly firstLane: number;
 }
 
 /** What is minimised, as a mean over rows. */

@@ -19,6 +19,8 @@ export interface TrainingStepConfig extends UpdateConfig {
   readonly model: Model;
   /** Examples, or lanes of text side by side. */
   readonly batch: number;
+  /** The number of the first of these among those of all workers; 0 if absent. */
+  readonly firstLane?: number;
   /** One per teacher, none during burn-in; they may be of another kind, for the same batches and classes. */
   readonly teachers: readonly Model[];
   readonly objective: ObjectiveConfig;
@@ -178,6 +180,7 @@ function learn(
     statistics: pick(weights, model.statistics),
     recurrentState: entriesUnder(state, 'student.recurrent'),
     stepsTaken: state.steps as tf.Scalar,
+    firstLane: config.firstLane ?? 0,
   };
   const teachers = config.teachers.map((teacher, index) => {
     const given = inputs[`teacher${index}.logits`] as tf.Tensor2D | undefined;
@@ -258,6 +261,7 @@ function pick(entries: TensorMap, shapes: Shapes): TensorMap {
 
 function checkTrainingStepConfig(config: TrainingStepConfig): void {
   checkInteger('batch', config.batch, 1);
+  checkInteger('firstLane', config.firstLane ?? 0, 0);
   checkUpdateConfig(config);
   checkObjectiveConfig(config.objective);
   for (const [index, teacher] of config.teachers.entries()) {

@@ -21,7 +21,7 @@ export const smallOptions = {
 };
 
 /** Two workers of eight lanes each read what one reads with sixteen. */
-export const twoWorkers = { batch: 8, 'workers.count': 2, 'model.restartIntervalSteps': 0 };
+export const twoWorkers = { batch: 8, 'workers.count': 2 };
 
 export interface ReplicaResult {
   readonly name: string;

@@ -173,12 +173,14 @@ test('lanes start anew in turn, the others carry their state', (t) => {
       [9, 10],
     ]),
   };
-  const after = (step: number, interval: number) =>
-    numbers(restartLanes(carried, tf.scalar(step), interval).lane!);
+  const after = (step: number, intervalSteps: number, firstLane = 0) =>
+    numbers(restartLanes(carried, tf.scalar(step), { intervalSteps, firstLane }).lane!);
   t.deepEqual(after(0, 3), [0, 0, 3, 4, 5, 6, 0, 0, 9, 10]);
   t.deepEqual(after(1, 3), [1, 2, 0, 0, 5, 6, 7, 8, 0, 0]);
   t.deepEqual(after(2, 3), [1, 2, 3, 4, 0, 0, 7, 8, 9, 10]);
   t.deepEqual(after(300, 3), after(0, 3));
+  // A second worker's lanes are the sixth to the tenth.
+  t.deepEqual(after(0, 3, 5), [1, 2, 0, 0, 5, 6, 7, 8, 0, 0]);
   t.deepEqual(after(6, 7), numbers(carried.lane));
   t.deepEqual(after(0, 0), numbers(carried.lane));
 });
