@@ -1,5 +1,6 @@
 import type { Graph } from './graph.ts';
 import { absorbBatchTransposes } from './passes/batch-transposes.ts';
+import { appendBiasRows } from './passes/bias-rows.ts';
 import { absorbBlockedEpilogues } from './passes/blocked-epilogues.ts';
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
@@ -44,6 +45,7 @@ const PROCESSOR_PASSES: readonly Pass[] = [
   absorbBatchTransposes,
   transposeLeftOperands,
   multiplyRows,
+  appendBiasRows,
 ];
 /** What other devices need. */
 const DEVICE_PASSES: readonly Pass[] = [narrowSplits];

@@ -7,11 +7,12 @@ import { rewriteGraph } from './rewrite-graph.ts';
 const COLUMN_SUM_ELEMENTS_MIN = 1 << 18;
 
 /**
- * Uses the engine's fastest ways to add up: all squares in one pass, columns as a product with ones.
- * Squares of columns are written out: the engine's own way is slower than both passes together.
+ * Uses the engine's fastest ways to add up: all squares in one pass, columns as a product with ones. Means of
+ * columns are slow on two threads above all: 0.16 instead of 0.02 ms for 512×512. Squares of columns are written out: the engine's own way is slower than both passes together.
  */
 export function improveReductions(graph: Graph): Graph {
   return rewriteGraph(graph, (node, builder) => {
+    if (node.operator === 'ReduceMean') return columnSum(node, builder);
     if (node.operator !== 'ReduceSum') return undefined;
     return sumOfSquares(node, builder) ?? columnSum(node, builder);
   });
@@ -30,8 +31,10 @@ function columnSum(node: GraphNode, builder: GraphBuilder): readonly Value[] | u
   const [output] = node.outputs as [Value];
   if (x.dtype !== 'float32' || !isColumnSum(node)) return undefined;
   if (sizeOf(x.shape) < COLUMN_SUM_ELEMENTS_MIN) return undefined;
-  const ones = builder.splat(1, 'float32', [1, x.shape[0]!]);
-  return [builder.reshape(builder.gemm(ones, x), output.shape)];
+  const rows = x.shape[0]!;
+  const factor = Math.fround(node.operator === 'ReduceMean' ? 1 / rows : 1);
+  const factors = builder.splat(factor, 'float32', [1, rows]);
+  return [builder.reshape(builder.gemm(factors, x), output.shape)];
 }
 
 function isColumnSum({ inputs, attributes }: GraphNode): boolean {

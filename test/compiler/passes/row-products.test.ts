@@ -15,6 +15,22 @@ for (const keepDims of [true, false]) {
   });
 }
 
+test('so are the means of many long rows', async (t) => {
+  const graph = makeGraph({ a: [512, 2048], b: [512, 2048], c: [500, 2048] }, (g, inputs) => {
+    const [a, b, c] = [inputs.a!, inputs.b!, inputs.c!];
+    return {
+      many: g.reduce('ReduceMean', g.binary('Mul', a, b), [1], true),
+      few: g.reduce('ReduceMean', g.binary('Mul', c, c), [1], true),
+    };
+  });
+  const multiplied = removeDeadCode(multiplyRows(graph));
+  t.deepEqual(
+    operatorsOf(multiplied).filter((operator) => operator !== 'Reshape'),
+    ['FusedMatMul', 'Mul', 'Mul', 'ReduceMean'],
+  );
+  t.true((await differenceAfter(graph, multiplied)) < 1e-5);
+});
+
 test('short rows, columns, broadcast operands and products that are read otherwise stay', (t) => {
   const graph = makeGraph({ a: [300, 300], b: [300, 300], c: [300], d: [300, 8] }, (g, inputs) => {
     const [a, b, c, d] = [inputs.a!, inputs.b!, inputs.c!, inputs.d!];
