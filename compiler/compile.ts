@@ -1,15 +1,16 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { CannotCompileError } from '../errors.ts';
 import { type CompiledStep, type CompileOptions, compileStep } from './compile-step.ts';
 import { callFunction, type Discovery, discover, type TensorFunction } from './discover.ts';
 import type { EngineName } from './engine.ts';
 import { readVariable, specOf, withVariableValues, writeVariable } from './function-variables.ts';
 import {
+  type LayerClasses,
   layerStateName,
   layerStateSpecs,
+  loadLayerClasses,
   readLayerStates,
   type StatefulLayer,
-  statefulClasses,
   withLayerStates,
   writeLayerStates,
 } from './layer-states.ts';
@@ -79,7 +80,7 @@ export async function compile<Name extends string>(
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new RangeError(`seed is ${seed}; it must be a whole number from 0 to 2^53 - 1.`);
   }
-  const layerClasses = await statefulClasses();
+  const layerClasses = await loadLayerClasses();
   const found = discover(fn, signature, layerClasses);
   const state = variablesOf === undefined ? stateOf(found) : sharedState(found, variablesOf);
   const step = await compileStep(stepOver(fn, found, layerClasses), {
@@ -94,7 +95,7 @@ export async function compile<Name extends string>(
 function stepOver(
   fn: TensorFunction,
   { variables, layers, draws }: Discovery,
-  layerClasses: readonly StatefulLayer[],
+  layerClasses: LayerClasses,
 ): StepFunction {
   return (state, inputs) => {
     let drawn = 0;
@@ -113,12 +114,22 @@ function stepOver(
     );
     const layerStates = new Map(layers.map((layer) => [layer, statesOf(layer, state)] as const));
     const { result, assigned } = withVariableValues(variables, state, () =>
-      withLayerStates(layerClasses, layerStates, () =>
-        replaceDraws(nextDraw, () => callFunction(fn, given)),
+      withLayerStates(layerClasses.stateful, layerStates, () =>
+        replaceDraws(nextDraw, () => valuesOf(callFunction(fn, given))),
       ),
     );
     return { state: { ...assigned, ...namedStates(result.states) }, outputs: result.result };
   };
+}
+
+/** The present value of each variable among what a function returned, which will have another one soon. */
+function valuesOf(outputs: TensorMap): TensorMap {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, output]) => [
+      name,
+      output instanceof tf.Variable ? tf.clone(output) : output,
+    ]),
+  );
 }
 
 function statesOf(layer: StatefulLayer, state: TensorMap): readonly tf.Tensor[] {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CannotCompileError } from '../errors.ts';
+import { undoFirstUses } from './first-use.ts';
 import {
   registeredVariables,
   settleVariable,
@@ -9,12 +10,13 @@ import {
 } from './function-variables.ts';
 import type { Value } from './graph.ts';
 import { refuseKeptTensors } from './kept-tensors.ts';
-import { type StatefulLayer, withLayerStates } from './layer-states.ts';
+import { type LayerClasses, type StatefulLayer, withLayerStates } from './layer-states.ts';
 import { type Draw, replaceDraws } from './random-draws.ts';
 import { refusePromise, type TensorMap } from './step-function.ts';
 import { sizeOf, type TensorData, type TensorSpec, viewOf } from './tensor-spec.ts';
 import type { TraceBackend } from './trace-backend.ts';
 import { withTraceBackend } from './trace-step.ts';
+import { captureCalls, placeInUserCode } from './user-code.ts';
 
 /** A function of named tensors; it may read and assign variables, and draw random numbers. */
 export type TensorFunction<Name extends string = string> = (
@@ -40,52 +42,83 @@ export interface Discovery {
 export function discover(
   fn: TensorFunction,
   signature: Readonly<Record<string, TensorSpec>>,
-  layerClasses: readonly StatefulLayer[],
+  layerClasses: LayerClasses,
 ): Discovery {
-  const known = registeredVariables();
-  const draws: Draw[] = [];
-  const created = new Map<tf.Variable, Value>();
-  let layers: readonly StatefulLayer[] = [];
+  const created = new Map<tf.Variable, Creation>();
   try {
-    const used = withTraceBackend((backend) => {
-      const values = new Map(
-        [...known].map(([name, variable]) => [name, valueWith(specOf(variable))] as const),
-      );
-      const standIns = Object.fromEntries(
-        [...values].map(([name, value]) => [name, backend.placeholder(value)]),
-      );
-      const { assigned } = withVariableValues(known, standIns, () =>
-        watchNewVariables(
-          (variable, initial) => created.set(variable, backend.valueFor(initial)),
-          () =>
-            replaceDraws(
-              (draw) => {
-                draws.push(draw);
-                return backend.placeholder(valueWith({ shape: draw.shape, dtype: 'float32' }));
-              },
-              () => {
-                const call = () => callFunction(fn, placeholders(backend, signature));
-                layers = refuseKeptTensors(backend, () => [
-                  ...withLayerStates(layerClasses, new Map(), call).states.keys(),
-                ]);
-                checkLayerNames(layers);
-              },
-            ),
-        ),
-      );
-      for (const variable of created.keys()) tf.engine().disposeTensor(variable);
-      const read = new Set(backend.builder.nodes.flatMap((node) => node.inputs));
-      return [...known.keys()].filter((name) => name in assigned || read.has(values.get(name)!));
+    return undoFirstUses(layerClasses.layer, () => {
+      const { names, ...found } = observe(fn, signature, layerClasses, created);
+      for (const [variable, creation] of created) settle(variable, creation);
+      const all = registeredVariables();
+      return { ...found, variables: new Map([...names].map((name) => [name, all.get(name)!])) };
     });
-    const names = new Set([...used, ...[...created.keys()].map(({ name }) => name)]);
-    for (const [variable, initial] of created) settle(variable, initial);
-    const all = registeredVariables();
-    return { variables: new Map([...names].map((name) => [name, all.get(name)!])), layers, draws };
   } catch (error) {
     // What the function created has no value to go on with.
-    for (const { name } of created.keys()) delete tf.engine().state.registeredVariables[name];
+    for (const variable of created.keys()) variable.dispose();
     throw error;
   }
+}
+
+/** The first value of a variable that the function created, and the calls that did. */
+interface Creation {
+  readonly initial: Value;
+  readonly calls: Error;
+}
+
+function observe(
+  fn: TensorFunction,
+  signature: Readonly<Record<string, TensorSpec>>,
+  layerClasses: LayerClasses,
+  created: Map<tf.Variable, Creation>,
+): Omit<Discovery, 'variables'> & { readonly names: ReadonlySet<string> } {
+  const known = registeredVariables();
+  const draws: Draw[] = [];
+  return withTraceBackend((backend) => {
+    const values = new Map(
+      [...known].map(([name, variable]) => [name, valueWith(specOf(variable))] as const),
+    );
+    const standIns = Object.fromEntries(
+      [...values].map(([name, value]) => [name, backend.placeholder(value)]),
+    );
+    const standInFor = (draw: Draw): tf.Tensor => {
+      draws.push(draw);
+      return backend.placeholder(valueWith({ shape: draw.shape, dtype: 'float32' }));
+    };
+    const onCreated = (variable: tf.Variable, initial: tf.Tensor): void => {
+      created.set(variable, { initial: backend.valueFor(initial), calls: captureCalls() });
+    };
+    const call = () => {
+      const outputs = Object.values(callFunction(fn, placeholders(backend, signature)));
+      return outputs
+        .filter((each) => each instanceof tf.Tensor)
+        .map((each) => backend.valueFor(each));
+    };
+    const { result, assigned } = withVariableValues(known, standIns, () =>
+      watchNewVariables(onCreated, () =>
+        replaceDraws(standInFor, () =>
+          refuseKeptTensors(backend, () => {
+            const { result: returned, states } = withLayerStates(
+              layerClasses.stateful,
+              new Map(),
+              call,
+            );
+            return { returned, layers: [...states.keys()] };
+          }),
+        ),
+      ),
+    );
+    checkLayerNames(result.layers);
+    for (const variable of created.keys()) tf.engine().disposeTensor(variable);
+    const read = new Set([
+      ...backend.builder.nodes.flatMap(({ inputs }) => inputs),
+      ...result.returned,
+    ]);
+    const used = [...known.keys()].filter(
+      (name) => name in assigned || read.has(values.get(name)!),
+    );
+    const names = new Set([...used, ...[...created.keys()].map(({ name }) => name)]);
+    return { names, layers: result.layers, draws };
+  });
 }
 
 /** @throws CannotCompileError or TypeError where a function doesn't return what can be an output. */
@@ -120,12 +153,13 @@ function valueWith({ shape, dtype }: TensorSpec): Value {
   return { shape, dtype };
 }
 
-function settle(variable: tf.Variable, initial: Value): void {
+function settle(variable: tf.Variable, { initial, calls }: Creation): void {
   const { constant } = initial;
   if (constant === undefined) {
     throw new CannotCompileError(
-      `The function creates the variable '${variable.name}' from a value that it computes; create ` +
-        'it before the function is compiled.',
+      `The function creates the variable '${variable.name}'${placeInUserCode(calls)} from a value that it ` +
+        'computes. Create it before the function is compiled; if it is the weight of a layer, build() or apply() the ' +
+        'layer first.',
     );
   }
   const spec = specOf(variable);

@@ -10,13 +10,20 @@ export interface StatefulLayer {
   resetStates(states?: tf.Tensor | readonly tf.Tensor[] | null, training?: boolean): void;
 }
 
-/** The classes of tfjs-layers that have such states, by their prototypes. */
-export async function statefulClasses(): Promise<readonly StatefulLayer[]> {
+/** Classes of tfjs-layers, by their prototypes. */
+export interface LayerClasses {
+  /** That of all layers. */
+  readonly layer: object;
+  /** Those that have such states. */
+  readonly stateful: readonly StatefulLayer[];
+}
+
+export async function loadLayerClasses(): Promise<LayerClasses> {
   const { RNN, layers } = await import('@tensorflow/tfjs-layers');
   // Its class isn't exported. A name of its own leaves tfjs's count of names as it is.
   const convolutional = layers.convLstm2d({ filters: 1, kernelSize: 1, name: 'unused' });
   const ancestors = [RNN.prototype, Object.getPrototypeOf(Object.getPrototypeOf(convolutional))];
-  return ancestors as unknown as StatefulLayer[];
+  return { layer: layers.Layer.prototype, stateful: ancestors as unknown as StatefulLayer[] };
 }
 
 /**

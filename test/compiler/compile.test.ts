@@ -114,6 +114,36 @@ test.serial('a function may return a tensor, and read state without changing it'
   scale.dispose();
 });
 
+for (const name of ['onnx-cpu', 'tfjs-cpu'] as const) {
+  test.serial(`a variable that is returned has its new value at each run: ${name}`, async (t) => {
+    const counter = tf.variable(tf.zeros([3]));
+    const untouched = tf.variable(tf.ones([1]));
+    const layer = layers.layers.dense({ units: 1, inputShape: [3], useBias: false });
+    const model = layers.sequential({ layers: [layer] });
+    const optimizer = tf.train.sgd(0.1);
+    const step = await compile(
+      ({ x }) => {
+        counter.assign(tf.add(counter, x));
+        optimizer.minimize(() => tf.mean(model.apply(tf.reshape(x, [1, 3])) as tf.Tensor), false);
+        return { counter, copy: tf.clone(counter), untouched, kernel: layer.getWeights()[0]! };
+      },
+      { x: { shape: [3], dtype: 'float32' } },
+      { engine: name },
+    );
+    const kernelName = Object.keys(step.state.specs).find((each) => each.endsWith('kernel'))!;
+    for (let run = 1; run <= 3; run++) {
+      const outputs = await step.run({ x: Float32Array.of(1, 2, 3) });
+      t.deepEqual([...outputs.counter!], [run, 2 * run, 3 * run]);
+      t.deepEqual(outputs.copy, outputs.counter);
+      t.deepEqual([...outputs.kernel!], [...step.state.read(kernelName)]);
+    }
+    untouched.assign(tf.tensor1d([5]));
+    await step.load();
+    t.deepEqual([...(await step.run({ x: new Float32Array(3) })).untouched!], [5]);
+    await step.dispose();
+  });
+}
+
 test.serial('a second function works on the variables of the first', async (t) => {
   const { variables, signature, inputs, loss } = regression();
   const optimizer = tf.train.adam(0.1);
