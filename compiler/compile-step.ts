@@ -1,16 +1,18 @@
 import { CannotCompileError } from '../errors.ts';
-import { type EngineName, engineNames } from './engine.ts';
+import { type Engine, type EngineName, engineNames } from './engine.ts';
 import { prepareEngine, startFastest } from './engines.ts';
 import { checkNames, describe } from './option-names.ts';
 import { StateMemory, type StateStore } from './state-store.ts';
 import type { StepFunction } from './step-function.ts';
 import type { StepRunner } from './step-runner.ts';
 import {
+  byteLengthOf,
   checkData,
   checkSpecs,
   describeSpec,
   type TensorData,
   type TensorSpec,
+  viewOf,
 } from './tensor-spec.ts';
 import { type StepTrace, statePrefix, traceStep } from './trace-step.ts';
 
@@ -38,7 +40,8 @@ export interface CompileOptions {
 export interface CompiledStep {
   readonly engine: EngineName;
   /**
-   * Runs the step once: updates the state, resolves to the outputs. One run at a time over a state.
+   * Runs the step once: updates the state, resolves to the outputs. One run at a time over a state. The inputs are
+   * copied before this returns.
    * @throws TypeError or RangeError for inputs that don't fit, Error while another run is going on.
    */
   run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>>;
@@ -67,7 +70,10 @@ export async function compileStep(
     new GuardedStep(name, await runner, state, inputs);
   if (engine !== 'auto') {
     const chosen = await prepareEngine(engine);
-    const graph = chosen.runs === 'graph' ? trace().graph : undefined;
+    const traced = chosen.runs === 'graph' ? trace() : attempt(trace);
+    // What a step that can't be traced calls shows when it runs.
+    const { graph, ...called } = traced instanceof Error ? nothingKnown : traced;
+    checkKernels(engine, chosen, called);
     return start(engine, chosen.createRunner({ ...job, graph, whole: false }));
   }
   const traced = attempt(trace);
@@ -80,7 +86,11 @@ export async function compileStep(
 }
 
 /** Of a step that can't be traced. */
-const nothingKnown = { kernels: new Map<string, never>(), graph: undefined };
+const nothingKnown = {
+  kernels: new Map<string, never>(),
+  places: new Map<string, string>(),
+  graph: undefined,
+};
 
 /** Checks what comes in and keeps runs apart; the engines rely on both. */
 class GuardedStep implements CompiledStep {
@@ -88,6 +98,7 @@ class GuardedStep implements CompiledStep {
   readonly #runner: StepRunner;
   readonly #state: StateMemory;
   readonly #inputs: Readonly<Record<string, TensorSpec>>;
+  readonly #taken: Readonly<Record<string, TensorData>>;
   #running = false;
   #disposed = false;
 
@@ -101,6 +112,12 @@ class GuardedStep implements CompiledStep {
     this.#runner = runner;
     this.#state = state;
     this.#inputs = inputs;
+    this.#taken = Object.fromEntries(
+      Object.entries(inputs).map(([name, spec]) => [
+        name,
+        viewOf(spec, new ArrayBuffer(byteLengthOf(spec))),
+      ]),
+    );
   }
 
   async run(inputs: Readonly<Record<string, TensorData>>): Promise<Record<string, TensorData>> {
@@ -118,16 +135,30 @@ class GuardedStep implements CompiledStep {
       const known = Object.keys(this.#inputs).join(', ') || 'none';
       throw new TypeError(`The step has no input '${name}'; its inputs are: ${known}.`);
     }
-    if (!this.#runner.usesDevice) await this.#state.toHost();
-    await this.#state.settled();
-    this.#state.acquire('A compiled step');
+    if (this.#running) {
+      throw new Error(
+        'The compiled step was run while it still runs; await the first run before the next.',
+      );
+    }
     this.#running = true;
     try {
-      return await this.#runner.run(inputs);
+      this.#take(inputs);
+      if (!this.#runner.usesDevice) await this.#state.toHost();
+      await this.#state.settled();
+      this.#state.acquire('A compiled step');
+      try {
+        return await this.#runner.run(this.#taken);
+      } finally {
+        this.#state.release();
+      }
     } finally {
       this.#running = false;
-      this.#state.release();
     }
+  }
+
+  /** Copies what a run is given: engines read it later, when the caller may have the next batch in it. */
+  #take(inputs: Readonly<Record<string, TensorData>>): void {
+    for (const [name, taken] of Object.entries(this.#taken)) taken.set(inputs[name]!);
   }
 
   async dispose(): Promise<void> {
@@ -178,6 +209,20 @@ function checkOnlyRead(int8Weights: readonly string[], { graph }: StepTrace): vo
   if (updated === undefined) return;
   throw new TypeError(
     `int8Weights names '${updated}', which the step updates; it takes weights that are only read.`,
+  );
+}
+
+/** @throws CannotCompileError where the engine can't run what the step calls. */
+function checkKernels(
+  name: EngineName,
+  engine: Engine,
+  { kernels, places }: Omit<StepTrace, 'graph'>,
+): void {
+  const [lacking] = engine.lackingKernels(new Set(kernels.keys()));
+  if (lacking === undefined) return;
+  throw new CannotCompileError(
+    `The engine '${name}' lacks the operation '${lacking}', which is called${places.get(lacking)}. ` +
+      "Choose the engine 'auto', which is the fastest that has all operations of the step, or 'tfjs-cpu'.",
   );
 }
 

@@ -17,6 +17,8 @@ export class TraceBackend extends tf.KernelBackend {
   readonly builder: GraphBuilder = new GraphBuilder();
   /** The tfjs kernels that were called, with the types of what they were given. */
   readonly kernels: Map<string, Set<ElementType>> = new Map();
+  /** Where in the user's code each is first called. */
+  readonly places: Map<string, string> = new Map();
   readonly #values = new WeakMap<object, Value>();
   #asynchronousRead: CannotCompileError | undefined;
   /** Where it isn't one. */
@@ -80,6 +82,7 @@ export class TraceBackend extends tf.KernelBackend {
 
   #record(name: string, values: Readonly<Record<string, Value>>): void {
     const types = this.kernels.get(name) ?? new Set();
+    if (!this.places.has(name)) this.places.set(name, placeInUserCode());
     for (const { dtype } of Object.values(values)) types.add(dtype);
     this.kernels.set(name, types);
   }

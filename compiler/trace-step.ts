@@ -18,6 +18,8 @@ export interface StepTrace {
   readonly graph: Graph;
   /** The tfjs kernels that the step calls, with the types of what they are given. */
   readonly kernels: ReadonlyMap<string, ReadonlySet<ElementType>>;
+  /** Where in the user's code each is first called. */
+  readonly places: ReadonlyMap<string, string>;
 }
 
 /**
@@ -82,5 +84,5 @@ function record(
     outputs.set(outputPrefix + name, backend.valueFor(tensor));
   }
   const graph = { inputs: graphInputs, nodes: backend.builder.nodes, outputs };
-  return { graph, kernels: backend.kernels };
+  return { graph, kernels: backend.kernels, places: backend.places };
 }

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+// Brings the gradients.
+import '@tensorflow/tfjs-layers';
 import test from 'ava';
 import { startFastest } from '../../compiler/engines.ts';
 import {
@@ -9,7 +11,7 @@ import {
   listEngines,
   type StepFunction,
 } from '../../compiler/index.ts';
-import { EngineUnavailableError } from '../../errors.ts';
+import { CannotCompileError, EngineUnavailableError } from '../../errors.ts';
 import { workingEngines } from './working-engines.ts';
 
 const vector = { shape: [3], dtype: 'float32' } as const;
@@ -139,6 +141,20 @@ test('a second run on the same state fails while the first goes on, and works af
   await Promise.all([step.dispose(), other.dispose()]);
 });
 
+for (const engine of workingEngines) {
+  test(`${engine}: a run takes its inputs at once, and isn't disposed of before it ends`, async (t) => {
+    const { state, step } = await prepare(engine);
+    const x = Float32Array.of(1, 2, 3);
+    const run = step.run({ x });
+    x.fill(100);
+    await t.throwsAsync(step.dispose(), { message: /while it runs/ });
+    await run;
+    await state.toHost();
+    t.deepEqual([...state.read('total')], [1, 2, 3]);
+    await step.dispose();
+  });
+}
+
 test('a step can be disposed of twice but not run again', async (t) => {
   const { step } = await prepare();
   await step.dispose();
@@ -221,6 +237,23 @@ test('the automatic choice is the fastest engine that knows all of a step’s ke
   t.is(await startFastest({ kernelNames: new Set(['Add']) }, nameOf), workingEngines[0]!);
   const obstacle = new Error('not compiled');
   t.is(await startFastest({ kernelNames: new Set(['Add']), obstacle }, nameOf), 'tfjs-cpu');
+});
+
+test('an engine that is named and lacks an operation refuses the step, with its place', async (t) => {
+  const step: StepFunction = ({ filter }, { x }) => {
+    const loss = (w: tf.Tensor) =>
+      tf.sum(tf.conv2d(tf.reshape(x!, [1, 3, 1, 1]) as tf.Tensor4D, w as tf.Tensor4D, 1, 'same'));
+    return { state: {}, outputs: { gradient: tf.grad(loss)(filter!) } };
+  };
+  const options = {
+    state: createState({ filter: { shape: [2, 2, 1, 1], dtype: 'float32' } }),
+    inputs: { x: vector },
+  };
+  await t.throwsAsync(compileStep(step, { ...options, engine: 'tfjs-wasm' }), {
+    instanceOf: CannotCompileError,
+    message: /'tfjs-wasm' lacks .*'Conv2DBackpropFilter'.* at .*compile-step\.test\.ts:\d+.*'auto'/,
+  });
+  await (await compileStep(step, { ...options, engine: 'tfjs-cpu' })).dispose();
 });
 
 test('an engine that refuses a step gives way to the next one', async (t) => {
