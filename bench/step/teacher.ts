@@ -9,7 +9,8 @@ import {
 } from './cases.ts';
 import { lossSetting, teacherLosses } from './teacher-loss.ts';
 
-const WARM_UP_TURNS = 2;
+/** onnxruntime keeps its memory, but touches the last of it for the first time only after so many runs. */
+const WARM_UP_TURNS = 20;
 const TURNS = 6;
 const TEACHERS_MAX = 3;
 
