@@ -271,14 +271,14 @@ export class CodistillationGroup {
   /** When it is first needed: its start would put off the first step. */
   #spawnEvaluator(): Promise<Handle<Evaluator>> {
     const { system } = this.#context;
-    const { replicas, heldOut, batch, evaluationBatches, engine, threads, restartsMax } =
-      this.#plan;
+    const { replicas, heldOut, evaluationBatch, evaluationBatches } = this.#plan;
+    const { engine, threads, restartsMax } = this.#plan;
     return system.spawn(
       evaluator,
       {
         models: replicas.map(({ model }) => model),
         source: heldOut,
-        batch,
+        batch: evaluationBatch,
         batchesMax: evaluationBatches,
         engine,
         threads,

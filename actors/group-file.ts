@@ -11,6 +11,7 @@ export interface GroupFile {
   readonly format: 1;
   readonly replicas: readonly { readonly name: string; readonly model: ModelConfig }[];
   readonly heldOut: DataSource;
+  /** Rows of one held-out batch. */
   readonly batch: number;
   readonly evaluationBatches: number;
 }
@@ -24,12 +25,12 @@ const groupFileSchema = v.object({
 });
 
 export async function writeGroupFile(directory: string, plan: GroupPlan): Promise<void> {
-  const { replicas, heldOut, batch, evaluationBatches } = plan;
+  const { replicas, heldOut, evaluationBatch, evaluationBatches } = plan;
   const content: GroupFile = {
     format: 1,
     replicas: replicas.map(({ name, model }) => ({ name, model })),
     heldOut,
-    batch,
+    batch: evaluationBatch,
     evaluationBatches,
   };
   await writeFile(join(directory, 'group.json'), `${JSON.stringify(content, undefined, 2)}\n`);

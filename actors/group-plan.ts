@@ -35,6 +35,8 @@ export interface GroupPlan {
   /** Nobody trains on it. */
   readonly heldOut: DataSource;
   readonly evaluationBatches: number;
+  /** Examples, or lanes of text, in each of them. */
+  readonly evaluationBatch: number;
   readonly evaluationIntervalSteps: number;
   /** Whether the last evaluation keeps what each replica says of each held-out row. */
   readonly savesPredictions: boolean;

@@ -20,6 +20,7 @@ export { type GroupFile, readGroupFile } from './group-file.ts';
 export type { GroupPlan, ReplicaPlan } from './group-plan.ts';
 export { extra, notNegative, option, positive, share, whole } from './plan/option.ts';
 export {
+  evaluationBatchOf,
   groupPlanOf,
   largestBatch,
   overlay,

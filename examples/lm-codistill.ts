@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   actorModules,
   CodistillationGroup,
+  evaluationBatchOf,
   explainGroupPlan,
   extra,
   findPlanProblems,
@@ -91,7 +92,7 @@ async function corpusOf(context: JobContext<Options>): Promise<Corpus> {
     replicas: options.replicas,
     heldOutFraction: options.partition.heldOutFraction,
     // Each lane of a shard holds at least one window and the token after it.
-    tokensMin: largestBatch(options) * (options.time + 1),
+    tokensMin: Math.max(largestBatch(options), evaluationBatchOf(options)) * (options.time + 1),
     directory,
     signal,
     onProgress: (progress) => emit({ type: 'prepare', ...progress }),
@@ -113,7 +114,7 @@ function planOf(options: Options, corpus: Texts, overNats = false): GroupPlan {
     heldOut: {
       kind: 'text' as const,
       parts: [{ path: corpus.heldOut.path, from: 0, to: 1 }],
-      batch,
+      batch: evaluationBatchOf(options),
       time,
     },
   };

@@ -119,6 +119,11 @@ export function planSchema<const Model extends v.ObjectEntries, const Own extend
   const evaluation = v.strictObject({
     intervalSteps: option(whole(1, 1e9), 100, 'steps between two evaluations'),
     batches: option(whole(1, 1e6), defaults.evaluationBatches, 'held-out batches that are scored'),
+    batch: option(
+      v.nullable(whole(1, 1_000_000)),
+      null,
+      'examples, or lanes of text, in one of them; null: as many as in a step of training',
+    ),
     savePredictions: option(
       v.boolean(),
       false,
@@ -195,7 +200,11 @@ export function planSchema<const Model extends v.ObjectEntries, const Own extend
     burnInSteps: option(whole(0, 1e9), defaults.burnInSteps, 'steps before the teachers come in'),
     exchange: v.optional(exchange, {}),
     evaluation: v.optional(evaluation, {}),
-    checkpointIntervalSteps: option(whole(1, 1e9), 100, 'steps between two checkpoints'),
+    checkpointIntervalSteps: option(
+      whole(1, 1e9),
+      100,
+      'steps between two checkpoints; snapshots keep the versions of two such intervals',
+    ),
     engine: option(
       v.picklist(['auto', ...engineNames]),
       'auto',

@@ -57,6 +57,7 @@ export function groupPlanOf(plan: Plan, data: PlanData, models: PlanModels): Gro
     replicas,
     heldOut: data.heldOut,
     evaluationBatches: evaluation.batches,
+    evaluationBatch: evaluationBatchOf(plan),
     evaluationIntervalSteps: evaluation.intervalSteps,
     savesPredictions: evaluation.savePredictions,
     objective: objectiveOf(plan),
@@ -106,6 +107,11 @@ function workersPlanOf(plan: Plan, replica: number): WorkersPlan {
   if (mode === 'synchronous') return { mode, count, codec, backups: rest.backups };
   const { localSteps, outerLearningRate, outerMomentum } = rest;
   return { mode, count, codec, localSteps, outerLearningRate, outerMomentum };
+}
+
+/** Examples, or lanes, of one held-out batch. */
+export function evaluationBatchOf({ evaluation, batch }: Plan): number {
+  return evaluation.batch ?? batch;
 }
 
 /** Examples, or lanes, that all workers of the largest replica train on in one step. */

@@ -1,4 +1,4 @@
-import { type PlanData, replicaEntries } from './plan.ts';
+import { evaluationBatchOf, type PlanData, replicaEntries } from './plan.ts';
 import type { Plan } from './plan-schema.ts';
 
 /** The parts of a prepared data set in `directory`, each replica's in an order by its own seed. */
@@ -10,6 +10,6 @@ export function recordsDataOf(plan: Plan, directory: string): PlanData {
       part: replica,
       seed: replicaEntries(plan, replica).seed,
     })),
-    heldOut: { ...records, part: 'held-out' },
+    heldOut: { ...records, batch: evaluationBatchOf(plan), part: 'held-out' },
   };
 }

@@ -51,7 +51,11 @@ export const studies: readonly Study[] = [
     arms: [
       ...[1, 10, 50, 100, 250, 1000].map((steps) => ({
         name: `every-${steps}`,
-        options: { 'exchange.intervalSteps': steps },
+        options: {
+          'exchange.intervalSteps': steps,
+          // A snapshot saves all versions of the last two checkpoint intervals with each exchange.
+          checkpointIntervalSteps: Math.min(500, 4 * steps),
+        },
       })),
       alone,
     ],
@@ -239,7 +243,7 @@ export const studies: readonly Study[] = [
       'exchange.intervalSteps': 5,
       'optimizer.beta1': 0,
       'evaluation.savePredictions': true,
-      checkpointIntervalSteps: 1000,
+      checkpointIntervalSteps: 25,
     },
     full: { rows: 2_000_000, steps: 6000, 'model.hiddenSizes': [2560, 1024, 256] },
     arms: [

@@ -3,6 +3,7 @@ import {
   findPlanProblems,
   groupPlanOf,
   type Plan,
+  recordsDataOf,
   sharedFractionOf,
 } from '../../../actors/index.ts';
 import { smallPlan } from './small-plan.ts';
@@ -145,4 +146,21 @@ test('replicas wait for one another only where all have as many steps', (t) => {
   t.deepEqual(problemsOf({ exchange }), []);
   const [problem] = problemsOf({ exchange, perReplica: { '1': { steps: 5 } } });
   t.is(problem?.key, 'exchange.beyond');
+});
+
+test('held-out batches may have a size of their own, so that arms of any batch are scored on the same rows', (t) => {
+  const sizes = (plan: Plan) => {
+    const { replicas, heldOut } = recordsDataOf(plan, 'data');
+    return {
+      training: replicas[0]?.batch,
+      heldOut: heldOut.batch,
+      scored: groupPlan(plan).evaluationBatch,
+    };
+  };
+  t.deepEqual(sizes(smallPlan({ batch: 8 })), { training: 8, heldOut: 8, scored: 8 });
+  t.deepEqual(sizes(smallPlan({ batch: 8, evaluation: { batch: 2 } })), {
+    training: 8,
+    heldOut: 2,
+    scored: 2,
+  });
 });
