@@ -1,9 +1,11 @@
 import { DamagedDataError } from '../../errors.ts';
 import { selectLargest } from './largest-changes.ts';
+import { addSteps, type CodedSteps, encodeSteps, expectLength } from './step-coding.ts';
 
 /**
  * How changed weights are coded. `f32`: the values as they are. `bf16`, `f16`: each change in 16 bits.
- * `int8`, `int4`: steps of one scale for each row. `sparse`: the largest changes alone, in a byte each.
+ * `int8`, `int4`: steps of one scale for each row, those of int8 in Huffman codes. `sparse`: the largest changes alone, in
+ * a byte each.
  */
 export type DeltaCodec = 'f32' | 'bf16' | 'f16' | 'int8' | 'int4' | 'sparse';
 export const deltaCodecs: readonly DeltaCodec[] = ['f32', 'bf16', 'f16', 'int8', 'int4', 'sparse'];
@@ -13,9 +15,7 @@ export type TensorDelta =
   | { readonly codec: 'f32'; readonly values: Float32Array }
   /** The upper or the IEEE half of each change. */
   | { readonly codec: 'bf16' | 'f16'; readonly halves: Uint16Array }
-  | { readonly codec: 'int8'; readonly rowScales: Float32Array; readonly steps: Int8Array }
-  /** Two steps in a byte, the first in the lower half; each plus 8. */
-  | { readonly codec: 'int4'; readonly rowScales: Float32Array; readonly steps: Uint8Array }
+  | CodedSteps
   /**
    * The changes' sizes are `levels[0]` · `levels[1]`ᵏ, k = 0 … 7. In the lower half of each entry how many places the
    * change is after the one before (the first after place −1), in the upper its k and the sign; a lower half of 0
@@ -23,9 +23,6 @@ export type TensorDelta =
    */
   | { readonly codec: 'sparse'; readonly levels: Float32Array; readonly entries: Uint8Array };
 
-const INT8_STEPS_MAX = 127;
-const INT4_STEPS_MAX = 7;
-const INT4_ZERO = 8;
 /** A byte each: about a thirty-second of the f32 bytes. */
 const SPARSE_SHARE = 1 / 8;
 /** Below it a row scale costs little, and a share of the values would be none. */
@@ -81,9 +78,7 @@ export function applyChange(
       return result;
     case 'int8':
     case 'int4':
-      expectLength(`${name} row scales`, delta.rowScales, length / row);
-      expectLength(name, delta.steps, delta.codec === 'int8' ? length : Math.ceil(length / 2));
-      addSteps(result, delta, row);
+      addSteps(name, result, delta, row);
       return result;
     case 'sparse':
       expectLength(`${name} levels`, delta.levels, 2);
@@ -104,7 +99,7 @@ export function tensorDeltaBytes(delta: TensorDelta): number {
       return delta.halves.byteLength;
     case 'int8':
     case 'int4':
-      return delta.rowScales.byteLength + delta.steps.byteLength;
+      return delta.rowScales.byteLength + delta.packed.byteLength;
     case 'sparse':
       return delta.levels.byteLength + delta.entries.byteLength;
   }
@@ -121,7 +116,10 @@ export function rounded(
   return applyChange('weights', zeros, delta, { length: values.length, row });
 }
 
-/** Bytes of a delta of tensors with these shapes; a sparse one has some entries more, to pass over gaps. */
+/**
+ * Bytes of a delta of tensors with these shapes; a sparse one has some entries more, to pass over gaps, and one in int8
+ * is smaller the less alike the sizes of the changes are.
+ */
 export function deltaBytesAbout(
   codec: DeltaCodec,
   shapes: Readonly<Record<string, readonly number[]>>,
@@ -173,50 +171,6 @@ function addHalves(result: Float32Array, codec: 'bf16' | 'f16', halves: Uint16Ar
     if (table === undefined) bits[0] = halves[i]! << 16;
     result[i] = result[i]! + (table === undefined ? value[0]! : table[halves[i]!]!);
   }
-}
-
-/** Symmetric steps with one scale a row: `step = round(change / scale)`, scale = largest / most. */
-function encodeSteps(codec: 'int8' | 'int4', changes: Float32Array, row: number): TensorDelta {
-  const most = codec === 'int8' ? INT8_STEPS_MAX : INT4_STEPS_MAX;
-  const rowScales = new Float32Array(changes.length / row);
-  const steps = new Int8Array(changes.length);
-  for (let r = 0; r < rowScales.length; r++) {
-    let largest = 0;
-    for (let i = r * row; i < (r + 1) * row; i++) {
-      const size = Math.abs(changes[i]!);
-      if (size > largest) largest = size;
-    }
-    const scale = Math.fround(largest / most);
-    // A change below the smallest float leaves a scale of zero: it waits for the next delta.
-    if (scale === 0) continue;
-    rowScales[r] = scale;
-    for (let i = r * row; i < (r + 1) * row; i++) {
-      steps[i] = Math.max(-most, Math.min(most, Math.round(changes[i]! / scale)));
-    }
-  }
-  return codec === 'int8' ? { codec, rowScales, steps } : { codec, rowScales, steps: pack(steps) };
-}
-
-function addSteps(
-  result: Float32Array,
-  { codec, rowScales, steps }: Extract<TensorDelta, { rowScales: unknown }>,
-  row: number,
-): void {
-  for (let r = 0; r < rowScales.length; r++) {
-    const scale = rowScales[r]!;
-    for (let i = r * row; i < (r + 1) * row; i++) {
-      const step =
-        codec === 'int8' ? steps[i]! : ((steps[i >> 1]! >> (4 * (i & 1))) & 15) - INT4_ZERO;
-      result[i] = result[i]! + Math.fround(step * scale);
-    }
-  }
-}
-
-function pack(steps: Int8Array): Uint8Array {
-  const packed = new Uint8Array(Math.ceil(steps.length / 2));
-  for (let i = 0; i < steps.length; i++)
-    packed[i >> 1]! |= (steps[i]! + INT4_ZERO) << (4 * (i & 1));
-  return packed;
 }
 
 /**
@@ -316,9 +270,4 @@ function float16Values(): Float32Array {
     return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
   });
   return halfValues;
-}
-
-function expectLength(name: string, values: { readonly length: number }, length: number): void {
-  if (values.length === length) return;
-  throw new DamagedDataError(`${name} has ${values.length} elements, expected ${length}`);
 }

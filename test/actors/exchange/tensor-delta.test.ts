@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib';
 import test from 'ava';
 import { selectLargest } from '../../../actors/exchange/largest-changes.ts';
 import {
@@ -91,10 +92,39 @@ test('bytes: a half, a quarter, an eighth and less than a twenty-fifth of f32', 
     tensorDeltaBytes(encodeChange(codec, values, from, 1024)) / values.byteLength;
   t.is(share('bf16'), 1 / 2);
   t.is(share('f16'), 1 / 2);
-  t.is(share('int8'), 1 / 4 + 1 / 1024);
+  // Differences of two uniform numbers: 7.7 bits each by Shannon; the scales are 1 / 1024 of it all.
+  t.true(share('int8') < 0.245);
+  t.true(share('int8') > 0.235);
   t.is(share('int4'), 1 / 8 + 1 / 1024);
   t.true(share('sparse') <= 1 / 25);
   t.true(share('sparse') > 1 / 32);
+});
+
+test('int8 is less than a quarter of f32 with its scales where rows are short, as in embeddings', (t) => {
+  const random = createRandomGenerator(12, 'normal');
+  const normal = () => {
+    const radius = Math.sqrt(-2 * Math.log(1 - random.nextUniform(0, 1)));
+    return radius * Math.cos(2 * Math.PI * random.nextUniform(0, 1));
+  };
+  const values = Float32Array.from({ length: 65_536 }, normal);
+  const delta = encodeChange('int8', values, new Float32Array(65_536), 128);
+  t.true(tensorDeltaBytes(delta) <= values.byteLength / 4);
+});
+
+test('int8 that unpacks to more or fewer steps, or to nothing, is refused', (t) => {
+  const from = numbers(256, 13);
+  const delta = encodeChange('int8', numbers(256, 14), from, 64);
+  if (delta.codec !== 'int8') return t.fail('another codec');
+  const packedOf = (count: number) => deflateRawSync(new Uint8Array(count));
+  for (const packed of [
+    packedOf(255),
+    packedOf(1 << 24),
+    delta.packed.subarray(1),
+    new Uint8Array(0),
+  ]) {
+    const apply = () => applyChange('w', from, { ...delta, packed }, { length: 256, row: 64 });
+    t.throws(apply, { instanceOf: DamagedDataError, message: /\bw\b/ });
+  }
 });
 
 test('sparse sends the largest changes and leaves the others for later deltas', (t) => {

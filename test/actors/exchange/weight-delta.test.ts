@@ -1,3 +1,4 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import test from 'ava';
 import {
   applyDelta,
@@ -39,10 +40,11 @@ test('int8 steps are the differences in 127ths of the largest of their row', (t)
   t.is(delta.baseVersion, 0);
   const kernel = delta.tensors.kernel;
   if (kernel?.codec !== 'int8') return t.fail('kernel is not coded in int8');
-  t.deepEqual([...kernel.steps], [127, -50, 0, 127, 0, -1]);
+  t.deepEqual([...new Int8Array(inflateRawSync(kernel.packed))], [127, -50, 0, 127, 0, -1]);
   t.deepEqual([...kernel.rowScales], [Math.fround(1.27 / 127), 1]);
-  // Three rows of one scale each (bias is one row) and nine steps.
-  t.is(deltaBytes(delta), 3 * 4 + 9);
+  // Three rows of one scale each (bias is one row) and the steps of both.
+  const packed = Object.values(delta.tensors).map((each) => (each as typeof kernel).packed.length);
+  t.is(deltaBytes(delta), 3 * 4 + packed[0]! + packed[1]!);
 });
 
 test('error feedback keeps the receiver within half a step however many deltas follow', (t) => {
@@ -74,8 +76,13 @@ test('a delta on another base, or with one changed byte, is refused by its check
   t.notThrows(() => applyDelta(base, delta, shapes));
   const kernel = delta.tensors.kernel;
   if (kernel?.codec !== 'int8') return t.fail('kernel is not coded in int8');
-  kernel.steps[4] = (kernel.steps[4] as number) ^ 1;
-  t.throws(() => applyDelta(base, delta, shapes), { message: /checksum of version 50/ });
+  const steps = inflateRawSync(kernel.packed);
+  steps[4]! ^= 1;
+  const changed = { ...kernel, packed: deflateRawSync(steps) };
+  t.throws(
+    () => applyDelta(base, { ...delta, tensors: { ...delta.tensors, kernel: changed } }, shapes),
+    { message: /checksum of version 50/ },
+  );
 });
 
 test('a delta that lacks a parameter or has one of another size is refused by its name', (t) => {
