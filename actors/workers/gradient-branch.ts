@@ -121,9 +121,10 @@ export class GradientBranch implements GradientReceiver {
       branch: { workers, carried: [...this.#round.carried] },
     });
     if (answer.status === 'paused') return answer;
-    this.#encoder.accepted();
     // Without measures it is no update that they were part of: each has carried on something else.
-    return answer.measures === undefined ? null : answer;
+    if (answer.measures === undefined) return null;
+    this.#encoder.accepted();
+    return answer;
   }
 
   #endRound(answer: ContributionAnswer | null): void {

@@ -32,8 +32,10 @@ export interface Update {
   readonly version: number;
   /** Parameters and statistics. */
   readonly weights: Weights;
-  /** Of the update that led here; none before the first, and for a contribution that was too late. */
+  /** Of the update that led here, in which this contribution took part. */
   readonly measures?: Readonly<Record<string, number>>;
+  /** Those of the update that led here, for who came too late to take part in it. */
+  readonly latestMeasures?: Readonly<Record<string, number>>;
   /** What the worker that is answered carried on from the update that led here, if it took part and joins out of turn. */
   readonly carried?: StateCopy;
 }

@@ -73,6 +73,8 @@ export class ParameterServer implements GradientReceiver {
   #outcome: PromiseWithResolvers<ContributionAnswer>;
   /** Of the workers that took part in the update that led to `#version`. */
   #carried: ReadonlyMap<number, StateCopy> = new Map();
+  /** What that update showed; undefined before the first of this life. */
+  #latestMeasures: Share['measures'] | undefined;
   /** Workers that have left for a while. */
   readonly #away = new Set<number>();
   #draining = false;
@@ -122,7 +124,10 @@ export class ParameterServer implements GradientReceiver {
     const share = this.#shareOf(contribution);
     for (const each of share.workers) this.#away.delete(each);
     if (this.#options.asynchronous) return await this.#update(share, step);
-    if (version !== this.#version) return this.#currentFor(worker);
+    if (version !== this.#version) {
+      const latestMeasures = this.#latestMeasures;
+      return { ...this.#currentFor(worker), ...(latestMeasures && { latestMeasures }) };
+    }
     if (this.#blocked) return { status: 'paused' };
     const { promise } = this.#outcome;
     if (!this.#round.complete) {
@@ -207,7 +212,8 @@ export class ParameterServer implements GradientReceiver {
       await this.#state.toHost(this.#parameterNames());
       this.#saver.saveIfDue(this.#version);
       const gradientNorm = outputs.gradientNorm?.[0] ?? Number.NaN;
-      return { ...this.#current(), measures: { ...share.measures, gradientNorm } };
+      this.#latestMeasures = { ...share.measures, gradientNorm };
+      return { ...this.#current(), measures: this.#latestMeasures };
     });
   }
 

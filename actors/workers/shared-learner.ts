@@ -62,9 +62,11 @@ export class SharedLearner implements Learner {
       this.#student.restoreCarried(before);
       return undefined;
     }
-    this.#encoder.accepted();
+    if (update.measures !== undefined) this.#encoder.accepted();
     const next = await this.#take(update, step + 1);
-    return { outputs: update.measures && outputsOf(update.measures), next };
+    // A worker that always comes too late still tells how the replica does.
+    const shown = update.measures ?? update.latestMeasures;
+    return { outputs: shown && outputsOf(shown), next };
   }
 
   async finish(step: number): Promise<number> {

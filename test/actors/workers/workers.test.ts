@@ -68,6 +68,41 @@ test.serial(
   },
 );
 
+for (const mode of ['asynchronous', 'local']) {
+  test.serial(
+    `${mode} workers that are stopped by Ctrl-C go on without a step lost or taken twice`,
+    async (t) => {
+      await using folder = await makeFolder();
+      const text = await writeSmallText(folder.path);
+      const settings = { ...twoWorkers, 'workers.mode': mode, 'workers.localSteps': 5 };
+      const run = startSmallRun(folder.path, text, settings, ['--run-dir', 'stopped']);
+      await reachStep(run, 'replica-1', 33);
+      run.child.kill('SIGINT');
+      const { exitCode, stdout, stderr } = await run.ended;
+      t.is(exitCode, 130, stderr);
+      const resumed = startActorctl(['resume', 'stopped', '--json'], folder.path);
+      const result = await resultOf(resumed);
+      const events = [...parseEvents(stdout), ...parseEvents((await resumed.ended).stdout)];
+      for (const { name } of result.replicas) {
+        // Worker 1 tells of each of its steps once.
+        t.deepEqual(
+          stepsOf(events, name).map(({ step }) => step),
+          Array.from({ length: 100 }, (_, index) => index + 1),
+        );
+      }
+      // Two replicas of two workers, each with 100 batches of 8 lanes of 16 pieces.
+      t.is(result.tokens, 2 * 2 * 100 * 8 * 16);
+      // Which update comes before which is chance where workers don't wait for one another.
+      if (mode === 'local') {
+        const calm = await resultOf(startSmallRun(folder.path, text, settings));
+        t.deepEqual(hashesOf(result), hashesOf(calm));
+      } else {
+        for (const { name, valLoss } of result.replicas) t.true(valLoss < result.unigramLoss, name);
+      }
+    },
+  );
+}
+
 test.serial(
   'replicas that teach one another come to their end, though each goes on without its slowest worker',
   async (t) => {
