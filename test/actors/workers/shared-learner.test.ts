@@ -16,6 +16,7 @@ test('a worker that always comes too late tells what the others’ update showed
   await using student = new Student({
     ...serverOptions,
     batch: 1,
+    firstLane: 0,
     teacherModels: [],
     teacherPrecision: 'f32',
     objective: defaultObjective,
