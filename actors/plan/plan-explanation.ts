@@ -4,6 +4,7 @@ import {
   createTrainingStep,
   createUpdateStep,
   forwardFlop,
+  type Model,
   weightShapes,
 } from '../../training/index.ts';
 import { deltaBytesAbout } from '../exchange/tensor-delta.ts';
@@ -135,8 +136,8 @@ function trainerNames({ name, workers }: ReplicaPlan): readonly string[] {
 }
 
 /**
- * In an exchange a replica's delta goes to its snapshot, and from there all weights to each student; or students ask it
- * for predictions in each step.
+ * Each step reads a batch; in an exchange a replica's delta goes to its snapshot, and from there all weights to each
+ * student, or students ask it for predictions in each step; evaluations read all weights.
  */
 function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
   const places = snapshotNodes(plan, nodes);
@@ -170,7 +171,25 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
     });
     return [...own, ...ofBranches];
   });
-  const rows = plan.replicas.flatMap((teacher, index) => {
+  const dataRows = plan.replicas.flatMap((replica, index) =>
+    trainerNames(replica).map((name, worker) =>
+      link(
+        `${replica.name}-data → ${name}, each step`,
+        [0, trainerNode(index + worker, nodes)],
+        batchBytes(plan, replica),
+        stepFlop(plan, replica) / (gflops * 1e9 * 60),
+      ),
+    ),
+  );
+  const evaluatorRows = plan.replicas.map((replica, index) =>
+    link(
+      `${replica.name} → evaluator, each evaluation`,
+      [trainerNode(index, nodes), 0],
+      BYTES_PER_VALUE * valuesOf(shapesOf(replica)),
+      (plan.evaluationIntervalSteps * stepFlop(plan, replica)) / (gflops * 1e9 * 60),
+    ),
+  );
+  const exchangeRows = plan.replicas.flatMap((teacher, index) => {
     const snapshot = places[index];
     if (snapshot === undefined) return [];
     const minutes = exchangeMinutes(plan, teacher, gflops);
@@ -209,21 +228,29 @@ function linkTable(plan: GroupPlan, { nodes, gflops }: Surroundings) {
   });
   return {
     title: 'Links',
-    columns: ['link', 'way', 'bytes an exchange', 'bytes a minute'],
-    rows: [...workerRows, ...rows],
+    columns: ['link', 'way', 'bytes each time', 'bytes a minute'],
+    rows: [...dataRows, ...workerRows, ...exchangeRows, ...evaluatorRows],
   };
+}
+
+/** Of a Trainer's inputs and targets in one step. */
+function batchBytes({ batch }: GroupPlan, { model: config }: ReplicaPlan): number {
+  const model = createModel(config);
+  return BYTES_PER_VALUE * (inputValues(model, batch) + valuesOf({ of: model.targetShape(batch) }));
+}
+
+function inputValues(model: Model, batch: number): number {
+  const shapes = Object.entries(model.inputs(batch)).map(([name, { shape }]) => [name, shape]);
+  return valuesOf(Object.fromEntries(shapes));
 }
 
 /** Of one batch and its answer, the recurrent state both ways. */
 function predictionBytes({ batch }: GroupPlan, { model: config }: ReplicaPlan): number {
   const model = createModel(config);
   const rows = valuesOf({ targets: model.targetShape(batch) });
-  const inputs = Object.entries(model.inputs(batch)).map(([name, { shape }]) => [name, shape]);
   return (
     BYTES_PER_VALUE *
-    (valuesOf(Object.fromEntries(inputs)) +
-      rows * model.classes +
-      2 * valuesOf(model.recurrentState(batch)))
+    (inputValues(model, batch) + rows * model.classes + 2 * valuesOf(model.recurrentState(batch)))
   );
 }
 

@@ -1,6 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { encode as encodePng } from 'fast-png';
 import { actorctl, makeFolder, parseEvents } from '../actorctl-process.ts';
 
 test('a plan is the same in JSON, in YAML and as a module, and --set has the last word', async (t) => {
@@ -102,6 +103,9 @@ test('show says what goes where and what travels: a ring of three on two nodes',
   t.deepEqual(bytes['replica-1-snapshot → replica-2'], ['within a host', 4 * 2_501_632]);
   const [way, delta] = bytes['replica-1 → replica-1-snapshot'] as [string, number];
   t.is(way, 'between hosts');
+  // Two lists of 32 × 32 pieces of four bytes.
+  t.deepEqual(bytes['replica-2-data → replica-2, each step'], ['between hosts', 8192]);
+  t.deepEqual(bytes['replica-1 → evaluator, each evaluation'], ['within a host', 4 * 2_501_632]);
   // A byte for each value, and four for each row.
   t.true(delta > 2_501_632 && delta < 1.02 * 2_501_632, `${delta}`);
 });
@@ -117,6 +121,22 @@ test('show counts the values of a table that a run would find, and says what it 
   // Three towns, and one number for what is none of them.
   t.regex(replicas?.rows[0]?.[1] as string, /numericColumns 1, .* buckets 4, classes 2/, stderr);
   t.regex(String(event?.notes), /age numeric, town categorical, label label \(no, yes\)/);
+});
+
+test('images need not be square', async (t) => {
+  await using folder = await makeFolder();
+  const pixels = encodePng({ width: 24, height: 16, channels: 1, data: new Uint8Array(24 * 16) });
+  for (const name of ['cat', 'dog']) {
+    await mkdir(join(folder.path, name));
+    await writeFile(join(folder.path, name, '1.png'), pixels);
+  }
+  const args = ['image-codistill', '--data', '.', '--json', '--set', 'format=folder', 'batch=2'];
+  const { stdout, stderr } = await actorctl(['plan', 'show', ...args], folder.path);
+  const [event] = parseEvents(stdout);
+  const [replicas, , links] = (event?.tables ?? []) as readonly { readonly rows: unknown[][] }[];
+  t.regex(String(replicas?.rows[0]?.[1]), /imageSize 16, imageWidth 24/, stderr);
+  const data = links?.rows.find(([name]) => name === 'replica-1-data → replica-1, each step');
+  t.is(data?.[2], 4 * 2 * (16 * 24 + 1));
 });
 
 test('run and plan ask for a job when neither the command line nor a plan names one', async (t) => {
