@@ -45,9 +45,9 @@ export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions)
   }
 }
 
-/** What a method threw (of a full disk, say) it throws again: waiting would only hide it. */
+/** What a method threw (of a full disk, say), or what doesn't fit, comes again: waiting would only hide it. */
 function isNoAnswer(error: unknown): boolean {
-  return !(error instanceof RemoteError);
+  return ![RemoteError, RangeError, TypeError].some((kind) => error instanceof kind);
 }
 
 export function messageOf(error: unknown): string {

@@ -62,7 +62,7 @@ export async function encodeBatches(
 
 /**
  * The batches in `bytes`; their arrays are views on it when it is aligned to 8 bytes.
- * @throws DamagedDataError when the checksum is wrong or the columns are others than `specs` says.
+ * @throws DamagedDataError when the checksum is wrong, RangeError when the columns are others than `specs` says.
  */
 export function decodeBatches(bytes: Uint8Array, specs: ColumnSpecs): readonly Batch[] {
   const table = tableFromIPC(openEnvelope(bytes));
@@ -119,7 +119,7 @@ function columnOf(table: Table, name: string, spec: ColumnSpec, rows: number): C
   const dtype = values instanceof Int32Array ? 'int32' : 'float32';
   const right = shape === `${spec.shape}` && dtype === spec.dtype;
   if (right && values.length === rows * columnLength(spec)) return values as ColumnData;
-  throw new DamagedDataError(
+  throw new RangeError(
     `a record batch of ${rows} rows has the column ${name} as ${dtype}[${shape}] with ` +
       `${values.length} values, expected ${spec.dtype}[${spec.shape}] in each row`,
   );

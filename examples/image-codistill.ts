@@ -150,13 +150,14 @@ interface Images extends Pick<ImageSource, 'height' | 'width' | 'channels' | 'cl
 }
 
 function planOf(options: Options, images: Images, overNats = false): GroupPlan {
-  const { directory, height, channels, classes } = images;
+  const { directory, height, width, channels, classes } = images;
   return groupPlanOf(options, recordsDataOf(options, directory), {
     overNats,
     modelOf: (replica) => ({
       kind: 'residual',
       ...overlay(options.model, options.perReplica[`${replica + 1}`]?.model),
       imageSize: height,
+      ...(width !== height && { imageWidth: width }),
       channels,
       classes: classes.length,
     }),

@@ -23,11 +23,12 @@ function attention(config: ModelConfig, rows: number): number {
 
 /** Pixels of an image in the result of a convolution, 1 for the output layer. */
 function positionsOf(
-  { imageSize, stem }: Extract<ModelConfig, { kind: 'residual' }>,
+  { imageSize, imageWidth = imageSize, stem }: Extract<ModelConfig, { kind: 'residual' }>,
   name: string,
 ): number {
   const stage = /^stage(\d+)\//.exec(name)?.[1];
   if (name.startsWith('output/')) return 1;
   const halvings = stem === 'small' ? 0 : stage === undefined ? 1 : 2;
-  return Math.ceil(imageSize / 2 ** (halvings + Number(stage ?? 0))) ** 2;
+  const shrinking = 2 ** (halvings + Number(stage ?? 0));
+  return Math.ceil(imageSize / shrinking) * Math.ceil(imageWidth / shrinking);
 }

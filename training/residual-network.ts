@@ -11,10 +11,12 @@ import {
   type TensorPlan,
 } from './weight-initialisation.ts';
 
-/** A residual network (He et al. 2015, arXiv 1512.03385) over square images. */
+/** A residual network (He et al. 2015, arXiv 1512.03385) over images of one size. */
 export interface ResidualNetworkConfig {
-  /** Pixels along each side of an image. */
+  /** Pixels along each side of an image, or from top to bottom. */
   readonly imageSize: number;
+  /** Pixels from left to right, of images that aren't square. */
+  readonly imageWidth?: number;
   readonly channels: number;
   readonly classes: number;
   /** `basic`: two 3×3 convolutions a block; `bottleneck`: 1×1, 3×3 and 1×1, four times as wide. */
@@ -60,7 +62,7 @@ interface Block {
 }
 
 /**
- * Inputs: `images` float32 [batch, imageSize, imageSize, channels]. Targets int32 [batch].
+ * Inputs: `images` float32 [batch, imageSize, imageWidth, channels]. Targets int32 [batch].
  * @throws RangeError that names the field, its value and the values allowed.
  */
 export function residualNetwork(config: ResidualNetworkConfig): Network {
@@ -68,13 +70,13 @@ export function residualNetwork(config: ResidualNetworkConfig): Network {
   const blocks = blocksOf(config);
   const parameters = planParameters(config, blocks);
   const statistics = planStatistics(parameters);
-  const { imageSize, channels, classes } = config;
+  const { imageSize, imageWidth = imageSize, channels, classes } = config;
   return {
     classes,
     parameters: shapesOf(parameters),
     statistics: shapesOf(statistics),
     inputs: (batch) => ({
-      images: { shape: [batch, imageSize, imageSize, channels], dtype: 'float32' },
+      images: { shape: [batch, imageSize, imageWidth, channels], dtype: 'float32' },
     }),
     targetShape: (batch) => [batch],
     initialise: (seed) => initialise({ ...parameters, ...statistics }, seed),
@@ -237,8 +239,9 @@ function planStatistics(
 
 /** @throws RangeError that names the field, its value and the values allowed. */
 function checkResidualNetworkConfig(config: ResidualNetworkConfig): void {
-  const { imageSize, channels, classes, stages, width } = config;
+  const { imageSize, imageWidth = imageSize, channels, classes, stages, width } = config;
   checkInteger('imageSize', imageSize, 1);
+  checkInteger('imageWidth', imageWidth, 1);
   checkInteger('channels', channels, 1);
   checkInteger('classes', classes, 2);
   checkInteger('width', width, 1);

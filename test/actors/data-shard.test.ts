@@ -12,6 +12,33 @@ import {
 import { createSystem, systemClock } from '../../runtime/index.ts';
 import { temporaryFolder } from '../datasets/temporary-folder.ts';
 
+test('a reader whose model takes other columns says so at once and does not ask again', async (t) => {
+  const directory = join(await temporaryFolder(t, {}), 'images');
+  await prepareImages({
+    source: shapeImages({ count: 40, seed: 1, size: 8 }),
+    split: { replicas: 1 },
+    directory,
+  });
+  await using system = await createSystem({ bus: 'memory' });
+  const source = { kind: 'records', directory, part: 0, batch: 4, seed: 2 } as const;
+  const shard = await system.spawn(dataShard, { source, batchesPerMessage: 3 });
+  const controller = new AbortController();
+  const reader = new BatchReader({
+    shard,
+    columns: { images: { shape: [4, 8, 12, 3], dtype: 'float32' } },
+    fromCursor: 0,
+    batchesMax: 2,
+    patience: { clock: systemClock, patienceMs: 20_000 },
+    signal: controller.signal,
+  });
+  // Once its patience were over it would be a DeadlineError.
+  await t.throwsAsync(reader.next(), {
+    instanceOf: RangeError,
+    message: /column images as .* expected float32\[4,8,12,3\]/,
+  });
+  controller.abort();
+});
+
 const person = (age: number, income: string) =>
   `${age}, Private, 77516, Bachelors, 13, Never-married, Sales, Own-child, White, Male, 0, 0, ${age}, Cuba, ${income}\n`;
 

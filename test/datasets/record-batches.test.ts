@@ -90,9 +90,7 @@ test('windows of another shape are refused, also one with as many tokens', async
     [3, 4],
   ]) {
     const tokens = { shape, dtype: 'int32' } as const;
-    const error = t.throws(() => decodeBatches(bytes, { tokens }), {
-      instanceOf: DamagedDataError,
-    });
+    const error = t.throws(() => decodeBatches(bytes, { tokens }), { instanceOf: RangeError });
     t.regex(error!.message, /column tokens as int32\[3,5\] with 15 values, expected int32\[/);
   }
   const tokens = { shape: [3, 5], dtype: 'float32' } as const;

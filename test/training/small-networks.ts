@@ -41,6 +41,7 @@ export const smallNetworks: Readonly<Record<string, Network>> = {
   }),
   'residual network of bottlenecks': residualNetwork({
     imageSize: 12,
+    imageWidth: 8,
     channels: 3,
     classes: 4,
     block: 'bottleneck',
