@@ -10,6 +10,7 @@ import { type Replica, spawnReplicas } from './replica.ts';
 import { isPassing, messageOf, retry } from './retry.ts';
 import type { Trainer, TrainingSummary } from './trainer.ts';
 import type { StepReport } from './training-totals.ts';
+import { tellsOfSteps } from './workers/workers-plan.ts';
 
 /**
  * The actors of one job: for each replica a DataShard, a TeacherSnapshot and a Trainer, and one Evaluator for all.
@@ -20,6 +21,10 @@ export class CodistillationGroup {
   readonly #plan: GroupPlan;
   readonly #replicas: readonly Replica[];
   readonly #steps: number[];
+  /** Of each replica the worker that told of its last step. */
+  readonly #tellers: number[];
+  /** Of each replica, by its workers. */
+  readonly #bytesExchanged: readonly Map<number, number>[];
   readonly #evaluations: EvaluationQueue;
   #firstStepMs: number | undefined;
   #evaluator: Promise<Handle<Evaluator>> | undefined;
@@ -29,6 +34,8 @@ export class CodistillationGroup {
     this.#plan = plan;
     this.#replicas = replicas;
     this.#steps = replicas.map(() => 0);
+    this.#tellers = replicas.map(() => 0);
+    this.#bytesExchanged = replicas.map(() => new Map());
     this.#evaluations = this.#openEvaluations();
   }
 
@@ -127,10 +134,14 @@ export class CodistillationGroup {
         await Promise.all(teachers.map((teacher) => started(teacher)));
       }
       const { name, trainer, others } = this.#replicas[index] as Replica;
-      await Promise.all([
-        this.#follow(name, trainer, (report) => this.#emitStep(index, name, report)),
-        ...others.map((other) => this.#follow(name, other)),
-      ]);
+      const { workers } = replicas[index] as ReplicaPlan;
+      await Promise.all(
+        [trainer, ...others].map((handle, worker) =>
+          tellsOfSteps(workers, worker)
+            ? this.#follow(name, handle, (report) => this.#heard(index, { worker, report }))
+            : this.#follow(name, handle),
+        ),
+      );
     };
     const started = (index: number): Promise<void> => {
       ends[index] ??= follow(index);
@@ -173,13 +184,25 @@ export class CodistillationGroup {
     }
   }
 
-  #emitStep(index: number, replica: string, report: StepReport): void {
+  /** Several workers may tell of a step: the first one counts, and has the weights of that step. */
+  #heard(
+    index: number,
+    { worker, report }: { readonly worker: number; readonly report: StepReport },
+  ): void {
+    const bytes = this.#bytesExchanged[index] as Map<number, number>;
+    bytes.set(worker, report.bytesExchanged);
+    if (report.step <= (this.#steps[index] as number)) return;
+    this.#steps[index] = report.step;
+    this.#tellers[index] = worker;
+    this.#emitStep(index, { ...report, bytesExchanged: sum([...bytes.values()], (each) => each) });
+  }
+
+  #emitStep(index: number, report: StepReport): void {
     const { emit, now } = this.#context;
     this.#firstStepMs ??= now();
-    this.#steps[index] = report.step;
     const { rowsPerSecond, ...rest } = report;
     const speed = { [`${this.#unit}PerSecond`]: rowsPerSecond };
-    const { steps } = this.#plan.replicas[index] as ReplicaPlan;
+    const { steps, name: replica } = this.#plan.replicas[index] as ReplicaPlan;
     emit({ type: 'step', replica, steps, elapsedMs: now(), ...rest, ...speed });
     const slowest = this.#stepOfSlowest();
     if (slowest > 0) this.#evaluations.reached(slowest);
@@ -235,7 +258,11 @@ export class CodistillationGroup {
     });
     const handle = await this.#evaluator;
     return await withCallOptions(handle, { timeoutMs: EVALUATION_TIMEOUT_MS }).evaluate(
-      this.#replicas.map(({ trainer }) => trainer),
+      this.#replicas.map(({ trainer, others }, index) => {
+        const all = [trainer, ...others];
+        const teller = this.#tellers[index] as number;
+        return [...all.slice(teller), ...all.slice(0, teller)];
+      }),
       options,
     );
   }

@@ -73,16 +73,17 @@ export class Evaluator {
   }
 
   /**
-   * Null when a replica no longer has its weights of one of the `versions`. With `predictionsPath`, of examples only,
-   * what each replica says of each row is written there, on this actor's host.
+   * Null when a replica no longer has its weights of one of the `versions`; `sources` are those that may have them, of
+   * each replica, and are asked in turn. With `predictionsPath`, of examples only, what each replica says of each row is
+   * written there, on this actor's host.
    */
   async evaluate(
-    sources: readonly (WeightSource | Handle<WeightSource>)[],
+    sources: readonly (readonly (WeightSource | Handle<WeightSource>)[])[],
     options: { readonly versions?: Versions; readonly predictionsPath?: string } = {},
   ): Promise<Evaluation | null> {
     const versions: number[] = [];
-    for (const [replica, source] of sources.entries()) {
-      const current = await source.weights(options.versions?.[replica] ?? null);
+    for (const [replica, own] of sources.entries()) {
+      const current = await firstWeights(own, options.versions?.[replica] ?? null);
       if (current === null) return null;
       versions.push(current.version);
       for (const [name, values] of Object.entries(current.weights)) {
@@ -209,6 +210,17 @@ export const evaluator: ActorDefinition<EvaluatorOptions, Evaluator> = defineAct
     return new Evaluator(options, await openBatches(options.source));
   },
 });
+
+async function firstWeights(
+  sources: readonly (WeightSource | Handle<WeightSource>)[],
+  version: number | null,
+): Promise<VersionedWeights | null> {
+  for (const source of sources) {
+    const weights = await source.weights(version);
+    if (weights !== null) return weights;
+  }
+  return null;
+}
 
 function outputOf(
   outputs: Readonly<Record<string, ArrayLike<number>>>,

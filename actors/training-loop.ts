@@ -14,7 +14,7 @@ import type { TrainerOptions } from './trainer-options.ts';
 import { addStaleness, noTotals, type StepReport, type TrainingTotals } from './training-totals.ts';
 import type { LearnedStep, Learner } from './workers/learner.ts';
 import { openLearner } from './workers/open-learner.ts';
-import { trainersOf } from './workers/workers-plan.ts';
+import { tellsOfSteps, trainersOf } from './workers/workers-plan.ts';
 
 const SERVE_MS_MIN = 5;
 const SERVE_SHARE = 0.1;
@@ -215,11 +215,10 @@ export class TrainingLoop {
     return true;
   }
 
-  /** Of several workers one speaks for all. */
   async #keepWeightsIfDue(): Promise<void> {
     const { evaluationIntervalSteps, steps, membership } = this.#options;
     if (this.#step % evaluationIntervalSteps !== 0 || this.#step === steps) return;
-    if (membership !== undefined && membership.worker > 0) return;
+    if (membership !== undefined && !tellsOfSteps(membership.workers, membership.worker)) return;
     await this.#student.weightsToHost();
     this.keptWeights.keep(this.#step, this.#student.weights());
   }

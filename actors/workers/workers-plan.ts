@@ -28,6 +28,14 @@ export type WorkersPlan = {
 export type WorkersMode = WorkersPlan['mode'];
 export const workersModes: readonly WorkersMode[] = ['synchronous', 'asynchronous', 'local'];
 
+/**
+ * Whether a worker tells of its replica's steps: the first speaks for all, but with backups an update may go on without
+ * it, and then each one tells of the updates that it took part in.
+ */
+export function tellsOfSteps(plan: WorkersPlan | undefined, worker: number): boolean {
+  return worker === 0 || (plan?.mode === 'synchronous' && plan.backups > 0);
+}
+
 /** The Trainers of a replica, those included that an update doesn't wait for. */
 export function trainersOf(plan: WorkersPlan): number {
   return plan.count + (plan.mode === 'synchronous' ? plan.backups : 0);

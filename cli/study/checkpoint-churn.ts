@@ -32,7 +32,7 @@ export async function compareCheckpoints(
     batches,
   );
   const evaluation = await evaluator.evaluate(
-    [one, other].map(({ step, weights }) => ({ weights: () => ({ version: step, weights }) })),
+    [one, other].map(({ step, weights }) => [{ weights: () => ({ version: step, weights }) }]),
   );
   if (evaluation === null) throw new Error('a checkpoint has no weights');
   const { losses, disagreement, topAgreement, rows } = evaluation;

@@ -34,7 +34,7 @@ const batches: Batches = {
 };
 
 /** A model whose weights are all zero but for its last bias always predicts the same. */
-function constantModel(probability: number): Handle<WeightSource> {
+function constantModel(probability: number, lost = 5): Handle<WeightSource> {
   const shapes = Object.entries(createModel(coin).parameters);
   const weights = Object.fromEntries(
     shapes.map(([name, shape]) => [
@@ -47,7 +47,7 @@ function constantModel(probability: number): Handle<WeightSource> {
     Math.log(probability),
   );
   const source: WeightSource = {
-    weights: (version) => (version === 5 ? null : { version: version ?? 7, weights }),
+    weights: (version) => (version === lost ? null : { version: version ?? 7, weights }),
   };
   return source as Handle<WeightSource>;
 }
@@ -68,17 +68,20 @@ function twoCoins(): Evaluator {
 
 test('an evaluation scores the versions that it is asked for, or none', async (t) => {
   await using evaluator = twoCoins();
-  const sources = [constantModel(0.75), constantModel(0.5)];
+  const sources = [[constantModel(0.75)], [constantModel(0.5)]];
   t.deepEqual((await evaluator.evaluate(sources))?.versions, [7, 7]);
   t.deepEqual((await evaluator.evaluate(sources, { versions: [3, null] }))?.versions, [3, 7]);
   t.is(await evaluator.evaluate(sources, { versions: [4, 5] }), null);
+  // A worker that the others went on without, and one of these.
+  const workers = [sources[0]!, [constantModel(0.5), constantModel(0.5, 4)]];
+  t.deepEqual((await evaluator.evaluate(workers, { versions: [4, 5] }))?.versions, [4, 5]);
 });
 
 test('an evaluation can keep what each replica says of each row', async (t) => {
   await using folder = await makeFolder();
   const path = join(folder.path, 'predictions.arrow');
   await using evaluator = twoCoins();
-  const sources = [constantModel(0.75), constantModel(0.5)];
+  const sources = [[constantModel(0.75)], [constantModel(0.5)]];
   const evaluation = await evaluator.evaluate(sources, { predictionsPath: path });
   t.is(evaluation?.losses[1]?.toFixed(5), Math.log(2).toFixed(5));
   const { targets, classes, models } = await readPredictions(path);

@@ -104,6 +104,33 @@ for (const mode of ['asynchronous', 'local']) {
 }
 
 test.serial(
+  'with backups the record is whole, though the first worker of a replica is the slow one',
+  async (t) => {
+    await using folder = await makeFolder();
+    const text = await writeSmallText(folder.path);
+    const settings = { ...twoWorkers, 'workers.count': 1, 'workers.backups': 1, steps: 60 };
+    const run = startSmallRun(folder.path, text, settings);
+    await run.waitForLine((line) => (JSON.parse(line) as JsonEvent).actor === 'replica-1');
+    const started = run.lines().map((line) => JSON.parse(line) as JsonEvent);
+    const { pid } = newestIncarnation(started, 'replica-1');
+    // Until burn-in is nearly over: then the other replica waits for what it publishes.
+    process.kill(pid, 'SIGSTOP');
+    await reachStep(run, 'replica-1', 30);
+    process.kill(pid, 'SIGCONT');
+    await resultOf(run);
+    const events = parseEvents((await run.ended).stdout);
+    t.deepEqual(
+      stepsOf(events, 'replica-1').map(({ step }) => step),
+      Array.from({ length: 60 }, (_, index) => index + 1),
+    );
+    t.deepEqual(
+      events.filter(({ type }) => type === 'evaluation').map(({ step }) => step),
+      [20, 40, 60],
+    );
+  },
+);
+
+test.serial(
   'replicas that teach one another come to their end, though each goes on without its slowest worker',
   async (t) => {
     await using folder = await makeFolder();
