@@ -70,7 +70,7 @@ export interface RunDirectory extends Disposable {
 
 /**
  * Makes `runs/<job>-<YYYYMMDD-HHMMSS>[-n]`, or the given directory, and locks it.
- * @throws UserInputError when the given directory isn't empty.
+ * @throws UserInputError when the given directory isn't empty, or there can't be one.
  */
 export function createRunDirectory(where: {
   readonly record: RunRecord;
@@ -78,16 +78,38 @@ export function createRunDirectory(where: {
   readonly path?: string;
 }): RunDirectory {
   const { record, cwd } = where;
-  const path =
-    where.path === undefined
-      ? makeDatedDirectory(resolve(cwd, 'runs'), record)
-      : makeGivenDirectory(resolve(cwd, where.path));
-  const directory = lockDirectory(path, record);
-  mkdirSync(directory.checkpoints);
-  mkdirSync(join(path, 'data'));
-  directory.update({});
-  return directory;
+  try {
+    const path =
+      where.path === undefined
+        ? makeDatedDirectory(resolve(cwd, 'runs'), record)
+        : makeGivenDirectory(resolve(cwd, where.path));
+    const directory = lockDirectory(path, record);
+    mkdirSync(directory.checkpoints);
+    mkdirSync(join(path, 'data'));
+    directory.update({});
+    return directory;
+  } catch (error) {
+    const { code = '', path = where.path ?? 'runs' } = error as NodeJS.ErrnoException;
+    const reason = impossible[code];
+    if (reason === undefined) throw error;
+    throw new UserInputError(
+      `The run can't have its directory: ${path}: ${reason}. Give --run-dir one that can be written.`,
+      { cause: error },
+    );
+  }
 }
+
+/** By the code of a file system's error, what no other try would change. */
+const impossible: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not write there',
+  EEXIST: 'it is a file and no directory',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'no directory can be made there',
+  ENOTDIR: 'it is a file, or in one, and no directory',
+  EPERM: 'this user may not write there',
+  EROFS: 'nothing can be written there',
+};
 
 /**
  * Opens the directory of an earlier run to go on in it.

@@ -79,6 +79,22 @@ test('options come from --set and from their short forms, as the types that the 
   });
 });
 
+test('--run-dir that can not be a folder is named, with the reason', async (t) => {
+  await using folder = await makeFolder();
+  await writeFile(join(folder.path, 'a.csv'), 'a\n');
+  for (const [path, message] of [
+    ['a.csv', /a\.csv: it is a file, or in one, and no directory\. Give --run-dir/],
+    ['a.csv/run', /a\.csv: it is a file and no directory\. Give --run-dir/],
+    [`${'long'.repeat(100)}`, /the name is too long\. Give --run-dir/],
+  ] as const) {
+    const args = ['run', countingJob, '--steps', '1', '--run-dir', path];
+    const { exitCode, stderr } = await actorctl(args, folder.path);
+    t.is(exitCode, 2, stderr);
+    t.regex(stderr, message);
+    t.notRegex(stderr, /\n\s+at /);
+  }
+});
+
 test('--run-dir takes a new folder and refuses one with something in it', async (t) => {
   await using folder = await makeFolder();
   const args = ['run', countingJob, '--steps', '1', '--run-dir', 'deep/mine'];
