@@ -8,7 +8,7 @@ import {
 import type { Bus } from '../bus/bus.ts';
 import { requestControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
-import { type Clock, delay } from '../clock.ts';
+import { type Clock, TIMER_MS_MAX } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import { fetchChunks } from '../wire/chunk-fetch.ts';
 import { chunkBytesOn } from '../wire/chunks.ts';
@@ -222,21 +222,29 @@ function copyOf(bytes: Uint8Array): Uint8Array {
 }
 
 /** @throws DeadlineError, the signal's reason; `work` then goes on without anybody waiting. */
-export async function within<Result>(
+export function within<Result>(
   work: Promise<Result>,
   clock: Clock,
   { timeoutMs, signal }: ReadOptions,
   what: string,
 ): Promise<Result> {
-  const enough = new AbortController();
-  const stop = signal ? AbortSignal.any([signal, enough.signal]) : enough.signal;
-  const late = delay(clock, timeoutMs, stop).then((): never => {
-    throw new DeadlineError(`${what} took over ${timeoutMs} ms`);
+  // Each read passes here: an abort controller for the wait would take as long as the rest of it.
+  return new Promise((resolve, reject) => {
+    const settle = (finish: () => void): void => {
+      timer.cancel();
+      signal?.removeEventListener('abort', onAbort);
+      finish();
+    };
+    const onAbort = (): void => settle(() => reject(signal?.reason));
+    const timer = clock.setTimeout(
+      () => settle(() => reject(new DeadlineError(`${what} took over ${timeoutMs} ms`))),
+      Math.min(timeoutMs, TIMER_MS_MAX),
+    );
+    signal?.addEventListener('abort', onAbort, { once: true });
+    work.then(
+      (result) => settle(() => resolve(result)),
+      (error) => settle(() => reject(error)),
+    );
+    if (signal?.aborted) onAbort();
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    enough.abort();
-    late.catch(() => {});
-  }
 }
