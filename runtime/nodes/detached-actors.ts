@@ -6,9 +6,10 @@ import { delay } from '../clock.ts';
 import { type ActorLives, HEARSAY_MS } from './actor-lives.ts';
 import type { Launcher } from './launcher.ts';
 import type { DetachedRecord, Orphan } from './name-record.ts';
-import type { FormerNode, Names } from './names.ts';
+import type { Names } from './names.ts';
 import { OwnedActor } from './owned-actor.ts';
 import type { OwnedActors } from './owned-actors.ts';
+import type { FormerNode } from './registration.ts';
 
 export interface DetachedActorsOptions {
   readonly endpoint: Endpoint;

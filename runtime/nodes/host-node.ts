@@ -28,6 +28,7 @@ import type { ActorEvent } from './actor-lives.ts';
 import { Adoption } from './adoption.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { ChildSpawns } from './child-spawner.ts';
+import { DeadEntries } from './dead-entries.ts';
 import { findDefinition } from './definition-lookup.ts';
 import type { HostProcesses } from './host-process.ts';
 import { Leases } from './leases.ts';
@@ -111,6 +112,7 @@ export class HostNode {
   readonly #leases: Leases;
   readonly #suspects: Suspects;
   readonly #adoption: Adoption | undefined;
+  readonly #deadEntries: DeadEntries | undefined;
   readonly #events: RuntimeEvents;
   readonly #pool: ProcessPool | undefined;
   readonly #options: HostNodeOptions;
@@ -264,7 +266,12 @@ export class HostNode {
       onReturned: (id) => this.objects.reader.noteReturned(id),
     });
     const { node, supervisor, membership, store, names } = this;
-    const { definitions } = options;
+    const { definitions, register } = options;
+    if (shared) {
+      const isMissing = (id: string): boolean => membership.isMissing(id);
+      const isFirst = (): boolean => membership.isFirstOfGroup;
+      this.#deadEntries = new DeadEntries({ register, clock, isMissing, isFirst });
+    }
     this.#adoption =
       options.replicated &&
       new Adoption({ endpoint, names, supervisor, membership, definitions, log: warn });
@@ -319,6 +326,7 @@ export class HostNode {
   /** Ends own actors, then those of other owners, then the processes; bounded by `graceMs` each. */
   async close(graceMs: number): Promise<void> {
     this.#adoption?.close();
+    this.#deadEntries?.close();
     this.#suspects.close();
     await this.supervisor.close(graceMs);
     this.#leases.close();

@@ -159,6 +159,13 @@ export class Membership {
     return this.#watch?.isInGroup(nodeId) ?? true;
   }
 
+  /** Of those that know of the same nodes one does what is to be done once. */
+  get isFirstOfGroup(): boolean {
+    const { nodeId } = this.#options.endpoint;
+    for (const id of this.#others.keys()) if (id < nodeId && this.isInGroup(id)) return false;
+    return true;
+  }
+
   /** Nothing was heard of it for longer than it said, or ever. */
   isSilent(nodeId: string): boolean {
     return this.#others.get(nodeId)?.overdue ?? true;

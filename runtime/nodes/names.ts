@@ -16,10 +16,10 @@ import {
 } from './name-record.ts';
 import {
   awaitGone,
+  type FormerNode,
   isKnownGone,
   type Looks,
   lookAt,
-  type NodeState,
   type Registration,
   type RegistrationOptions,
 } from './registration.ts';
@@ -31,13 +31,6 @@ const ASK_MS = 3_000;
 const AMEND_WAIT = { timeoutMs: 30_000 };
 const CLOSE_MS = 1_000;
 const FREE_AGAIN_MS = 2_000;
-
-/** The node that supervised a detached actor before. */
-export interface FormerNode {
-  readonly state: NodeState;
-  /** As the register has it. */
-  readonly nodeName?: string;
-}
 
 export interface NamesOptions {
   readonly endpoint: Endpoint;
@@ -222,9 +215,7 @@ export class Names {
     if (node === '') return { state: 'lapsed' };
     // Taken before, without hearing of it: how the one before that was is not known any more.
     if (node === this.#options.endpoint.nodeId) return { state: 'ended' };
-    const { record } = await lookAt(this.#looks, node, undefined);
-    const state = await awaitGone(this.#looks, node, epoch);
-    return { state, ...(record && { nodeName: record.nodeName }) };
+    return await awaitGone(this.#looks, node, epoch);
   }
 
   /**
@@ -325,7 +316,8 @@ export class Names {
         "until that can't act any more, some seconds",
     );
     const sightingOf = () => sighting;
-    return (await awaitGone({ ...looks, sightingOf }, node, nodeEpoch)) === 'alive';
+    const { state } = await awaitGone({ ...looks, sightingOf }, node, nodeEpoch);
+    return state === 'alive';
   }
 
   get #looks(): Looks {

@@ -137,6 +137,7 @@ export class Registration {
       if (revision === undefined) continue;
       this.#revision = revision;
       this.#epoch = revision;
+      if (record.lent) this.#lent = 'written';
       return sentAt;
     }
   }
@@ -287,23 +288,33 @@ export async function lookAt(
  */
 export type NodeState = 'alive' | 'lapsed' | 'left' | 'ended';
 
+export interface FormerNode {
+  readonly state: NodeState;
+  /** As the register has it. */
+  readonly nodeName?: string;
+}
+
 /**
  * Waits until an incarnation of a node can't act under its names any more, fencing it off if it is only
  * silent. `alive` as soon as it shows that it lives.
  */
-export async function awaitGone(looks: Looks, nodeId: string, epoch: number): Promise<NodeState> {
+export async function awaitGone(looks: Looks, nodeId: string, epoch: number): Promise<FormerNode> {
   const { clock } = looks;
   let before = looks.sightingOf?.(nodeId);
   for (;;) {
     const { entry, record, sighting } = await lookAt(looks, nodeId, before);
-    if (entry === undefined) return 'left';
-    if (record === undefined || epochOf(entry, record) !== epoch) return 'ended';
-    if (record.fenced !== 'no') return record.fenced;
-    if (before !== undefined && before.revision !== sighting.revision) return 'alive';
+    if (entry === undefined) return { state: 'left' };
+    if (record === undefined) return { state: 'ended' };
+    const { nodeName, fenced } = record;
+    if (epochOf(entry, record) !== epoch) return { state: 'ended', nodeName };
+    if (fenced !== 'no') return { state: fenced, nodeName };
+    if (before !== undefined && before.revision !== sighting.revision) {
+      return { state: 'alive', nodeName };
+    }
     before = sighting;
     const leftMs = sighting.since + LEASE_MS + MARGIN_MS - clock.now();
     if (leftMs <= 0) {
-      if (await fence(looks, nodeId, entry, record, 'lapsed')) return 'lapsed';
+      if (await fence(looks, nodeId, entry, record, 'lapsed')) return { state: 'lapsed', nodeName };
       // It beat at the last moment, or somebody else fenced it: the next look tells.
       continue;
     }
@@ -332,6 +343,19 @@ export async function isKnownGone(
   if (record.lent || record.process === undefined || processes === undefined) return false;
   if (!(await processes.haveEnded(record.process, nodeId))) return false;
   return await fence(looks, nodeId, entry, record, 'ended');
+}
+
+/**
+ * Fences off a node whose entry was seen without a change for longer than a lease.
+ * @returns the entry's revision then; undefined when it has changed meanwhile.
+ */
+export async function fenceSilent(
+  register: Register,
+  entry: RegisterEntry,
+): Promise<number | undefined> {
+  const record = parseNodeRecord(entry);
+  if (record === undefined || record.fenced !== 'no') return entry.revision;
+  return await register.update(entry.key, { ...record, fenced: 'lapsed' }, entry.revision, WAIT);
 }
 
 /** False when the entry has changed meanwhile. */

@@ -23,11 +23,12 @@ import { DetachedActors, toDetachedRecord } from './detached-actors.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
 import type { Orphan } from './name-record.ts';
 import { fullName } from './name-scope.ts';
-import { type FormerNode, type Names, nameTaken } from './names.ts';
+import { type Names, nameTaken } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
 import type { NodeInfo, Placement } from './placement.ts';
+import type { FormerNode } from './registration.ts';
 import {
   checkSpawnOptions,
   planSpawn,

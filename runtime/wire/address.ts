@@ -104,3 +104,11 @@ export function encodeToken(text: string): string {
   }
   return token;
 }
+
+/** The inverse of `encodeToken`. */
+export function decodeToken(token: string): string {
+  const bytes = token.replace(/=([0-9A-F]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(bytes, 'latin1').toString();
+}

@@ -4,6 +4,7 @@ import {
   awaitGone,
   isKnownGone,
   type NodeLife,
+  type NodeState,
   Registration,
 } from '../../../runtime/nodes/registration.ts';
 import { Suspects } from '../../../runtime/nodes/suspects.ts';
@@ -24,6 +25,10 @@ interface Wishes {
 }
 
 let marks = 0;
+
+async function stateOf(...looks: Parameters<typeof awaitGone>): Promise<NodeState> {
+  return (await awaitGone(...looks)).state;
+}
 
 async function enter(
   register: Register,
@@ -72,7 +77,7 @@ test('a node that beats is never gone, one that stops is after its lease', async
   const { registration } = await enter(register, clock);
   await registration.hold();
   const looks = { register, clock };
-  const early = awaitGone(looks, 'a', registration.epoch);
+  const early = stateOf(looks, 'a', registration.epoch);
   await clock.advance(30_000);
   t.is(await early, 'alive');
   t.true(registration.remainingMs > 0);
@@ -86,7 +91,7 @@ test('a node cut off from the register has lost its lease before anybody fences 
   const first = registration.epoch;
   register.away = true;
   let gone = false;
-  void awaitGone({ register: held, clock }, 'a', first).then((is) => {
+  void stateOf({ register: held, clock }, 'a', first).then((is) => {
     gone = is !== 'alive';
   });
   let actedUntil = 0;
@@ -110,7 +115,7 @@ test('an outage that hits everybody costs nobody anything', async (t) => {
   await clock.advance(30_000);
   t.true(registration.remainingMs <= 0);
   register.away = false;
-  const gone = awaitGone({ register, clock }, 'a', registration.epoch);
+  const gone = stateOf({ register, clock }, 'a', registration.epoch);
   await clock.advance(15_000);
   t.is(await gone, 'alive');
   t.deepEqual(reclaimed, []);
@@ -123,7 +128,7 @@ test('a later incarnation of a node replaces the earlier one', async (t) => {
   await first.registration.hold();
   const second = await enter(register, clock);
   t.true(second.registration.epoch > first.registration.epoch);
-  t.is(await awaitGone({ register, clock }, 'a', first.registration.epoch), 'ended');
+  t.is(await stateOf({ register, clock }, 'a', first.registration.epoch), 'ended');
   await clock.advance(5_000);
   t.true(first.replaced);
   t.true(first.registration.remainingMs <= 0);
@@ -135,7 +140,7 @@ test('several that wait for one node all learn that it is gone', async (t) => {
   const { registration } = await enter(register, clock);
   await registration.hold();
   register.away = true;
-  const looks = [1, 2, 3].map(() => awaitGone({ register: held, clock }, 'a', registration.epoch));
+  const looks = [1, 2, 3].map(() => stateOf({ register: held, clock }, 'a', registration.epoch));
   await clock.advance(20_000);
   t.deepEqual(await Promise.all(looks), ['lapsed', 'lapsed', 'lapsed']);
 });
@@ -160,7 +165,7 @@ test('a node that leaves is gone at once', async (t) => {
   const { registration } = await enter(register, clock);
   await registration.hold();
   await registration.close();
-  t.is(await awaitGone({ register, clock }, 'a', registration.epoch), 'left');
+  t.is(await stateOf({ register, clock }, 'a', registration.epoch), 'left');
 });
 
 test('the time in which a node was suspected counts, so that it is fenced when its lease is over', async (t) => {
@@ -175,7 +180,7 @@ test('the time in which a node was suspected counts, so that it is fenced when i
   await clock.advance(3_000);
   t.true(registration.remainingMs > 0);
   const sightingOf = (nodeId: string) => suspects.sightingOf(nodeId);
-  const gone = awaitGone({ register: held, clock, sightingOf }, 'a', registration.epoch);
+  const gone = stateOf({ register: held, clock, sightingOf }, 'a', registration.epoch);
   await clock.advance(1_000);
   t.is(await gone, 'lapsed');
   t.true(registration.remainingMs <= 0);
@@ -196,7 +201,7 @@ test('an earlier life of what one is a later life of is gone at once, and a late
   t.false(await isGone(1));
   t.false(await isGone(2));
   t.true(await isGone(3));
-  t.is(await awaitGone(looks, 'a', registration.epoch), 'lapsed', 'others see it too');
+  t.is(await stateOf(looks, 'a', registration.epoch), 'lapsed', 'others see it too');
 });
 
 test('a node whose processes have ended is gone at once, unless it gave its word elsewhere', async (t) => {
