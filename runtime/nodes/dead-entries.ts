@@ -4,9 +4,10 @@ import { decodeToken } from '../wire/address.ts';
 import { parseNameRecord } from './name-record.ts';
 import { fenceSilent } from './registration.ts';
 
-const LOOK_MS = 30_000;
+/** Each look reads all nodes' entries. */
+const LOOK_MS = 60_000;
 /** Far longer than a lease, and than a node that was cut off takes to be heard again. */
-const KEPT_MS = 90_000;
+const KEPT_MS = 50_000;
 const WAIT = { timeoutMs: 8_000 };
 /** Of dead nodes in one look, one after the other. */
 const NODES_MAX = 256;
@@ -21,7 +22,7 @@ export interface DeadEntriesOptions {
 }
 
 /**
- * Deletes what nodes that were killed leave in the register, two minutes later: the names of actors that
+ * Deletes what nodes that were killed leave in the register, within three minutes: the names of actors that
  * died with them, and their own entries once no detached actor's name refers to them, as a missing entry
  * says that its node has left in an orderly way. A node that was only away finds itself fenced off,
  * and enters again before it acts.

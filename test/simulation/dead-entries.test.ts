@@ -5,7 +5,7 @@ import { connectRegister } from '../../runtime/registry/bus-register.ts';
 
 const LIVES = 6;
 const LIFE_MS = 20_000;
-/** Silent for 5 s, then seen dead for a minute and a half by looks of half a minute. */
+/** Silent for 5 s, then seen dead at two looks, a minute apart. */
 const BOUND_MS = 150_000;
 
 class Idler {
