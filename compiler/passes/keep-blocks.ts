@@ -69,9 +69,9 @@ function onBlocks(
     .find((each) => each !== undefined);
   if (image === undefined) return undefined;
   const channels = image.shape[1]!;
-  const column = inputs.findIndex(
-    ({ shape }) => sizeOf(shape) === channels && shape.at(-1) === channels,
-  );
+  const isColumn = ({ shape }: Value) =>
+    shape.at(-1) === channels && sizeOf(shape) === channels && !sameShape(shape, output.shape);
+  const column = inputs.findIndex(isColumn);
   if (column < 0 || splatOf(inputs[column]) !== undefined) {
     const operands = inputs.map((input) => operandOnBlocks(input, image, blocked, builder));
     if (operands.includes(undefined)) return undefined;

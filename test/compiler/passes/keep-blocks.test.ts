@@ -123,6 +123,20 @@ test('the sum of a convolution that is read elsewhere too stays an operation', a
   t.true(difference < 2e-6, String(difference));
 });
 
+test('an image of a single place is not taken for a number for each channel', async (t) => {
+  const shape = [1, 1, 1, 16] as const;
+  const windows = conv2dWindows(shape, FILTER, { strides: 1, dilations: 2, pad: 'same' });
+  const graph = makeGraph({ x: shape, a: FILTER, b: FILTER }, (g, { x, a, b }) => {
+    const [first, second] = [a!, b!].map((filter) =>
+      g.add('Convolution', [x!, filter], { shape, dtype: 'float32' }, { ...windows }),
+    );
+    return { y: g.binary('Mul', first!, second!) };
+  });
+  t.is(count(inBlocks(graph), 'Mul'), 1);
+  const difference = await differenceInBlocks(t, graph);
+  t.true(difference < 2e-6, String(difference));
+});
+
 test('what is not a number stays so through a rectifier', async (t) => {
   const graph = makeGraph({ x: IMAGES, filter: FILTER, bias: COLUMN }, (g, { x, filter, bias }) => {
     const y = g.binary('Add', convolve(g, x!, filter!), bias!);
