@@ -83,6 +83,11 @@ function record(
   for (const [name, tensor] of Object.entries(result.outputs)) {
     outputs.set(outputPrefix + name, backend.valueFor(tensor));
   }
+  if (outputs.size === 0) {
+    throw new TypeError(
+      'The function has no effect: it returns no tensor, and changes no variable and no state.',
+    );
+  }
   const graph = { inputs: graphInputs, nodes: backend.builder.nodes, outputs };
   return { graph, kernels: backend.kernels, places: backend.places };
 }

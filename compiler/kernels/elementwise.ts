@@ -98,6 +98,21 @@ const float = (operator: string): Kernel =>
     return graph.unary(operator, graph.cast(x, 'float32'));
   });
 
+/** What a division of whole numbers gives: 0 where the divisor is 0, as in tfjs, where ONNX fails. */
+function unlessZero(graph: GraphBuilder, divisor: Value, divide: (divisor: Value) => Value): Value {
+  const { constant } = divisor;
+  if (constant !== undefined) {
+    const elements = 'data' in constant ? Array.from(constant.data) : [constant.splat];
+    if (!elements.includes(0)) return divide(divisor);
+  }
+  const zero = graph.splat(0, divisor.dtype);
+  const isZero = graph.binary('Equal', divisor, zero, 'bool');
+  const divided = divide(
+    graph.add('Where', [isZero, graph.splat(1, divisor.dtype), divisor], divisor),
+  );
+  return graph.add('Where', [isZero, zero, divided], divided);
+}
+
 export const elementwiseKernels: KernelTable = {
   ...mapTable(FLOAT_OPERATORS, float),
   ...mapTable(ARITHMETIC_OPERATORS, arithmetic),
@@ -127,13 +142,19 @@ export const elementwiseKernels: KernelTable = {
       return graph.cast(graph.unary('Floor', graph.binary('Div', a, b)), 'int32');
     }
     const [dividend, divisor] = [numeric(graph, a), numeric(graph, b)];
-    const remainder = graph.binary('Mod', dividend, divisor);
-    return graph.binary('Div', graph.binary('Sub', dividend, remainder), divisor);
+    return unlessZero(graph, divisor, (by) => {
+      const remainder = graph.binary('Mod', dividend, by);
+      return graph.binary('Div', graph.binary('Sub', dividend, remainder), by);
+    });
   }),
 
   /** The result has the divisor's sign. */
   Mod: kernel<'a' | 'b'>((graph, { a, b }) => {
-    if (a.dtype !== 'float32') return graph.binary('Mod', numeric(graph, a), numeric(graph, b));
+    if (a.dtype !== 'float32') {
+      return unlessZero(graph, numeric(graph, b), (by) =>
+        graph.binary('Mod', numeric(graph, a), by),
+      );
+    }
     const remainder = (x: Value) => graph.binary('Mod', x, b, x.dtype, { fmod: 1 });
     return remainder(graph.binary('Add', remainder(a), b));
   }),

@@ -30,6 +30,14 @@ function scatter(
   return graph.add('ScatterND', inputs, base, { reduction });
 }
 
+/** @throws RangeError for a constant index out of range; ONNX counts negative ones from the end. */
+function checkIndices({ constant }: Value, size: number): void {
+  if (constant === undefined) return;
+  const indices = 'data' in constant ? Array.from(constant.data, Number) : [constant.splat];
+  const wrong = indices.find((index) => index < 0 || index >= size);
+  if (wrong !== undefined) throw new RangeError(`The index ${wrong} is not in [0, ${size - 1}].`);
+}
+
 /** A gather whose first `batchDims` axes are the same in `x` and `indices`. */
 function gatherInBatches(
   graph: GraphBuilder,
@@ -82,6 +90,7 @@ export const indexingKernels: KernelTable = {
   GatherV2: kernel<'x' | 'indices', GatherV2Attrs>((graph, { x, indices }, attributes) => {
     const [axis = 0] = resolveAxes(attributes.axis, x.shape.length);
     const batchDims = attributes.batchDims ?? 0;
+    checkIndices(indices, x.shape[axis]!);
     if (batchDims > 0) return gatherInBatches(graph, x, indices, axis, batchDims);
     const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
     const places = graph.cast(indices, 'int32');

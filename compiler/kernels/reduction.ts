@@ -20,6 +20,13 @@ const reduction = (operator: string): Kernel =>
     return graph.reduce(operator, input, axes, keepDims);
   });
 
+/** Of bools too, whose largest is one of them. */
+const extremum = (operator: string): Kernel => {
+  const reduce = reduction(operator);
+  return (graph, inputs, attributes) =>
+    graph.cast(reduce(graph, inputs, attributes) as Value, inputs.x!.dtype);
+};
+
 /** ONNX reduces no bools: the largest of 0 and 1 is "any", the smallest "all". */
 const logicalReduction = (operator: string): Kernel =>
   kernel<'x', SumAttrs>((graph, { x }, { axis, keepDims }) => {
@@ -32,6 +39,8 @@ const extremumIndex = (operator: string): Kernel =>
   kernel<'x', ArgMaxAttrs>((graph, { x }, attributes) => {
     const [axis = 0] = resolveAxes(attributes.axis, x.shape.length);
     const shape = x.shape.toSpliced(axis, 1);
+    // ONNX refuses to look for one among none.
+    if (x.shape[axis] === 0) return graph.splat(0, 'int32', shape);
     const input = numeric(graph, x);
     const output = { shape, dtype: 'int64' } as const;
     return graph.cast(graph.add(operator, [input], output, { axis, keepdims: 0 }), 'int32');
@@ -39,8 +48,8 @@ const extremumIndex = (operator: string): Kernel =>
 
 export const reductionKernels: KernelTable = {
   Sum: reduction('ReduceSum'),
-  Max: reduction('ReduceMax'),
-  Min: reduction('ReduceMin'),
+  Max: extremum('ReduceMax'),
+  Min: extremum('ReduceMin'),
   Prod: reduction('ReduceProd'),
   Any: logicalReduction('ReduceMax'),
   All: logicalReduction('ReduceMin'),
@@ -64,17 +73,19 @@ export const reductionKernels: KernelTable = {
 
   TopK: kernel<'x', TopKAttrs>((graph, { x }, { k, sorted }) => {
     const shape = x.shape.with(-1, k);
+    const input = numeric(graph, x);
     const outputs = [
-      { shape, dtype: x.dtype },
+      { shape, dtype: input.dtype },
       { shape, dtype: 'int64' },
     ] as const;
     const attributes = { k: [k], axis: x.shape.length - 1, sorted: sorted ? 1 : 0 };
-    const [values, indices] = graph.addMany('TopK', [x], outputs, attributes);
-    return [values!, graph.cast(indices!, 'int32')];
+    const [values, indices] = graph.addMany('TopK', [input], outputs, attributes);
+    return [graph.cast(values!, x.dtype), graph.cast(indices!, 'int32')];
   }),
 
   /** ONNX has none: each round multiplies by what is a power of two further back. */
-  Cumprod: kernel<'x', CumprodAttrs>((graph, { x }, { axis: given, exclusive, reverse }) => {
+  Cumprod: kernel<'x', CumprodAttrs>((graph, inputs, { axis: given, exclusive, reverse }) => {
+    const x = numeric(graph, inputs.x);
     const [axis = 0] = resolveAxes(given, x.shape.length);
     const size = x.shape[axis]!;
     const zeros = x.shape.map(() => 0);
@@ -93,7 +104,7 @@ export const reductionKernels: KernelTable = {
   }),
 
   Cumsum: kernel<'x', CumsumAttrs>((graph, { x }, { axis, exclusive, reverse }) =>
-    graph.unary('CumSum', x, {
+    graph.unary('CumSum', numeric(graph, x), {
       axis: resolveAxes(axis, x.shape.length)[0]!,
       exclusive: exclusive ? 1 : 0,
       reverse: reverse ? 1 : 0,

@@ -99,6 +99,11 @@ const mistakes: Record<string, [fn: (x: tf.Tensor) => unknown, message: RegExp]>
     /disposed of is used at .*compile-errors\.test\.ts:\d+:\d+/,
   ],
   'an array of what isn’t a tensor': [() => ({ loss: 3 }), /output 'loss' is not a tensor/],
+  'a constant index out of range': [
+    (x) => tf.gather(x, tf.tensor1d([-1], 'int32')),
+    /'GatherV2' at .*compile-errors\.test\.ts:\d+:\d+.* index -1 is not in \[0, 3\]/,
+  ],
+  'no effect': [() => undefined, /returns no tensor, and changes no variable/],
   null: [() => null, /must return a tensor/],
 };
 

@@ -150,6 +150,22 @@ export const binaryCases: readonly Case[] = [
     (a, b) => tf.mod(int(a!), int(tf.add(b!, tf.sign(b!)))),
     wide,
   ),
+  ...over(
+    'whole numbers divided by zero',
+    [[[60], [60]]],
+    (a, b) => [tf.floorDiv(int(a!), int(b!)), tf.mod(int(a!), int(b!))],
+    (x) => x * 3,
+  ),
+  ...over(
+    'whole numbers divided by constants',
+    [[[4]]],
+    (x) =>
+      [
+        [2, 0, -3, 1],
+        [2, 5, -3, 1],
+      ].map((by) => tf.floorDiv(int(x!), tf.tensor1d(by, 'int32'))),
+    wide,
+  ),
   ...over('logical operations', broadcasting, (a, b) => [
     tf.logicalAnd(bool(a!), bool(b!)),
     tf.logicalOr(bool(a!), bool(b!)),

@@ -24,6 +24,14 @@ export const reductionCases: readonly Case[] = [
     tf.all(bool(x!), 0, true),
     tf.all(tf.greater(x!, -2)),
   ]),
+  ...over('max, min, cumsum, cumprod and topk of bools', [[[3, 4]]], (x) => [
+    tf.max(bool(x!), 1),
+    tf.min(bool(x!), 0),
+    tf.cumsum(bool(x!), 1),
+    tf.cumprod(bool(x!), 1),
+    tf.topk(bool(x!), 2).values,
+  ]),
+  ...over('argMax and argMin of none', [[[0]], [[0, 3]]], (x) => [tf.argMax(x!), tf.argMin(x!)]),
   ...over('argMax and argMin', [[[5, 7]], [[1, 7]]], (x) => [
     tf.argMax(x!, 0),
     tf.argMax(x!, -1),
