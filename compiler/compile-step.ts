@@ -29,7 +29,8 @@ export interface CompileOptions {
    * State entries, float32 [rows, columns], whose products the native engine may compute in int8
    * where they are a right operand: two to four times as fast, for weights that the step only reads.
    * Write them with `state.write`; the first run after that prepares them, which takes tens of milliseconds for a
-   * language model of 512 units. Other engines compute in float32.
+   * language model of 512 units. Other engines compute in float32. A NaN among the weights shows in the results; one in
+   * what they are multiplied with does not.
    */
   readonly int8Weights?: readonly string[];
   /** For the native engine: path and prefix of a file that it writes a profile of all runs to. */

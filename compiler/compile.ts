@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CannotCompileError } from '../errors.ts';
 import { type CompiledStep, type CompileOptions, compileStep } from './compile-step.ts';
-import { callFunction, type Discovery, discover, type TensorFunction } from './discover.ts';
+import { type Discovery, discover, type TensorFunction } from './discover.ts';
 import type { EngineName } from './engine.ts';
 import { readVariable, specOf, withVariableValues, writeVariable } from './function-variables.ts';
 import {
@@ -17,7 +17,7 @@ import {
 import { checkNames, describe } from './option-names.ts';
 import { type Draw, fillDraw, replaceDraws, sameDraw } from './random-draws.ts';
 import { createState, type StateStore } from './state-store.ts';
-import type { StepFunction, TensorMap } from './step-function.ts';
+import { outputsOf, type StepFunction, type TensorMap } from './step-function.ts';
 import { checkSpecs, sizeOf, type TensorData, type TensorSpec } from './tensor-spec.ts';
 
 export interface CompileFunctionOptions
@@ -26,7 +26,8 @@ export interface CompileFunctionOptions
   readonly seed?: number;
   /**
    * Works on the variables of a function that was compiled before, in the same memory: what one
-   * updates the other reads. They must be all that this function reads or assigns.
+   * updates the other reads. They must be all that this function reads or assigns. For functions of which each has
+   * variables that the others lack, an optimizer's say, compile one that calls them all, and give that here to each.
    */
   readonly variablesOf?: CompiledFunction;
 }
@@ -68,6 +69,9 @@ export async function compile<Name extends string>(
   signature: Readonly<Record<Name, TensorSpec>>,
   options: CompileFunctionOptions = {},
 ): Promise<CompiledFunction> {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`compile takes options third, but was given ${describe(options)}.`);
+  }
   const { seed = 0, variablesOf, ...stepOptions } = options;
   if (typeof fn !== 'function') {
     throw new TypeError(`compile takes a function first, but was given ${describe(fn)}.`);
@@ -115,7 +119,7 @@ function stepOver(
     const layerStates = new Map(layers.map((layer) => [layer, statesOf(layer, state)] as const));
     const { result, assigned } = withVariableValues(variables, state, () =>
       withLayerStates(layerClasses.stateful, layerStates, () =>
-        replaceDraws(nextDraw, () => valuesOf(callFunction(fn, given))),
+        replaceDraws(nextDraw, () => valuesOf(outputsOf(fn(given)))),
       ),
     );
     return { state: { ...assigned, ...namedStates(result.states) }, outputs: result.result };
@@ -180,7 +184,8 @@ function sharedState({ variables, layers }: Discovery, { state }: CompiledFuncti
   if (missing.length === 0) return state;
   throw new TypeError(
     `The function uses the variables ${missing.join(', ')}, which the function given as ` +
-      'variablesOf doesn’t; compile the one with more variables first.',
+      'variablesOf doesn’t. Compile the one with more variables first; where each has some of its own, compile a ' +
+      'function that calls both, and give that as variablesOf to each.',
   );
 }
 

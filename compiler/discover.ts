@@ -12,7 +12,7 @@ import type { Value } from './graph.ts';
 import { refuseKeptTensors } from './kept-tensors.ts';
 import { type LayerClasses, type StatefulLayer, withLayerStates } from './layer-states.ts';
 import { type Draw, replaceDraws } from './random-draws.ts';
-import { refusePromise, type TensorMap } from './step-function.ts';
+import { outputsOf, type TensorMap } from './step-function.ts';
 import { sizeOf, type TensorData, type TensorSpec, viewOf } from './tensor-spec.ts';
 import type { TraceBackend } from './trace-backend.ts';
 import { withTraceBackend } from './trace-step.ts';
@@ -88,7 +88,7 @@ function observe(
       created.set(variable, { initial: backend.valueFor(initial), calls: captureCalls() });
     };
     const call = () => {
-      const outputs = Object.values(callFunction(fn, placeholders(backend, signature)));
+      const outputs = Object.values(outputsOf(fn(placeholders(backend, signature))));
       return outputs
         .filter((each) => each instanceof tf.Tensor)
         .map((each) => backend.valueFor(each));
@@ -119,16 +119,6 @@ function observe(
     const names = new Set([...used, ...[...created.keys()].map(({ name }) => name)]);
     return { names, layers: result.layers, draws };
   });
-}
-
-/** @throws CannotCompileError or TypeError where a function doesn't return what can be an output. */
-export function callFunction(fn: TensorFunction, inputs: TensorMap): TensorMap {
-  const result = fn(inputs);
-  if (result === undefined) return {};
-  refusePromise('function', result);
-  if (result instanceof tf.Tensor) return { output: result };
-  if (typeof result === 'object' && result !== null) return result;
-  throw new TypeError('A compiled function must return a tensor, an object of tensors or nothing.');
 }
 
 function checkLayerNames(layers: readonly StatefulLayer[]): void {

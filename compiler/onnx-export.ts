@@ -1,10 +1,11 @@
+import type * as tf from '@tensorflow/tfjs-core';
 import type { Graph, Value } from './graph.ts';
 import { writeOnnxModel } from './onnx-model.ts';
 import { removeDeadCode } from './passes/dead-code.ts';
 import { lowerConvolutions } from './passes/lower-convolutions.ts';
 import type { NamedTensors } from './safetensors.ts';
-import type { TensorMap } from './step-function.ts';
-import { checkData, checkSpec, type TensorSpec } from './tensor-spec.ts';
+import { outputsOf, type TensorMap } from './step-function.ts';
+import { checkData, checkSpec, checkSpecs, type TensorSpec } from './tensor-spec.ts';
 import { inputPrefix, outputPrefix, statePrefix, traceStep } from './trace-step.ts';
 
 export interface ExportOptions {
@@ -17,20 +18,24 @@ export interface ExportOptions {
 /**
  * Writes a function of weights and inputs, in TensorFlow.js operations, as an ONNX model (operator set 18, no
  * operators but the standard's): for inference, where it is not optimised here but by what runs it.
- * Inputs and outputs have the names that the function gives them.
+ * Inputs and outputs have the names that the function gives them; a single tensor that it returns is `output`.
  * @returns the bytes of an `.onnx` file.
  * @throws CannotCompileError for what has no compiled form; TypeError or RangeError for weights that don't fit their
  * shapes and for names that are used twice; what the function throws.
  */
 export function exportOnnx(
-  fn: (weights: TensorMap, inputs: TensorMap) => TensorMap,
+  fn: (weights: TensorMap, inputs: TensorMap) => TensorMap | tf.Tensor,
   { weights, inputs }: ExportOptions,
 ): Uint8Array<ArrayBuffer> {
+  checkSpecs('Input', inputs);
   for (const [name, weight] of Object.entries(weights)) {
     checkSpec(`Weight '${name}'`, weight);
     checkData(`Weight '${name}'`, weight, weight.data);
   }
-  const step = (state: TensorMap, given: TensorMap) => ({ state: {}, outputs: fn(state, given) });
+  const step = (state: TensorMap, given: TensorMap) => ({
+    state: {},
+    outputs: outputsOf(fn(state, given)),
+  });
   const { graph: traced } = traceStep(step, weights, inputs);
   const constants = new Map<Value, Value>();
   const constantNames = new Map<Value, string>();

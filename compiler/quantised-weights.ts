@@ -35,7 +35,7 @@ export class QuantisedWeights {
 
 /**
  * Rounds each column of `source` [rows, columns] to −63…63 steps of a scale of its own, symmetric
- * about zero. A column of zeros gets scale 1.
+ * about zero. A column of zeros gets scale 1, one with NaN or infinity gets NaN: its products are then NaN as well.
  */
 export function quantiseColumns(
   source: Float32Array,
@@ -47,13 +47,14 @@ export function quantiseColumns(
   for (let start = 0; start < source.length; start += columns) {
     for (let column = 0; column < columns; column++) {
       const size = Math.abs(source[start + column]!);
-      if (size > scales[column]!) scales[column] = size;
+      // NaN is larger than nothing, and nothing is larger than it.
+      if (size > scales[column]! || Number.isNaN(size)) scales[column] = size;
     }
   }
   const stepsPerUnit = new Float32Array(columns);
   for (let column = 0; column < columns; column++) {
     const largest = scales[column]!;
-    scales[column] = largest === 0 ? 1 : largest / STEPS_MAX;
+    scales[column] = largest === 0 ? 1 : Number.isFinite(largest) ? largest / STEPS_MAX : NaN;
     stepsPerUnit[column] = largest === 0 ? 0 : STEPS_MAX / largest;
   }
   for (let start = 0; start < source.length; start += columns) {

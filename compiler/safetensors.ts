@@ -70,6 +70,7 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
   const dataStart = 8 + Number(headerLength);
   const { [METADATA]: metadata = {}, ...entries } = parseHeader(bytes.subarray(8, dataStart));
   const elements = bytes.subarray(dataStart);
+  checkPlaces(entries, elements.length);
   const tensors: Record<string, NamedTensors[string]> = {};
   for (const [name, entry] of Object.entries(entries)) {
     Object.defineProperty(tensors, name, {
@@ -88,6 +89,31 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
     throw damaged(`its header is not JSON: ${(cause as Error).message}`);
   }
   throw damaged('its header is not an object');
+}
+
+/** The format lets tensors leave nothing out and share nothing. */
+function checkPlaces(entries: Readonly<Record<string, unknown>>, byteLength: number): void {
+  const places = Object.entries(entries)
+    .map(([name, entry]) => [name, ...placeOf(name, entry)] as const)
+    .sort(([, start, end], [, otherStart, otherEnd]) => start - otherStart || end - otherEnd);
+  let reached = 0;
+  for (const [name, start, end] of places) {
+    if (start !== reached) {
+      throw damaged(`tensor '${name}' begins at byte ${start}, where ${reached} is next`);
+    }
+    reached = end;
+  }
+  if (reached !== byteLength) {
+    throw damaged(`its tensors end at byte ${reached} of ${byteLength}`);
+  }
+}
+
+function placeOf(name: string, entry: unknown): readonly [start: number, end: number] {
+  const { data_offsets: offsets } = isRecord(entry) ? entry : {};
+  if (!isWholeNumbers(offsets) || offsets.length !== 2) {
+    throw damaged(`tensor '${name}' has no place`);
+  }
+  return offsets as [number, number];
 }
 
 function checkMetadata(metadata: unknown): Record<string, string> {
@@ -109,17 +135,15 @@ const READERS: Readonly<
 };
 
 function readTensor(name: string, entry: unknown, elements: Uint8Array): NamedTensors[string] {
-  const { dtype: type, shape, data_offsets: offsets } = isRecord(entry) ? entry : {};
-  if (!isWholeNumbers(shape) || !isWholeNumbers(offsets) || offsets.length !== 2) {
-    throw damaged(`tensor '${name}' has no shape or no place`);
-  }
+  const [start, end] = placeOf(name, entry);
+  const { dtype: type, shape } = entry as Record<string, unknown>;
+  if (!isWholeNumbers(shape)) throw damaged(`tensor '${name}' has no shape`);
   const reader = Object.hasOwn(READERS, String(type)) ? READERS[String(type)] : undefined;
   if (reader === undefined) {
     const known = Object.keys(READERS).join(', ');
     throw damaged(`tensor '${name}' is of type ${String(type)}; ${known} can be read`);
   }
   const { bytesEach, dtype, half } = reader;
-  const [start, end] = offsets as [number, number];
   const expected = sizeOf(shape) * bytesEach;
   if (start > end || end > elements.length || end - start !== expected) {
     throw damaged(

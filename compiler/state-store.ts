@@ -1,5 +1,6 @@
 import {
   byteLengthOf,
+  checkData,
   checkSpec,
   type TensorData,
   type TensorSpec,
@@ -20,9 +21,10 @@ export interface StateStore {
   /**
    * Replaces an entry's values between steps. What a step holds in another precision (see
    * `int8Weights`) follows this, but not what is written to a view.
-   * @throws RangeError when there is no such entry or `values` have another length.
+   * @throws RangeError when there is no such entry or `values` have another length, TypeError when they are of another
+   * type than the entry.
    */
-  write(name: string, values: ArrayLike<number>): void;
+  write(name: string, values: TensorData): void;
   /**
    * Brings entries (default: all) back from the memory of a device, where an engine keeps them between
    * runs; nothing to do where none does. Waits for a run that is going on.
@@ -88,15 +90,11 @@ export class StateMemory implements StateStore {
     throw new Error(`State '${name}' is on the engine's device: await state.toHost() to read it.`);
   }
 
-  write(name: string, values: ArrayLike<number>): void {
+  write(name: string, values: TensorData): void {
+    const view = this.#viewOf(name);
+    checkData(`State '${name}'`, this.specs[name]!, values);
     // What a device has of it is out of date now.
     this.keepOnDevice(name, undefined);
-    const view = this.read(name);
-    if (values.length !== view.length) {
-      throw new RangeError(
-        `State '${name}' has ${view.length} elements, but ${values.length} were written to it.`,
-      );
-    }
     view.set(values);
     this.#versions.set(name, this.versionOf(name) + 1);
   }

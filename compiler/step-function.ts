@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { CannotCompileError } from '../errors.ts';
 import { describeSpec, sameShape, type TensorSpec } from './tensor-spec.ts';
 
@@ -17,6 +17,15 @@ export interface StepResult {
  * that once. Random numbers drawn in it would be the same at every run; hand them in as inputs.
  */
 export type StepFunction = (state: TensorMap, inputs: TensorMap) => StepResult;
+
+/** What a function returned as tensors by name. @throws CannotCompileError or TypeError for what can't be an output. */
+export function outputsOf(result: unknown): TensorMap {
+  if (result === undefined) return {};
+  refusePromise('function', result);
+  if (result instanceof tf.Tensor) return { output: result };
+  if (typeof result === 'object' && result !== null) return result as TensorMap;
+  throw new TypeError('A compiled function must return a tensor, an object of tensors or nothing.');
+}
 
 /** @throws CannotCompileError where what a `step` or `function` returned is a promise. */
 export function refusePromise(what: string, result: unknown): void {

@@ -49,7 +49,7 @@ export function checkSpec(name: string, spec: TensorSpec): void {
       `${name} must be described as { shape: [32, 10], dtype: 'float32' }, not by ${JSON.stringify(spec)}.`,
     );
   }
-  if (!(spec.dtype in BYTES_PER_ELEMENT)) {
+  if (!Object.hasOwn(BYTES_PER_ELEMENT, spec.dtype)) {
     throw new TypeError(`${name} has dtype '${spec.dtype}'; use 'float32', 'int32' or 'bool'.`);
   }
   if (!spec.shape.every((dimension) => Number.isSafeInteger(dimension) && dimension >= 0)) {

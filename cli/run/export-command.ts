@@ -35,7 +35,7 @@ export async function exportCommand(
       ? onnxOf(replica, flags)
       : { inputs: undefined, bytes: safetensorsOf(replica) };
   const path = resolve(environment.cwd, flags.output);
-  writeAtomically(path, bytes);
+  writeOutput(path, bytes);
   const { format } = flags;
   output.message(
     `${replica.name} as of step ${replica.step} is in ${path} (${format}, ${formatBytes(bytes.length)}).`,
@@ -51,6 +51,17 @@ export async function exportCommand(
     },
   );
   return exitCodes.ok;
+}
+
+/** @throws UserInputError where the path can't be a file; the system's error where the disk fails. */
+function writeOutput(path: string, bytes: Uint8Array): void {
+  try {
+    writeAtomically(path, bytes);
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    if (!['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM'].includes(code)) throw cause;
+    throw new UserInputError(`${path} can't be written: ${message}. Name another with --output.`);
+  }
 }
 
 function onnxOf(replica: ReplicaWeights, { batch, time }: ExportFlags) {

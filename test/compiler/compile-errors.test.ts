@@ -137,6 +137,14 @@ const badCalls: Record<string, [call: () => Promise<unknown>, message: RegExp]> 
     () => compile(() => tf.ones([1]), { x: { shape: [null, 2], dtype: 'float32' } } as never),
     /'x' has shape \[null,2\].*batch size/,
   ],
+  'a type that objects know': [
+    () => compile(() => tf.ones([1]), { x: { shape: [2], dtype: 'toString' } } as never),
+    /'x' has dtype 'toString'/,
+  ],
+  'options of nothing': [
+    () => compile(() => tf.ones([1]), {}, null as never),
+    /takes options third, but was given null/,
+  ],
   'an option that there isn’t': [
     () => compile(() => tf.ones([1]), {}, { enigne: 'onnx-cpu' } as never),
     /no option 'enigne'.*engine/,

@@ -166,6 +166,42 @@ test.serial('a second function works on the variables of the first', async (t) =
   tf.dispose(variables);
 });
 
+test.serial('functions with optimizers of their own share what a third one uses', async (t) => {
+  const inputs = { x: Float32Array.of(1, 2, 3) };
+  const signature = { x: { shape: [3], dtype: 'float32' } } as const;
+  const build = () => {
+    const [a, b] = [tf.variable(tf.ones([3])), tf.variable(tf.ones([3]))];
+    const [first, second] = [tf.train.adam(0.1), tf.train.adam(0.1)];
+    const product = (x: tf.Tensor) => tf.sum(tf.mul(tf.mul(a, b), x)) as tf.Scalar;
+    return {
+      up: (x: tf.Tensor) => first.minimize(() => product(x), true, [a])!,
+      down: (x: tf.Tensor) => second.minimize(() => tf.neg(product(x)), true, [b])!,
+    };
+  };
+  const eager = build();
+  const { up, down } = build();
+  const alone = await compile(({ x }) => up(x), signature, { engine });
+  await t.throwsAsync(
+    compile(({ x }) => down(x), signature, { engine, variablesOf: alone }),
+    { instanceOf: TypeError, message: /a function that calls both, and give that as variablesOf/ },
+  );
+  await alone.dispose();
+  const both = await compile(({ x }) => ({ up: up(x), down: down(x) }), signature, { engine });
+  const options = { engine, variablesOf: both } as const;
+  const compiled = [
+    await compile(({ x }) => up(x), signature, options),
+    await compile(({ x }) => down(x), signature, options),
+  ];
+  const x = tf.tensor1d(inputs.x);
+  for (let run = 0; run < 4; run++) {
+    for (const [index, step] of [eager.up, eager.down].entries()) {
+      const { output } = await compiled[index]!.run(inputs);
+      t.true(Math.abs(output![0]! - step(x).dataSync()[0]!) < 1e-5);
+    }
+  }
+  for (const each of [...compiled, both]) await each.dispose();
+});
+
 test.serial('a sequential model with convolutions, normalisation and dropout trains', async (t) => {
   const build = () =>
     layers.sequential({

@@ -28,6 +28,14 @@ test('a function becomes a model that onnxruntime runs, with names as the functi
   await session.release();
 });
 
+test('a function may return one tensor, which the model calls output', async (t) => {
+  const model = exportOnnx((w, { x }) => tf.mul(x!, w.bias!), { weights, inputs });
+  const session = await InferenceSession.create(model);
+  const results = await session.run({ x: new Tensor('float32', Float32Array.of(1, -1), [1, 2]) });
+  t.deepEqual([...(results.output!.data as Float32Array)], [10, -20]);
+  await session.release();
+});
+
 test('weights keep their names in the model, those that nothing reads are left out', (t) => {
   const fn = (w: Readonly<Record<string, tf.Tensor>>) => ({ y: tf.neg(w.bias!) });
   const model = Buffer.from(exportOnnx(fn, { weights, inputs: {} }));

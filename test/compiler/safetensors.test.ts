@@ -79,6 +79,11 @@ for (const [what, header] of Object.entries({
   'the type of an object': { a: { ...a, dtype: 'constructor' } },
   'a place behind the end': { a: { ...a, data_offsets: [4, 8] } },
   'a place that ends before it begins': { a: { ...a, data_offsets: [4, 0] } },
+  'a gap before a tensor': { a: { ...a, dtype: 'BOOL', data_offsets: [3, 4] } },
+  'elements of no tensor': { a: { ...a, dtype: 'BOOL', data_offsets: [0, 1] } },
+  'no tensors at all but elements': {},
+  'tensors that overlap': { a, b: { ...a, dtype: 'F16', data_offsets: [2, 4] } },
+  'tensors in one place': { a, b: a },
   'fewer bytes than the shape takes': { a: { ...a, data_offsets: [0, 3] } },
 })) {
   test(`a header with ${what} is refused`, (t) => {

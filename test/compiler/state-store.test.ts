@@ -106,12 +106,24 @@ test('an entry on a device is read only once it has been brought back', async (t
   t.is(state.onDevice('a'), undefined);
 });
 
+test('values of another type or size are not written', (t) => {
+  const state = new StateMemory({ a: { shape: [2], dtype: 'float32' } });
+  const write = (values: unknown) => () => state.write('a', values as Float32Array);
+  t.throws(write(Int32Array.of(5, 6)), {
+    instanceOf: TypeError,
+    message: /'a' expects Float32Array.*given Int32Array/,
+  });
+  t.throws(write([5, 6]), { instanceOf: TypeError, message: /given Array/ });
+  t.throws(write(Float32Array.of(5)), { instanceOf: RangeError, message: /2 elements/ });
+  t.deepEqual([...state.read('a')], [0, 0]);
+});
+
 test('newer values of an entry, and dispose, free those on the device', (t) => {
   const state = new StateMemory({ a: { shape: [2], dtype: 'float32' } });
   const [first, second, third] = [new Elsewhere(1, 1), new Elsewhere(2, 2), new Elsewhere(3, 3)];
   state.keepOnDevice('a', first);
   state.keepOnDevice('a', second);
-  state.write('a', [5, 6]);
+  state.write('a', Float32Array.of(5, 6));
   t.deepEqual([...state.read('a')], [5, 6]);
   state.keepOnDevice('a', third);
   state.dispose();

@@ -181,6 +181,9 @@ test.serial('what can not be exported is refused with what there is', async (t) 
     await refused('-o', 'a.onnx', '--replica', 'replica-9'),
     /no replica-9: it has replica-1, replica-2/,
   );
+  const nowhere = await refused('-o', 'no/such/folder/a.onnx');
+  t.regex(nowhere, /no\/such\/folder\/a\.onnx can't be written.*ENOENT/);
+  t.notRegex(nowhere, /^ +at /m);
   t.regex(await refused('-o', 'a.onnx', '--format', 'gguf'), /onnx, safetensors/);
   t.regex(await refused('-o', 'a.onnx', '--time', '4'), /--time 4 .* dense network reads no text/);
 });
