@@ -7,13 +7,16 @@ import { type PreparedStep, type StepCase, stepCases } from './cases.ts';
 import { prepareProductRate } from './product-rate.ts';
 
 const WARM_UP_TURNS = 2;
-const TURNS = 6;
+const TURNS_DEFAULT = 6;
 /** TensorFlow.js alone takes seconds for a step. */
 const SLOW_TURNS = 1;
 
 interface Options {
   readonly compile: boolean;
   readonly wasm: boolean;
+  readonly tfjsNode: boolean;
+  /** How often each step is measured. */
+  readonly turns: number;
   readonly processorTime: boolean;
 }
 
@@ -26,7 +29,7 @@ interface Contender {
 }
 
 /**
- * `npm run bench -- step [CASE…] [--threads 1,2]`: our compiled training step beside PyTorch's and
+ * `npm run bench -- step [CASE…] [--threads 1,2] [--turns 6]`: our compiled training step beside PyTorch's and
  * TensorFlow.js's, and the machine's own product rate. All take turns, so that what else the machine
  * does hits all of them. With `--processor-time` they are compared by that, which is nearer to what a quiet machine
  * would show where this one is busy.
@@ -39,10 +42,16 @@ export async function benchStep(args: readonly string[]): Promise<void> {
       threads: { type: 'string', default: '1,2' },
       compile: { type: 'boolean', default: true },
       wasm: { type: 'boolean', default: true },
+      'tfjs-node': { type: 'boolean', default: true },
+      turns: { type: 'string', default: `${TURNS_DEFAULT}` },
       'processor-time': { type: 'boolean', default: false },
     },
     allowNegative: true,
   });
+  const turns = Number(values.turns);
+  if (!Number.isInteger(turns) || turns < 1) {
+    throw new Error(`--turns ${values.turns} must be a whole number from 1.`);
+  }
   const python = findPytorch();
   if (python === undefined) {
     console.log('!!! PyTorch was NOT measured: no python3 with torch; CODISTILL_PYTHON names one.');
@@ -57,7 +66,8 @@ export async function benchStep(args: readonly string[]): Promise<void> {
   for (const stepCase of chooseCases(positionals)) {
     for (const threads of values.threads.split(',').map(Number)) {
       const { compile, wasm, 'processor-time': processorTime } = values;
-      await compare(stepCase, threads, python, { compile, wasm, processorTime });
+      const options = { compile, wasm, tfjsNode: values['tfjs-node'], processorTime, turns };
+      await compare(stepCase, threads, python, options);
     }
   }
 }
@@ -82,12 +92,13 @@ async function compare(
   const products = await prepareProductRate(threads, options.processorTime);
   const times = contenders.map((): number[] => []);
   try {
-    for (let turn = 0; turn < WARM_UP_TURNS + TURNS; turn++) {
+    const warmUpTurns = Math.min(WARM_UP_TURNS, options.turns - 1);
+    for (let turn = 0; turn < warmUpTurns + options.turns; turn++) {
       for (const [index, contender] of contenders.entries()) {
-        if (turn >= WARM_UP_TURNS + contender.turns) continue;
-        if (contender.turns === SLOW_TURNS && turn < WARM_UP_TURNS) continue;
+        if (turn >= warmUpTurns + contender.turns) continue;
+        if (contender.turns === SLOW_TURNS && turn < warmUpTurns) continue;
         const ms = await contender.run();
-        if (turn >= WARM_UP_TURNS) times[index]!.push(ms);
+        if (turn >= warmUpTurns) times[index]!.push(ms);
       }
       await products.measure();
     }
@@ -104,7 +115,7 @@ async function prepareContenders(
   options: Options,
 ): Promise<Contender[]> {
   const measure = options.processorTime ? processorMs : timeMs;
-  const timed = (label: string, step: PreparedStep, turns: number = TURNS): Contender => ({
+  const timed = (label: string, step: PreparedStep, turns: number = options.turns): Contender => ({
     label,
     turns,
     run: () => measure(step.draw()),
@@ -124,7 +135,7 @@ async function prepareContenders(
         mode,
         processorTime: options.processorTime,
       });
-      contenders.push({ label: `PyTorch ${peer.version} ${mode}`, turns: TURNS, ...peer });
+      contenders.push({ label: `PyTorch ${peer.version} ${mode}`, turns: options.turns, ...peer });
     }
   }
   // It has no threads of its own in Node.
@@ -133,7 +144,24 @@ async function prepareContenders(
     if (wasm instanceof Error) console.log(`!!! tfjs-wasm was NOT measured: ${wasm.message}`);
     else contenders.push(timed('TensorFlow.js on WASM', wasm, SLOW_TURNS));
   }
+  if (options.tfjsNode) {
+    const tfjsNode = await prepareTfjsNode(stepCase, threads);
+    if (typeof tfjsNode === 'string') console.log(`!!! tfjs-node was NOT measured: ${tfjsNode}`);
+    else contenders.push(timed('TensorFlow.js on TensorFlow', tfjsNode));
+  }
   return contenders;
+}
+
+/** Or why it can't be. TensorFlow counts its threads when a process first computes with it. */
+async function prepareTfjsNode(
+  stepCase: StepCase,
+  threads: number,
+): Promise<PreparedStep | string> {
+  process.env.TF_NUM_INTRAOP_THREADS ??= `${threads}`;
+  if (process.env.TF_NUM_INTRAOP_THREADS !== `${threads}`) {
+    return `it has ${process.env.TF_NUM_INTRAOP_THREADS} threads in this process; run it with --threads ${threads} alone.`;
+  }
+  return stepCase.prepareOurs('tfjs-node', threads).catch((error: Error) => error.message);
 }
 
 function report(
