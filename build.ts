@@ -12,6 +12,7 @@ const documents = [
   'LICENSE',
   'compiler/README.md',
   'datasets/README.md',
+  'docs/engines.md',
 ];
 
 interface Manifest {

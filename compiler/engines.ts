@@ -47,7 +47,7 @@ const engines: Readonly<Record<EngineName, Engine>> = {
   ),
   'tfjs-node': operationsEngine(
     'tfjs-node',
-    'npm install @tensorflow/tfjs-node@4.22.0, or where its download is refused: see docs/engines.md',
+    'npm install @tensorflow/tfjs-node@4.22.0, or where its download is refused: see docs/engines.md of the package codistill',
   ),
   'tfjs-wasm': operationsEngine('tfjs-wasm', 'npm install @tensorflow/tfjs-backend-wasm'),
   'tfjs-cpu': operationsEngine('tfjs-cpu', 'npm install @tensorflow/tfjs-backend-cpu'),

@@ -167,7 +167,14 @@ class GraphWriter {
   #writeNode(node: GraphNode): void {
     const inputs = node.inputs.map((value) => this.#nameOf(value));
     const asTensors = TENSOR_ATTRIBUTES[node.operator] ?? [];
-    const tensors = asTensors.map((key) => this.#indexTensor(node.attributes[key]!));
+    const tensors = asTensors.map((key) => {
+      const attribute = node.attributes[key];
+      if (attribute !== undefined) return this.#indexTensor(attribute);
+      const all = asTensors.join(', ');
+      throw new Error(
+        `The operator ${node.operator} needs ${all} as attributes, but has no ${key}.`,
+      );
+    });
     const attributes = Object.fromEntries(
       Object.entries(node.attributes).filter(([key]) => !asTensors.includes(key)),
     );
