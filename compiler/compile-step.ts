@@ -14,7 +14,7 @@ import {
   type TensorSpec,
   viewOf,
 } from './tensor-spec.ts';
-import { type StepTrace, statePrefix, traceStep } from './trace-step.ts';
+import { refuseNoEffect, type StepTrace, statePrefix, traceStep } from './trace-step.ts';
 
 export interface CompileOptions {
   /** What the step reads and updates; several steps may share one. It outlives the steps. */
@@ -64,6 +64,7 @@ export async function compileStep(
   const job = { step, inputs, state, threads, int8Weights, profilePrefix };
   const trace = (): StepTrace => {
     const traced = traceStep(step, state.specs, inputs);
+    refuseNoEffect(traced);
     checkOnlyRead(int8Weights, traced);
     return traced;
   };

@@ -6,7 +6,7 @@ import { lowerConvolutions } from './passes/lower-convolutions.ts';
 import type { NamedTensors } from './safetensors.ts';
 import { outputsOf, type TensorMap } from './step-function.ts';
 import { checkData, checkSpec, checkSpecs, type TensorSpec } from './tensor-spec.ts';
-import { inputPrefix, outputPrefix, statePrefix, traceStep } from './trace-step.ts';
+import { inputPrefix, outputPrefix, refuseNoEffect, statePrefix, traceStep } from './trace-step.ts';
 
 export interface ExportOptions {
   /** Become constants of the model, under these names. */
@@ -36,7 +36,9 @@ export function exportOnnx(
     state: {},
     outputs: outputsOf(fn(state, given)),
   });
-  const { graph: traced } = traceStep(step, weights, inputs);
+  const trace = traceStep(step, weights, inputs);
+  refuseNoEffect(trace);
+  const { graph: traced } = trace;
   const constants = new Map<Value, Value>();
   const constantNames = new Map<Value, string>();
   for (const [name, { data, dtype, shape }] of Object.entries(weights)) {

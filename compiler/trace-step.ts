@@ -35,6 +35,14 @@ export function traceStep(
   return withTraceBackend((backend) => record(backend, step, state, inputs));
 }
 
+/** @throws TypeError where there is nothing to run. */
+export function refuseNoEffect({ graph }: StepTrace): void {
+  if (graph.outputs.size > 0) return;
+  throw new TypeError(
+    'The function has no effect: it returns no tensor, and changes no variable and no state.',
+  );
+}
+
 /** Runs `body` on a backend that records; none of its tensors is left when this returns. */
 export function withTraceBackend<Result>(body: (backend: TraceBackend) => Result): Result {
   registerTraceKernels();
@@ -82,11 +90,6 @@ function record(
   }
   for (const [name, tensor] of Object.entries(result.outputs)) {
     outputs.set(outputPrefix + name, backend.valueFor(tensor));
-  }
-  if (outputs.size === 0) {
-    throw new TypeError(
-      'The function has no effect: it returns no tensor, and changes no variable and no state.',
-    );
   }
   const graph = { inputs: graphInputs, nodes: backend.builder.nodes, outputs };
   return { graph, kernels: backend.kernels, places: backend.places };
