@@ -6,6 +6,7 @@ import { EvaluationQueue, type Versions } from './evaluation-queue.ts';
 import { type Evaluation, type Evaluator, evaluator } from './evaluator.ts';
 import { writeGroupFile } from './group-file.ts';
 import type { GroupPlan, ReplicaPlan } from './group-plan.ts';
+import { planWarnings } from './plan/plan-warnings.ts';
 import { type Replica, spawnReplicas } from './replica.ts';
 import { isPassing, messageOf, retry } from './retry.ts';
 import type { Trainer, TrainingSummary } from './trainer.ts';
@@ -41,6 +42,9 @@ export class CodistillationGroup {
 
   /** Spawns the actors; on `context.resumed` they go on from their checkpoints. */
   static async spawn(context: JobContext<unknown>, plan: GroupPlan): Promise<CodistillationGroup> {
+    if (!context.resumed) {
+      for (const message of planWarnings(plan)) context.emit({ type: 'warning', message });
+    }
     await writeGroupFile(context.runDirectory, plan);
     return new CodistillationGroup(context, plan, await spawnReplicas(context, plan));
   }

@@ -79,6 +79,7 @@ export {
   type TableSchemaDocument,
 } from './tables/table-schema.ts';
 export { shareText, type TextPart } from './text-parts.ts';
+export { listTextSources, type TextSource } from './text-sources.ts';
 export type { Tokens } from './token-list.ts';
 export { openTokenShard, type TokenShard } from './token-shard.ts';
 export { Tokenizer } from './tokenizer.ts';

@@ -17,10 +17,26 @@ import {
   sharedFractionOf,
   whole,
 } from 'codistill/actors';
-import { type Corpus, openCorpus, prepareCorpus, shareText } from 'codistill/datasets';
-import { defineJob, type JobContext } from 'codistill/runtime';
+import {
+  type Corpus,
+  listTextSources,
+  openCorpus,
+  prepareCorpus,
+  shareText,
+} from 'codistill/datasets';
+import { defineJob, type JobContext, type OptionProblem } from 'codistill/runtime';
 import type { ModelConfig } from 'codistill/training';
 import * as v from 'valibot';
+
+/** Of the kind lstm; a field of another kind than the model's would change nothing. */
+const lstmSizes = { embeddingSize: 128, hiddenSize: 256, restartIntervalSteps: 16 } as const;
+const kindOfField = {
+  embeddingSize: 'lstm',
+  hiddenSize: 'lstm',
+  restartIntervalSteps: 'lstm',
+  width: 'transformer',
+  heads: 'transformer',
+} as const;
 
 const options = planSchema(
   {
@@ -38,12 +54,16 @@ const options = planSchema(
   {
     model: {
       kind: option(v.picklist(['lstm', 'transformer']), 'lstm', 'which kind of language model'),
-      embeddingSize: option(whole(1, 8192), 128, 'of lstm: numbers in the vector of a word piece'),
-      hiddenSize: option(whole(2, 16_384), 256, 'of lstm: units of each layer'),
+      embeddingSize: option(
+        whole(1, 8192),
+        lstmSizes.embeddingSize,
+        'of lstm: numbers in the vector of a word piece',
+      ),
+      hiddenSize: option(whole(2, 16_384), lstmSizes.hiddenSize, 'of lstm: units of each layer'),
       layers: option(whole(1, 64), 2, 'of either kind'),
       restartIntervalSteps: option(
         whole(0, 1e9),
-        16,
+        lstmSizes.restartIntervalSteps,
         'of lstm: steps after which a lane of text starts from an empty state; 0: never',
       ),
       width: extra(whole(1, 16_384), 'of transformer: numbers in the stream; 256'),
@@ -67,9 +87,11 @@ export default defineJob({
   description: 'Train language models that teach one another on text.',
   options,
   modules: actorModules,
-  check: (options) => findPlanProblems(options, 'tokens'),
-  explain: (options, surroundings) =>
-    explainGroupPlan(planOf(options, placeholder(options)), surroundings),
+  check: (options) => [...findPlanProblems(options, 'tokens'), ...modelProblems(options)],
+  explain: async (options, surroundings) => {
+    if (options.data.length > 0) await listTextSources(options.data);
+    return explainGroupPlan(planOf(options, placeholder(options)), surroundings);
+  },
   async run(context) {
     const corpus = await corpusOf(context);
     const overNats = context.system.busKind === 'nats';
@@ -79,6 +101,36 @@ export default defineJob({
     await group.emitResult({ unigramLoss: corpus.unigramLoss });
   },
 });
+
+function modelProblems({ model, perReplica, replicas }: Options): readonly OptionProblem[] {
+  const kinds = Array.from(
+    { length: replicas },
+    (_, index) => perReplica[`${index + 1}`]?.model?.kind ?? model.kind,
+  );
+  const defaults: Partial<Record<keyof typeof kindOfField, number>> = lstmSizes;
+  return (Object.keys(kindOfField) as (keyof typeof kindOfField)[]).flatMap((field) => {
+    const kind = kindOfField[field];
+    const changed = model[field] !== defaults[field];
+    const places: readonly (readonly [string, unknown, readonly string[]])[] = [
+      ['model', changed ? model[field] : undefined, kinds],
+      ...Object.entries(perReplica).map(
+        ([number, own]) =>
+          [
+            `perReplica.${number}.model`,
+            own.model?.[field],
+            [kinds[Number(number) - 1] ?? kind],
+          ] as const,
+      ),
+    ];
+    return places
+      .filter(([, given, users]) => given !== undefined && !users.includes(kind))
+      .map(([place, given]) => ({
+        key: `${place}.${field}`,
+        given,
+        allowed: `nothing: only models of the kind ${kind} have it`,
+      }));
+  });
+}
 
 /** Prepared once; a resumed run opens what it prepared before. */
 async function corpusOf(context: JobContext<Options>): Promise<Corpus> {

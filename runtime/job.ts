@@ -46,6 +46,8 @@ export interface JobExplanation {
     readonly rows: readonly (readonly (string | number)[])[];
   }[];
   readonly notes: readonly string[];
+  /** What is possible, but hardly meant. */
+  readonly warnings?: readonly string[];
 }
 
 export interface Job<Schema extends JobOptionsSchema = JobOptionsSchema> {

@@ -19,6 +19,7 @@ import {
   workerName,
 } from '../placement.ts';
 import { trainersOf } from '../workers/workers-plan.ts';
+import { firstTaughtStep, planWarnings } from './plan-warnings.ts';
 
 const BYTES_PER_VALUE = 4;
 
@@ -37,6 +38,7 @@ export function explainGroupPlan(plan: GroupPlan, surroundings: Surroundings): J
       actorTable(plan, surroundings),
       linkTable(plan, surroundings),
     ],
+    warnings: planWarnings(plan),
     notes: [
       ...precisionNotes(plan),
       `FLOP are those of products. Minutes assume ${surroundings.gflops} GFLOP/s for each replica (--gflops).`,
@@ -72,7 +74,7 @@ function replicaTable(plan: GroupPlan, { gflops }: Surroundings): JobExplanation
         replica.teachers.map((teacher) => plan.replicas[teacher]?.name).join(' ') || 'none',
         flop,
         replica.steps,
-        (replica.steps * flop) / (gflops * 1e9 * 60),
+        trainingFlop(plan, replica) / (gflops * 1e9 * 60),
       ];
     }),
   };
@@ -272,6 +274,13 @@ function stepFlop(plan: GroupPlan, replica: ReplicaPlan): number {
     (sum, teacher) => sum + forwardFlop((plan.replicas[teacher] as ReplicaPlan).model, plan.batch),
     3 * forwardFlop(replica.model, plan.batch),
   );
+}
+
+/** Of all steps: the first ones have no teachers. */
+function trainingFlop(plan: GroupPlan, replica: ReplicaPlan): number {
+  const untaught = Math.min(replica.steps, firstTaughtStep(plan));
+  const alone = stepFlop(plan, { ...replica, teachers: [] });
+  return untaught * alone + (replica.steps - untaught) * stepFlop(plan, replica);
 }
 
 /** Of the update's state, and of the gradients that wait for it. */

@@ -1,7 +1,7 @@
 import type { OptionProblem } from '../../runtime/index.ts';
 import type { Model } from '../../training/index.ts';
 import { replicaEntries } from './plan.ts';
-import type { Plan } from './plan-schema.ts';
+import { outerStepDefaults, type Plan, smoothingShareDefault } from './plan-schema.ts';
 import { teachersOf } from './topology.ts';
 
 /** Which settings belong to which kind of optimizer. */
@@ -121,6 +121,10 @@ function exchangeProblems(plan: Plan): readonly OptionProblem[] {
     const allowed = `null or at least exchange.intervalSteps (${intervalSteps}): a teacher is that old before its next version`;
     problems.push({ key, given: stalenessStepsMax, allowed });
   }
+  if (stalenessStepsMax === null && beyond !== 'skip') {
+    const allowed = 'nothing without exchange.stalenessStepsMax, the age that is meant';
+    problems.push({ key: 'exchange.beyond', given: beyond, allowed });
+  }
   const steps = new Set(indicesOf(plan).map((replica) => replicaEntries(plan, replica).steps));
   if (stalenessStepsMax !== null && beyond === 'wait' && steps.size > 1) {
     const allowed = 'skip where replicas have different steps: nobody waits for one that has ended';
@@ -146,9 +150,11 @@ function indicesOf({ replicas }: Plan): readonly number[] {
   return Array.from({ length: replicas }, (_, index) => index);
 }
 
+type Workers = Plan['workers'];
+
 function workerProblems(plan: Plan): readonly OptionProblem[] {
-  return indicesOf(plan)
-    .map((replica) => replicaEntries(plan, replica).workers)
+  const all = indicesOf(plan).map((replica) => replicaEntries(plan, replica).workers);
+  const backups = all
     .filter(({ mode, backups }) => mode !== 'synchronous' && backups > 0)
     .slice(0, 1)
     .map(({ mode, backups }) => ({
@@ -156,10 +162,45 @@ function workerProblems(plan: Plan): readonly OptionProblem[] {
       given: backups,
       allowed: `0: nobody waits for ${mode} workers that are slow`,
     }));
+  return [...backups, ...idleWorkerProblems(plan, all)];
+}
+
+/** Fields that change nothing, in all replicas or in the one that has its own. */
+function idleWorkerProblems(plan: Plan, all: readonly Workers[]): readonly OptionProblem[] {
+  const isLocal = ({ mode }: Workers): boolean => mode === 'local';
+  const gives = (one: Workers): boolean => isLocal(one) || one.count + one.backups > 1;
+  const outer = ['localSteps', 'outerLearningRate', 'outerMomentum'] as const;
+  const checks = [
+    ...outer.map((field) => {
+      const none: unknown = outerStepDefaults[field];
+      return { field, none, counts: isLocal, why: 'only workers of the mode local have it' };
+    }),
+    { field: 'codec', none: 'f32', counts: gives, why: 'a single worker gives nothing to others' },
+  ] as const;
+  return checks.flatMap(({ field, none, counts, why }) => {
+    const places: readonly (readonly [string, unknown, readonly Workers[]])[] = [
+      ['workers', plan.workers[field], all],
+      ...Object.entries(plan.perReplica).map(([number, { workers }]) => {
+        const own = all[Number(number) - 1];
+        return [`perReplica.${number}.workers`, workers?.[field], own ? [own] : []] as const;
+      }),
+    ];
+    return places
+      .filter(([, given, users]) => given !== undefined && given !== none && !users.some(counts))
+      .map(([place, given]) => ({ key: `${place}.${field}`, given, allowed: `${none}: ${why}` }));
+  });
 }
 
 function objectiveProblems({ objective }: Plan): readonly OptionProblem[] {
-  if (objective.distillation !== 'logit-mse' || objective.temperature === 1) return [];
-  const allowed = '1 with the distillation logit-mse, which has no temperature';
-  return [{ key: 'objective.temperature', given: objective.temperature, allowed }];
+  const { distillation, temperature, smoothing } = objective;
+  const problems: OptionProblem[] = [];
+  if (distillation === 'logit-mse' && temperature !== 1) {
+    const allowed = '1 with the distillation logit-mse, which has no temperature';
+    problems.push({ key: 'objective.temperature', given: temperature, allowed });
+  }
+  if (smoothing.kind === 'none' && smoothing.share !== smoothingShareDefault) {
+    const allowed = 'nothing while objective.smoothing.kind is none: choose uniform or unigram';
+    problems.push({ key: 'objective.smoothing.share', given: smoothing.share, allowed });
+  }
+  return problems;
 }

@@ -20,6 +20,14 @@ const optimizerSettings = {
   initialSum: extra(positive(), 'of adagrad: what the sum of squares begins at; 0.1'),
 };
 
+/** What only workers of the mode `local` have. */
+export const outerStepDefaults = {
+  localSteps: 50,
+  outerLearningRate: 0.7,
+  outerMomentum: 0.9,
+} as const;
+export const smoothingShareDefault = 0.1;
+
 const workers = v.strictObject({
   count: option(whole(1, 256), 1, 'Trainers of each replica, each with a batch of its own'),
   mode: option(
@@ -29,9 +37,17 @@ const workers = v.strictObject({
   ),
   codec: option(v.picklist(deltaCodecs), 'f32', 'how what they give one another is coded'),
   backups: option(whole(0, 64), 0, 'more Trainers than a synchronous update waits for'),
-  localSteps: option(whole(1, 1e6), 50, 'steps that local workers take by themselves'),
-  outerLearningRate: option(positive(), 0.7, "of local workers' mean change"),
-  outerMomentum: option(share(), 0.9, "of local workers' mean change"),
+  localSteps: option(
+    whole(1, 1e6),
+    outerStepDefaults.localSteps,
+    'steps that local workers take by themselves',
+  ),
+  outerLearningRate: option(
+    positive(),
+    outerStepDefaults.outerLearningRate,
+    "of local workers' mean change",
+  ),
+  outerMomentum: option(share(), outerStepDefaults.outerMomentum, "of local workers' mean change"),
 });
 
 const smoothing = v.strictObject({
@@ -40,7 +56,7 @@ const smoothing = v.strictObject({
     'none',
     'which classes get a share of each target: all alike, or by how frequent they are',
   ),
-  share: option(share(), 0.1, 'of each target, where smoothing has a kind'),
+  share: option(share(), smoothingShareDefault, 'of each target, where smoothing has a kind'),
 });
 
 const objective = v.strictObject({

@@ -9,7 +9,7 @@ import {
 } from '../../training/index.ts';
 import type { ExchangeMode } from '../exchange/weight-exchange.ts';
 import type { GroupPlan, ReplicaPlan } from '../group-plan.ts';
-import { trainersOf, type WorkersPlan } from '../workers/workers-plan.ts';
+import { hasServer, trainersOf, type WorkersPlan } from '../workers/workers-plan.ts';
 import type { Plan } from './plan-schema.ts';
 import { teachersOf } from './topology.ts';
 
@@ -153,7 +153,7 @@ function replicaPlanOf(
     schedule: { kind: schedule, peak: learningRate, warmupSteps, steps },
     weightDecay,
     ...(clipNorm !== null && { clipNorm }),
-    ...(trainersOf(workers) > 1 && { workers }),
+    ...(hasServer(workers) && { workers }),
     ...rest,
   };
 }

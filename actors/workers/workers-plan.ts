@@ -10,7 +10,7 @@ import type { DeltaCodec } from '../exchange/tensor-delta.ts';
  * the gradient of an outer step with Nesterov momentum (DiLoCo, Douillard et al. 2023).
  */
 export type WorkersPlan = {
-  /** 1: the replica's Trainer does all by itself. */
+  /** 1: the replica's Trainer does all by itself, but for the outer step of `local`. */
   readonly count: number;
   /** How what they give is coded; what a lossy codec leaves out is added to the next. */
   readonly codec: DeltaCodec;
@@ -27,6 +27,11 @@ export type WorkersPlan = {
 
 export type WorkersMode = WorkersPlan['mode'];
 export const workersModes: readonly WorkersMode[] = ['synchronous', 'asynchronous', 'local'];
+
+/** Whether a ParameterServer takes the updates: of several workers, and the outer ones of a single local worker. */
+export function hasServer(plan: WorkersPlan): boolean {
+  return trainersOf(plan) > 1 || plan.mode === 'local';
+}
 
 /**
  * Whether a worker tells of its replica's steps: the first speaks for all, but with backups an update may go on without

@@ -23,9 +23,13 @@ export async function planCheckCommand(
 ): Promise<ExitCode> {
   const { job, options } = await planJob(nameOrFile, flags, environment.cwd);
   // What can't be explained can't be run.
-  await job.explain?.(options as never, { nodes: 1, gflops: 1 });
-  const event = { type: 'plan', job: job.name, options };
-  output.message(`${job.name} can run with these options.`, event);
+  const explanation = await job.explain?.(options as never, { nodes: 1, gflops: 1 });
+  const warnings = explanation?.warnings ?? [];
+  const event = { type: 'plan', job: job.name, options, warnings };
+  output.message(
+    [`${job.name} can run with these options.`, ...warnings.map(formatWarning)].join('\n'),
+    event,
+  );
   return exitCodes.ok;
 }
 
@@ -46,7 +50,11 @@ export async function planShowCommand(
   return exitCodes.ok;
 }
 
-function formatExplanation({ tables, notes }: JobExplanation): string {
+function formatWarning(warning: string): string {
+  return `warning: ${warning}`;
+}
+
+function formatExplanation({ tables, notes, warnings = [] }: JobExplanation): string {
   const texts = tables.map(({ title, columns, rows }) => {
     const shown = columns.map((column, at) => ({
       title: column,
@@ -55,7 +63,7 @@ function formatExplanation({ tables, notes }: JobExplanation): string {
     }));
     return `${title}\n${formatTable(shown, rows)}`;
   });
-  return [...texts, notes.join('\n')].join('\n\n');
+  return [...texts, [...warnings.map(formatWarning), ...notes].join('\n')].join('\n\n');
 }
 
 function formatCell(cell: string | number, column: string): string {

@@ -6,6 +6,7 @@ import {
   recordsDataOf,
   sharedFractionOf,
 } from '../../../actors/index.ts';
+import { planWarnings } from '../../../actors/plan/plan-warnings.ts';
 import { smallPlan } from './small-plan.ts';
 
 const model = {
@@ -119,6 +120,44 @@ test('each field that does not go with the others is named with what is allowed'
     ],
   );
   for (const { allowed } of problems) t.true(allowed.length > 0);
+});
+
+test('fields that would change nothing are named', (t) => {
+  const keys = (plan: Parameters<typeof smallPlan>[0]) => problemsOf(plan).map(({ key }) => key);
+  t.deepEqual(keys({ workers: { localSteps: 5, outerLearningRate: 1 } }), [
+    'workers.localSteps',
+    'workers.outerLearningRate',
+  ]);
+  t.deepEqual(keys({ workers: { mode: 'local', localSteps: 5, codec: 'int8' } }), []);
+  t.deepEqual(keys({ workers: { codec: 'int8' } }), ['workers.codec']);
+  t.deepEqual(keys({ workers: { codec: 'int8', backups: 1 } }), []);
+  const second = (workers: object) => ({ perReplica: { '2': { workers } } });
+  t.deepEqual(keys({ workers: { localSteps: 5 }, ...second({ mode: 'local' }) }), []);
+  t.deepEqual(keys(second({ outerMomentum: 0.5 })), ['perReplica.2.workers.outerMomentum']);
+  t.deepEqual(keys({ objective: { smoothing: { share: 0.2 } } }), ['objective.smoothing.share']);
+  t.deepEqual(keys({ exchange: { beyond: 'wait' } }), ['exchange.beyond']);
+});
+
+test('a single local worker has an outer step as well', (t) => {
+  const workersOf = (plan?: Parameters<typeof smallPlan>[0]) =>
+    groupPlan(smallPlan(plan)).replicas[0]?.workers;
+  t.is(workersOf(), undefined);
+  t.like(workersOf({ workers: { mode: 'local', localSteps: 5 } }), { count: 1, localSteps: 5 });
+});
+
+test('a plan in which no teacher ever comes, or none is ever followed, is warned of', (t) => {
+  const warningsOf = (plan: Parameters<typeof smallPlan>[0]) =>
+    planWarnings(groupPlan(smallPlan(plan)));
+  const exchange = { intervalSteps: 3 };
+  t.deepEqual(warningsOf({ exchange }), []);
+  t.regex(warningsOf({ exchange, burnInSteps: 10 })[0]!, /no teacher .* replica-1, replica-2/);
+  t.regex(warningsOf({ exchange: { intervalSteps: 10 } })[0]!, /before .* step 10 \(burnInSteps 2/);
+  t.deepEqual(warningsOf({ exchange: { intervalSteps: 9 } }), []);
+  t.regex(
+    warningsOf({ exchange: { intervalSteps: 10, mode: 'freshest' } })[0]!,
+    /teachers stay as they were .* before a second exchange/,
+  );
+  t.deepEqual(warningsOf({ burnInSteps: 10, topology: 'none' }), []);
 });
 
 test('a custom graph has teachers that exist, each once, and nobody teaches itself', (t) => {

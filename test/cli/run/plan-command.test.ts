@@ -7,6 +7,7 @@ import { actorctl, makeFolder, parseEvents } from '../actorctl-process.ts';
 test('a plan is the same in JSON, in YAML and as a module, and --set has the last word', async (t) => {
   await using folder = await makeFolder();
   const plan = { job: 'lm-codistill', replicas: 3, model: { hiddenSize: 64 }, data: ['a.txt'] };
+  await writeFile(join(folder.path, 'a.txt'), 'a text');
   await writeFile(join(folder.path, 'plan.json'), JSON.stringify(plan));
   await writeFile(
     join(folder.path, 'plan.yaml'),
@@ -121,6 +122,22 @@ test('show counts the values of a table that a run would find, and says what it 
   // Three towns, and one number for what is none of them.
   t.regex(replicas?.rows[0]?.[1] as string, /numericColumns 1, .* buckets 4, classes 2/, stderr);
   t.regex(String(event?.notes), /age numeric, town categorical, label label \(no, yes\)/);
+});
+
+test('check looks for the texts, and warns where no teacher ever comes', async (t) => {
+  await using folder = await makeFolder();
+  const check = ['plan', 'check', 'lm-codistill'];
+  const missing = await actorctl([...check, '--data', 'nothere.txt'], folder.path);
+  t.is(missing.exitCode, 2);
+  t.regex(missing.stderr, /can't read .*nothere\.txt/);
+  const set = ['--set', 'model.width=64', 'perReplica.2.model.heads=2'];
+  const idle = await actorctl([...check, ...set], folder.path);
+  t.is(idle.exitCode, 2);
+  t.regex(idle.stderr, /model\.width: got 64, allowed is nothing: only models of the kind transf/);
+  t.regex(idle.stderr, /perReplica\.2\.model\.heads: got 2, allowed is nothing/);
+  const untaught = await actorctl([...check, '--steps', '150'], folder.path);
+  t.is(untaught.exitCode, 0, untaught.stderr);
+  t.regex(untaught.stdout, /can run .*\nwarning: no teacher comes in for replica-1, replica-2/);
 });
 
 test('images need not be square', async (t) => {
