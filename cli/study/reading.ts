@@ -43,13 +43,17 @@ export function describeComparison(summary: ArmSummary, base: ArmSummary): strin
   const than = comparison === 'ratio' ? `of ${baseline}'s` : `against ${baseline}`;
   const seeds = `${count} ${count === 1 ? 'seed' : 'seeds'}`;
   const said = `${arm}: ${title.toLowerCase()} ${text} ${than}${share}, ${seeds}.`;
-  if (interval === null) return `${said} One seed shows no more than itself.${missing}`;
+  if (interval === null) return `${said} Too few for an interval: ${itself(count)}.${missing}`;
   const neutral = comparison === 'ratio' ? 1 : 0;
   const [lower, upper] = interval;
   if (lower === upper && lower === neutral) return `${said} Exactly the same.${missing}`;
   if (lower > neutral) return `${said} More: the interval excludes ${neutral}.${missing}`;
   if (upper < neutral) return `${said} Less: the interval excludes ${neutral}.${missing}`;
   return `${said} No difference is shown: the interval covers ${neutral}, and all in it remains possible.${missing}`;
+}
+
+function itself(count: number): string {
+  return count === 1 ? 'one seed shows no more than itself' : 'they show no more than themselves';
 }
 
 /** The difference in percent of the baseline's mean. */

@@ -121,7 +121,8 @@ export const studies: readonly Study[] = [
     seeds: 5,
     measures: ['loss', 'ensembleLoss', 'disagreement'],
     notes: [
-      'Less than one pass: no replica sees a text twice in any arm. In the arm same both see the same batches in the same order.',
+      'With the text and the steps that the study has by itself no replica sees a text twice in any arm. In the arm same ' +
+        'both see the same batches in the same order.',
     ],
   },
   {

@@ -47,6 +47,11 @@ test('arms are compared seed by seed, over the seeds that both have', (t) => {
     describeComparison(other!, base!),
     /, that is −4.00 % \[−29.41 %, \+21.41 %\], 2 seeds\. No difference is shown: the interval covers 0/,
   );
+  const without = (count: number) =>
+    describeComparison({ ...other!, against: { mean: 1, interval: null, count } }, base!);
+  // Of two seeds there is one difference between models trained again.
+  t.regex(without(2), /2 seeds\. Too few for an interval: they show no more than themselves\./);
+  t.regex(without(1), /1 seed\. Too few for an interval: one seed shows no more than itself\./);
 });
 
 test('steps to the target are those to the final loss of the target arm with that seed; never is said', (t) => {
