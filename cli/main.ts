@@ -20,7 +20,7 @@ async function main(args: readonly string[]): Promise<void> {
   using output = createOutput(environment, { json: args.includes('--json') });
   process.on('uncaughtException', (error) => {
     output.error(error);
-    process.exit(exitCodes.failed);
+    process.exit(exitCodeFor(error));
   });
   process.exitCode = await execute(args, { output, environment });
   // Everything is closed now. What a library still holds open must not keep the command from ending.

@@ -6,7 +6,7 @@ import {
   openJobClient,
 } from '../../runtime/index.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { watchInterruptions } from '../interruption.ts';
+import { Interruption, watchInterruptions } from '../interruption.ts';
 import { describeLoggedEvent } from '../observation/event-text.ts';
 import { jobListing } from '../observation/job-listing.ts';
 import { type ListFlags, listCommand } from '../observation/list-command.ts';
@@ -73,11 +73,11 @@ export async function statusCommand(
 ): Promise<ExitCode> {
   return await withClient(flags, async (client) => {
     const job = await client.status(id);
-    const last =
-      flags.wait && job.state === 'running'
-        ? await untilInterrupted(context, (signal) => client.waitForEnd(id, signal))
-        : job;
-    return tellState(last, context);
+    if (!flags.wait || job.state !== 'running') return tellState(job, context);
+    return await untilInterrupted(id, context, async (signal) => {
+      tellState(job, context);
+      return tellState(await client.waitForEnd(id, signal), context);
+    });
   });
 }
 
@@ -142,20 +142,19 @@ async function openClient(
   return { client, place: `namespace ${namespace} at ${describeServers(nats)}` };
 }
 
-/** Shows events as they come until the job is over. Ctrl-C ends only the looking. */
+/** Shows events as they come until the job is over. */
 async function followToEnd(
   client: JobClient,
   id: string,
   context: CommandContext,
 ): Promise<ExitCode> {
-  return await untilInterrupted(context, async (signal) => {
+  return await untilInterrupted(id, context, async (signal) => {
     const looking = new AbortController();
     let shown = 0;
     const showing = showAll(client.events(id, { follow: true, signal: looking.signal }), () => {
       shown += 1;
     });
-    const job = await client.waitForEnd(id, signal);
-    looking.abort();
+    const job = await client.waitForEnd(id, signal).finally(() => looking.abort());
     await showing;
     // All was written before the job was over: what was not shown yet is there now.
     let skipped = 0;
@@ -178,16 +177,24 @@ function tellLogged(logged: LoggedEvent, { output }: CommandContext): void {
   output.message(describeLoggedEvent(logged), logged.event);
 }
 
-async function untilInterrupted<T>(
-  { environment }: CommandContext,
-  body: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+/** Ctrl-C ends only the looking: the job goes on. */
+async function untilInterrupted(
+  id: string,
+  { environment, output }: CommandContext,
+  look: (signal: AbortSignal) => Promise<ExitCode>,
+): Promise<ExitCode> {
   using watch = watchInterruptions({
     stdout: environment.stdout,
     onFirst: () => {},
     onSecond: () => process.exit(exitCodes.interrupted),
   });
-  return await body(watch.signal);
+  try {
+    return await look(watch.signal);
+  } catch (error) {
+    if (!(error instanceof Interruption)) throw error;
+    output.message(`Job ${id} goes on; actorctl stop ${id} ends it.`, { type: 'left', job: id });
+    return exitCodes.interrupted;
+  }
 }
 
 function tellState(job: JobRecord, { output }: CommandContext): ExitCode {

@@ -65,6 +65,31 @@ test('a job goes on when the node that runs it is killed, and its log outlives t
   }
 });
 
+test('Ctrl-C ends only the looking at a job', async (t) => {
+  await using folder = await makeFolder();
+  const where = ['--nats', server.url, '--namespace', 'looking', '--json'];
+  const { process: node } = await startNode('looking', folder.path);
+  await using _node = node;
+  const settings = ['--set', 'to=4000', '--set', 'pauseMs=100', '--name', 'watched'];
+  const submitted = await actorctl(['submit', steadyJob, ...where, ...settings], folder.path);
+  t.is(submitted.exitCode, 0, submitted.stderr);
+  for (const looking of [
+    ['logs', 'watched', '-f'],
+    ['status', 'watched', '--wait'],
+    ['submit', steadyJob, ...settings, '--wait', '--name', 'second'],
+  ]) {
+    await using follower = startActorctl([...looking, ...where], folder.path);
+    await follower.waitForLine((line) => /"count":3,|"state":"running"/.test(line));
+    follower.child.kill('SIGINT');
+    const { exitCode, stderr, stdout } = await follower.ended;
+    t.is(exitCode, 130, stderr);
+    t.is(stderr, '');
+    t.like(parseEvents(stdout).at(-1), { type: 'left' });
+  }
+  const running = await actorctl(['status', 'watched', ...where], folder.path);
+  t.like(parseEvents(running.stdout).at(-1), { state: 'running', lives: 1 });
+});
+
 test('a job goes on when only the node that runs it stands still, whatever its first life says', async (t) => {
   await using folder = await makeFolder();
   const where = ['--nats', server.url, '--namespace', 'frozen', '--json'];
