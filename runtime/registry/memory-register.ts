@@ -99,7 +99,7 @@ class MemoryRegister implements Register {
 }
 
 function toEntry(key: string, { bytes, revision }: Stored): RegisterEntry {
-  return { key, value: decodeRegisterValue(bytes), revision };
+  return { key, value: decodeRegisterValue(key, bytes), revision };
 }
 
 function byKey(a: RegisterEntry, b: RegisterEntry): number {

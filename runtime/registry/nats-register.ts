@@ -18,6 +18,7 @@ import {
   belowPrefix,
   decodeRegisterValue,
   encodeRegisterValue,
+  isRegisterKey,
   REGISTER_VALUE_BYTES_MAX,
   type Register,
   type RegisterChange,
@@ -85,9 +86,7 @@ class NatsRegister implements Register {
 
   async get(key: string, { timeoutMs }: RegisterWait): Promise<RegisterEntry | undefined> {
     assertRegisterKey(key);
-    const stored = await repeatUntil(timeoutMs, 'the register', () =>
-      this.#bucket.get(`${this.#root}.${key}`),
-    );
+    const stored = await this.#read(key, timeoutMs);
     return stored && isSet(stored) ? this.#toEntry(stored) : undefined;
   }
 
@@ -99,9 +98,7 @@ class NatsRegister implements Register {
     if (first !== undefined) return first;
     // A deleted key has a mark, which is to be replaced as any other entry.
     const timeoutMs = Math.max(1, giveUpAt - performance.now());
-    const stored = await repeatUntil(timeoutMs, 'the register', () =>
-      this.#bucket.get(`${this.#root}.${key}`),
-    );
+    const stored = await this.#read(key, timeoutMs);
     if (stored === null || isSet(stored)) return undefined;
     return this.#write(key, bytes, stored.revision, { timeoutMs });
   }
@@ -133,8 +130,11 @@ class NatsRegister implements Register {
     for (let from = 0; from < keys.length; from += READS_AT_ONCE) {
       const leftMs = Math.max(1, giveUpAt - performance.now());
       const some = keys.slice(from, from + READS_AT_ONCE).map((key) => this.#stripRoot(key));
-      const read = await Promise.all(some.map((key) => this.get(key, { timeoutMs: leftMs })));
-      for (const entry of read) if (entry !== undefined) entries.push(entry);
+      const read = await Promise.all(some.map((key) => this.#read(key, leftMs)));
+      for (const stored of read) {
+        const entry = stored && isSet(stored) ? this.#readableEntry(stored) : undefined;
+        if (entry !== undefined) entries.push(entry);
+      }
     }
     return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
@@ -210,24 +210,33 @@ class NatsRegister implements Register {
     }
   }
 
-  #tell(entry: KvEntry, listener: (change: RegisterChange) => void): void {
-    let change: RegisterChange;
-    if (isSet(entry)) {
-      try {
-        change = { type: 'set', ...this.#toEntry(entry) };
-      } catch {
-        // Written by something else than us; whoever reads this very key hears of it.
-        return;
-      }
+  #tell(stored: KvEntry, listener: (change: RegisterChange) => void): void {
+    if (isSet(stored)) {
+      const entry = this.#readableEntry(stored);
+      if (entry !== undefined) runHandler(listener, { type: 'set', ...entry });
     } else {
-      const { revision } = entry;
-      change = { type: 'deleted', key: this.#stripRoot(entry.key), revision };
+      const { key, revision } = stored;
+      runHandler(listener, { type: 'deleted', key: this.#stripRoot(key), revision });
     }
-    runHandler(listener, change);
   }
 
-  #toEntry({ key, value, revision }: KvEntry): RegisterEntry {
-    return { key: this.#stripRoot(key), value: decodeRegisterValue(value), revision };
+  #read(key: string, timeoutMs: number): Promise<KvEntry | null> {
+    return repeatUntil(timeoutMs, 'the register', () => this.#bucket.get(`${this.#root}.${key}`));
+  }
+
+  #readableEntry(stored: KvEntry): RegisterEntry | undefined {
+    if (!isRegisterKey(this.#stripRoot(stored.key))) return undefined;
+    try {
+      return this.#toEntry(stored);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @throws DamagedDataError */
+  #toEntry({ key: full, value, revision }: KvEntry): RegisterEntry {
+    const key = this.#stripRoot(full);
+    return { key, value: decodeRegisterValue(key, value), revision };
   }
 
   #stripRoot(key: string): string {

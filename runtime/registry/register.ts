@@ -1,3 +1,4 @@
+import { DamagedDataError } from '../../errors.ts';
 import type { Subscription } from '../bus/bus.ts';
 import { encodeToken } from '../wire/address.ts';
 import { decodeFrame, encodeFrame } from '../wire/frame.ts';
@@ -46,7 +47,10 @@ export interface Register {
   ): Promise<number | undefined>;
   /** False when the key's revision is no longer `revision`. */
   delete(key: string, revision: number, wait: RegisterWait): Promise<boolean>;
-  /** Entries below `prefix` (keys `prefix.…`; all for ''), by key; each as fresh as by `get`. */
+  /**
+   * Entries below `prefix` (keys `prefix.…`; all for ''), by key; each as fresh as by `get`. What something
+   * else wrote there and no register can read is left out, here and by `watch`; `get` tells of it.
+   */
   list(prefix: string, wait: RegisterWait): Promise<readonly RegisterEntry[]>;
   /**
    * Resolves when changes are watched; `listener` hears of each entry below `prefix` once and then of
@@ -74,9 +78,13 @@ export function registerKey(...words: readonly string[]): string {
   return words.map(encodeToken).join('.');
 }
 
+export function isRegisterKey(key: string): boolean {
+  return key.length <= KEY_CHARACTERS_MAX && KEY.test(key);
+}
+
 /** @throws TypeError */
 export function assertRegisterKey(key: string): void {
-  if (key.length <= KEY_CHARACTERS_MAX && KEY.test(key)) return;
+  if (isRegisterKey(key)) return;
   throw new TypeError(
     `"${key.slice(0, 100)}" is no key of a register. Expected words of letters, digits, "_", "-" and ` +
       `"=", joined by dots, at most ${KEY_CHARACTERS_MAX} characters; registerKey makes one.`,
@@ -94,6 +102,12 @@ export function encodeRegisterValue(key: string, value: unknown): Uint8Array {
 }
 
 /** @throws DamagedDataError */
-export function decodeRegisterValue(bytes: Uint8Array): unknown {
-  return decodeFrame(bytes);
+export function decodeRegisterValue(key: string, bytes: Uint8Array): unknown {
+  try {
+    return decodeFrame(bytes);
+  } catch (error) {
+    throw new DamagedDataError(`The register holds nothing readable under ${key}.`, {
+      cause: error,
+    });
+  }
 }

@@ -1,5 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Kvm } from '@nats-io/kv';
 import test from 'ava';
+import { DamagedDataError } from '../../../errors.ts';
 import { connectNatsBus } from '../../../runtime/bus/connect-nats.ts';
+import { natsConnectionOf } from '../../../runtime/bus/nats-bus.ts';
 import { openNatsRegister } from '../../../runtime/registry/nats-register.ts';
 import type { Register } from '../../../runtime/registry/register.ts';
 import { type NatsServer, startNatsCluster, startNatsServer } from '../../support/nats-server.ts';
@@ -34,6 +38,30 @@ test('namespaces of one server do not see each other', async (t) => {
   await one.create('names.a', 1, WAIT);
   t.deepEqual(await other.list('', WAIT), []);
   await Promise.all([one.close(), other.close()]);
+});
+
+test('what something else wrote is passed over, and told to who reads that very key', async (t) => {
+  const bus = await connectNatsBus({ servers: server.url, timeoutMs: 10_000 });
+  const register = await openNatsRegister(bus, 'foreign', WAIT);
+  const bucket = await new Kvm(natsConnectionOf(bus)).open('codistill');
+  await bucket.put('foreign.names.broken', 'no frame');
+  await bucket.put('foreign.names.odd/word', 'no key of ours');
+  await register.create('names.good', 1, WAIT);
+  const listed = await register.list('names', WAIT);
+  t.deepEqual(
+    listed.map(({ key, value }) => [key, value]),
+    [['names.good', 1]],
+  );
+  await t.throwsAsync(register.get('names.broken', WAIT), {
+    instanceOf: DamagedDataError,
+    message: /names\.broken/,
+  });
+  const seen: string[] = [];
+  await register.watch('names', ({ key }) => seen.push(key), WAIT);
+  while (!seen.includes('names.good')) await delay(10);
+  t.deepEqual(seen, ['names.good']);
+  await register.close();
+  await bus.close();
 });
 
 test('a server without JetStream is refused with the flag that it wants', async (t) => {
