@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
-import { NoResponderError } from '../errors.ts';
+import { BusClosedError, NoResponderError } from '../errors.ts';
 import {
   type ActorDefinition,
   type AnyActorDefinition,
@@ -236,6 +236,7 @@ function createFacade(
       options: Options,
       spawnOptions: SpawnOptions = {},
     ) {
+      if (closed !== undefined) throw new BusClosedError('the system was closed');
       const spawned = await supervisor.spawn(definition, options, spawnOptions);
       const { address, owned } = spawned;
       const stop = (): Promise<void> => supervisor.stop(address.name, STOP_TIMEOUT_MS);

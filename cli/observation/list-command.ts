@@ -47,7 +47,7 @@ export async function listCommand<Row extends object>(
   for (;;) {
     try {
       const { rows, gaps } = await source.look();
-      screen.show({ rows: rows.filter(filter), gaps });
+      screen.show({ rows: rows.filter(filter), gaps }, rows.length);
     } catch (error) {
       // Who watches wants to see how it goes on, too.
       if (flags.watch === undefined || !(error instanceof DeadlineError)) throw error;
@@ -60,7 +60,8 @@ export async function listCommand<Row extends object>(
 }
 
 interface Screen<Row extends object> extends Disposable {
-  show(look: Look<Row>): void;
+  /** Of `known` rows those that the filter lets through. */
+  show(look: Look<Row>, known: number): void;
 }
 
 /** A picture that is drawn anew in a terminal, or one look after the other, or JSON lines. */
@@ -84,8 +85,8 @@ function createScreen<Row extends object>(
   const { stdout } = environment;
   const live = watch !== undefined && stdout.isTTY ? createLogUpdate(stdout) : undefined;
   return {
-    show(look) {
-      const text = formatLook(listing, look, place);
+    show(look, known) {
+      const text = formatLook(listing, look, { place, known });
       if (live === undefined) output.message(text);
       else live(firstLines(text, stdout.rows - 1));
     },
@@ -96,9 +97,10 @@ function createScreen<Row extends object>(
 function formatLook<Row extends object>(
   { type, columns, notes }: Listing<Row>,
   { rows, gaps }: Look<Row>,
-  place: string,
+  { place, known }: { readonly place: string; readonly known: number },
 ): string {
-  const table = rows.length === 0 ? `No ${type}s in ${place}.` : formatTable(columns, rows);
+  const none = known === 0 ? `No ${type}s` : `None of ${known} ${type}s fits the filter`;
+  const table = rows.length === 0 ? `${none} in ${place}.` : formatTable(columns, rows);
   const lines = [...notes(rows), ...gaps.map(({ text }) => text)];
   return lines.length === 0 ? table : [table, '', ...lines].join('\n');
 }

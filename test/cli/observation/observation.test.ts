@@ -29,6 +29,8 @@ test('a run on this machine is looked at without a server', async (t) => {
     look('top', '--json', '--filter', 'name=st*', 'labels.role=w*'),
     look('objects'),
   ]);
+  const filtered = await look('actors', '--filter', 'status=nope');
+  t.regex(filtered.stdout, /^None of 3 actors fits the filter in /);
   t.regex(actors.stdout, /^NAME +TYPE +STATUS/);
   t.regex(actors.stdout, /^steady +test\/worker +running .* 4 +0 +0 +0 +\d+\.\d MB +role=worker$/m);
   t.regex(actors.stdout, /^doomed died \d+ s ago: its process \(pid \d+\) exited with code 7/m);

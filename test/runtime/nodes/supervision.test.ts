@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { ActorDiedError, type DeathCause } from '../../../errors.ts';
+import { ActorDiedError, BusClosedError, type DeathCause } from '../../../errors.ts';
 import {
   type ActorEvent,
   createMemoryCheckpointStore,
@@ -221,6 +221,14 @@ test('close leaves no process behind, even one that is stuck', async (t) => {
   });
   for (const pid of pids) await waitForProcessEnd(pid);
   t.is(pids.length, 2);
+});
+
+test('a closed system spawns nothing', async (t) => {
+  await withSystem(async ({ system, events }) => {
+    await system.close();
+    await t.throwsAsync(system.spawn(counter, {}), { instanceOf: BusClosedError });
+    t.deepEqual(events, []);
+  });
 });
 
 test('environment and niceness reach the process', async (t) => {
