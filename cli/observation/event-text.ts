@@ -26,11 +26,11 @@ export function describeEvent(event: KnownEvent): string | undefined {
   }
 }
 
-/** An event of the job's own making, as `type key=value …`. */
+/** An event of the job's own making, as `type key=value …`; a node is told by its name, if that is known. */
 export function describeUnknownEvent(event: JobEvent): string {
-  const fields = Object.entries(event)
-    .filter(([key]) => key !== 'type' && key !== 'atMs')
-    .map(([key, value]) => `${key}=${formatField(value)}`);
+  const { type: _type, atMs: _atMs, nodeName, ...told } = event;
+  const named = 'node' in told && nodeName !== undefined ? { ...told, node: nodeName } : told;
+  const fields = Object.entries(named).map(([key, value]) => `${key}=${formatField(value)}`);
   return [event.type, ...fields].join(' ');
 }
 

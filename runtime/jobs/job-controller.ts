@@ -100,7 +100,12 @@ class JobController {
     opened.system.onActorEvent((event) => {
       // An actor that is ended when its state is saved only moves.
       const moves = this.#moving && event.cause?.kind === 'stopped';
-      emit({ type: 'actor', ...event, ...(moves && { event: 'drained' }) });
+      emit({
+        type: 'actor',
+        ...event,
+        ...nameOf(opened, event.node),
+        ...(moves && { event: 'drained' }),
+      });
     });
     const begun = await beginJobLife(opened.register, id, { epoch, clock });
     if (begun === 'over') return await opened.end();
@@ -112,7 +117,8 @@ class JobController {
       this.#replaced = true;
       void opened.leave();
     });
-    emit({ type: 'run', job, resumed: epoch > 1, options, node: nodeId });
+    const resumed = epoch > 1;
+    emit({ type: 'run', job, resumed, options, node: nodeId, ...nameOf(opened, nodeId) });
     const outcome = await this.#run(opened, emit);
     if (this.#moving) {
       await opened.handOver();
@@ -173,6 +179,12 @@ class JobController {
   #now(): number {
     return this.#context.clock.now() - this.#startedAt;
   }
+}
+
+/** A node's name, for people, where it is known. */
+function nameOf({ system }: JobProcess, node: string): { readonly nodeName?: string } {
+  const { nodeName } = system.nodes().find(({ nodeId }) => nodeId === node) ?? {};
+  return nodeName === undefined ? {} : { nodeName };
 }
 
 export const jobController: ActorDefinition<JobControllerOptions, JobController> = defineActor({

@@ -10,6 +10,8 @@ import { encodeMessage } from '../wire/wire.ts';
 import type { Launcher } from './launcher.ts';
 import type { OwnedActor } from './owned-actor.ts';
 
+/** A detached actor that no node can take looks so often for one that can. */
+const PLACE_AGAIN_MS = 2_000;
 /** News of an actor has reached its callers by then. */
 export const HEARSAY_MS = 100;
 
@@ -84,7 +86,11 @@ export class ActorLives {
       await this.#options.launcher.launch(actor);
     } catch (error) {
       if (actor.status === 'dead' || actor.released) return;
-      if (error instanceof PlacementError) this.#options.onRefused(actor.address, error.message);
+      if (error instanceof PlacementError) {
+        this.#options.onRefused(actor.address, error.message);
+        // As one whose supervisor is gone: it keeps its state until a node can take it.
+        if (actor.detached) return await this.#restartWhenPlaced(actor);
+      }
       const message = `it could not be restarted: ${(error as Error).message}`;
       this.noteDeath(actor, { kind: 'error', message, lastOutput: [] });
       return;
@@ -96,6 +102,18 @@ export class ActorLives {
     this.announce(actor, 'running');
     this.emit(actor, actor.isNew ? 'started' : 'restarted');
     actor.isNew = false;
+  }
+
+  async #restartWhenPlaced(actor: OwnedActor): Promise<void> {
+    const { endpoint, launcher } = this.#options;
+    do {
+      try {
+        await delay(endpoint.clock, PLACE_AGAIN_MS, actor.ending.signal);
+      } catch {
+        return;
+      }
+    } while (!(await launcher.hasPlace(actor).catch(() => false)));
+    await this.restart(actor, 0);
   }
 
   /** Asks the actor to end, `why` in words, and ends it if it doesn't. Resolves when it is dead. */

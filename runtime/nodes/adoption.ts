@@ -8,6 +8,7 @@ import { encodeMessage } from '../wire/wire.ts';
 import type { Membership } from './membership.ts';
 import type { Orphan } from './name-record.ts';
 import type { Names } from './names.ts';
+import { describeRefusals } from './placement.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** After joining, until all other nodes must have shown themselves. */
@@ -114,10 +115,10 @@ export class Adoption {
         foreign.push(orphan);
         return;
       }
-      const { nodes, reasons } = await supervisor.placesOf(orphan);
+      const { nodes, refusals } = await supervisor.placesOf(orphan);
       if (nodes.length === 0) {
         unplaced.push(orphan);
-        waiting.set(address.name, reasons.join('; '));
+        waiting.set(address.name, describeRefusals(refusals));
         return;
       }
       const former = await names.adopt(orphan);

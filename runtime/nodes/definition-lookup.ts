@@ -1,9 +1,13 @@
+import { realpathSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { type AnyActorDefinition, declaredIn, isActorDefinition } from '../actor.ts';
 
 /** A module that is evaluated already is there at once. */
 const EVALUATED_MS = 200;
 /** For one that loads large libraries, on a busy machine. */
 const IMPORT_TIMEOUT_MS = 30_000;
+/** What the process was started with runs already, with all that it imports: it waits for us, or for little else. */
+const MAIN_TIMEOUT_MS = 3_000;
 
 /** What this process, an actor's, imports now to find its actor. */
 let importing: string | undefined;
@@ -52,10 +56,11 @@ export function checkNotImporting(): void {
  */
 export async function definitionsOf(url: string): Promise<readonly AnyActorDefinition[]> {
   const isBegun = declaredIn(url).length > 0;
+  const limitMs = isMain(url) ? MAIN_TIMEOUT_MS : IMPORT_TIMEOUT_MS;
   const imported = importDefinitions(url);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, isBegun ? EVALUATED_MS : IMPORT_TIMEOUT_MS, undefined);
+    timer = setTimeout(resolve, isBegun ? EVALUATED_MS : limitMs, undefined);
   });
   try {
     const exported = await Promise.race([imported, late]);
@@ -68,9 +73,18 @@ export async function definitionsOf(url: string): Promise<readonly AnyActorDefin
   const soFar = declaredIn(url);
   if (soFar.length > 0) return soFar;
   throw new TypeError(
-    `module ${url} is not evaluated after ${IMPORT_TIMEOUT_MS} ms: if it awaits createSystem at its top level, ` +
+    `module ${url} is not evaluated after ${limitMs} ms: if it awaits createSystem at its top level, ` +
       'declare its actors (defineActor) above that line, or in a module of their own',
   );
+}
+
+function isMain(url: string): boolean {
+  const [, script] = process.argv;
+  try {
+    return script !== undefined && pathToFileURL(realpathSync(script)).href === url;
+  } catch {
+    return false;
+  }
 }
 
 async function importDefinitions(url: string): Promise<readonly AnyActorDefinition[]> {

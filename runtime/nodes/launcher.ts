@@ -15,11 +15,13 @@ import { type Node, START_TIMEOUT_MS } from './node.ts';
 import type { OwnedActor } from './owned-actor.ts';
 import type { OwnedActors } from './owned-actors.ts';
 import {
+  describeRefusals,
   isUnsurpassed,
   type NodeInfo,
   type OwnActors,
   type Placement,
   type PlacementRequest,
+  type Refusal,
   rankNodes,
   refusalOf,
 } from './placement.ts';
@@ -95,12 +97,13 @@ export class Launcher {
     if (!this.#knowsBest(request, others)) await this.#options.rollCall();
     // From here to `beginLife` nothing waits: of several that are placed at once each sees where the one before went.
     const ranked = rankNodes(request, this.#options.nodes(), others);
-    const reasons = [...ranked.reasons, ...this.#options.refusals()];
+    const strangers = this.#options.refusals().map((reason) => ({ reason }));
+    const refusals: Refusal[] = [...ranked.refusals, ...strangers];
     for (const node of ranked.nodes) {
       // While the nodes before it were tried, other actors have been placed.
-      const refusal = refusalOf(request, node, others);
-      if (refusal !== undefined) {
-        reasons.push(refusal);
+      const reason = refusalOf(request, node, others);
+      if (reason !== undefined) {
+        refusals.push({ node, reason });
         continue;
       }
       actor.beginLife(node.nodeId, this.#options.createSecret());
@@ -112,7 +115,7 @@ export class Launcher {
         return;
       } catch (error) {
         if (!isNodesFault(error)) throw error;
-        reasons.push(`node ${node.nodeName} (${node.nodeId}): ${error.message}`);
+        refusals.push({ node, reason: `said: ${error.message}` });
         if (error instanceof PlacementError || error instanceof UnknownActorTypeError) continue;
         // It may have started all the same, unheard: that life must not go on beside the next.
         this.fence(node.nodeId, actor.incarnation);
@@ -126,7 +129,7 @@ export class Launcher {
       }
     }
     throw new PlacementError(
-      `no node can take actor ${name} of type ${type}: ${reasons.join('; ')}`,
+      `no node can take actor ${name} of type ${type}: ${describeRefusals(refusals)}`,
     );
   }
 
@@ -145,7 +148,7 @@ export class Launcher {
       return rankNodes(request, this.#options.nodes(), this.#othersThan(undefined));
     } catch (error) {
       // The one that it has to be beside is nowhere now.
-      return { nodes: [], reasons: [(error as Error).message] };
+      return { nodes: [], refusals: [{ reason: (error as Error).message }] };
     }
   }
 

@@ -79,7 +79,9 @@ export class NodeRequests {
       case 'end-actor': {
         const { name, timeoutMs, epoch } = message;
         if (epoch !== undefined && epoch !== supervisor.locate(name).epoch) break;
-        await supervisor.stop(name, timeoutMs);
+        // Who names the life is that life itself.
+        const why = epoch === undefined ? undefined : 'it ended by itself, with its job';
+        await supervisor.stop(name, timeoutMs, why);
         // Whoever asked may want the name for another actor.
         await names.freed(name);
         break;

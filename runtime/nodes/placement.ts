@@ -55,9 +55,19 @@ export interface PlacementRequest extends Omit<PlacementRules, 'beside'> {
 export interface Placement {
   /** Those that can take the actor, best first. */
   readonly nodes: readonly NodeInfo[];
-  /** Why each of the others can't. */
-  readonly reasons: readonly string[];
+  /** Why the others can't. */
+  readonly refusals: readonly Refusal[];
 }
+
+/** Why a node can't take an actor, as the rest of a sentence about it; without a node a whole sentence. */
+export interface Refusal {
+  readonly node?: NodeInfo;
+  readonly reason: string;
+}
+
+/** Nodes that are named of those that refuse for one reason, and reasons that are told at all. */
+const NAMED_MAX = 3;
+const REASONS_MAX = 20;
 
 /** The actors of the owner that wants a place for one. */
 export interface OwnActors {
@@ -73,14 +83,15 @@ export function rankNodes(
   ownActors: OwnActors,
 ): Placement {
   const able: NodeInfo[] = [];
-  const reasons: string[] = [];
+  const refusals: Refusal[] = [];
   for (const node of nodes) {
-    const refusal = refusalOf(request, node, ownActors);
-    if (refusal === undefined) able.push(node);
-    else reasons.push(refusal);
+    const reason = refusalOf(request, node, ownActors);
+    if (reason === undefined) able.push(node);
+    else refusals.push({ node, reason });
   }
   if (request.nodeId !== undefined && !nodes.some(({ nodeId }) => nodeId === request.nodeId)) {
-    reasons.push(`no node ${request.nodeId} is known; is it up, and in this namespace?`);
+    const reason = `no node ${request.nodeId} is known; is it up, and in this namespace?`;
+    refusals.push({ reason });
   }
   const { strategy, preferredLabels = {} } = request;
   const direction = strategy === 'spread' ? 1 : -1;
@@ -95,7 +106,7 @@ export function rankNodes(
     if (a.self !== b.self) return a.self ? -1 : 1;
     return a.nodeName < b.nodeName || (a.nodeName === b.nodeName && a.nodeId < b.nodeId) ? -1 : 1;
   });
-  return { nodes: able, reasons };
+  return { nodes: able, refusals };
 }
 
 /** No other node can come before this one, the best of those that are known. */
@@ -109,17 +120,29 @@ export function isUnsurpassed(
   return strategy === 'pack' || ownActors.countOn(best.nodeId) === 0;
 }
 
-/** Why the node can't take the actor, in words, or undefined when it can. */
-export function refusalOf(
-  request: PlacementRequest,
-  node: NodeInfo,
-  ownActors: OwnActors,
-): string | undefined {
-  const reason = reasonOf(request, node, ownActors);
-  return reason && `node ${node.nodeName} (${node.nodeId}) ${reason}`;
+/** All refusals as one text, in which nodes with the same reason are told together. */
+export function describeRefusals(refusals: readonly Refusal[]): string {
+  const byReason = Map.groupBy(refusals, ({ reason }) => reason);
+  const texts = [...byReason].map(([reason, same]) => {
+    const [first, ...others] = same.flatMap(({ node }) => node ?? []).map(nameOf);
+    if (first === undefined) return reason;
+    if (others.length === 0) return `node ${first} ${reason}`;
+    const named = [first, ...others].slice(0, NAMED_MAX);
+    const unnamed = others.length + 1 - named.length;
+    const list = unnamed === 0 ? named.join(', ') : `${named.join(', ')} and ${unnamed} more`;
+    return `nodes ${list}: each ${reason}`;
+  });
+  const untold = texts.length - REASONS_MAX;
+  if (untold <= 1) return texts.join('; ');
+  return [...texts.slice(0, REASONS_MAX), `and ${untold} more reasons`].join('; ');
 }
 
-function reasonOf(
+function nameOf({ nodeName, nodeId }: NodeInfo): string {
+  return `${nodeName} (${nodeId})`;
+}
+
+/** Why the node can't take the actor, as the rest of a sentence, or undefined when it can. */
+export function refusalOf(
   request: PlacementRequest,
   node: NodeInfo,
   ownActors: OwnActors,

@@ -297,10 +297,11 @@ export class Supervisor {
     this.#lives.emit(actor, 'died');
   }
 
-  async stop(name: string, timeoutMs: number): Promise<void> {
+  /** @param why in words: the cause of its death */
+  async stop(name: string, timeoutMs: number, why = 'it was stopped'): Promise<void> {
     const actor = this.#actors.get(name);
     if (actor === undefined || actor.status === 'dead') return;
-    await this.#lives.stop(actor, timeoutMs, 'it was stopped');
+    await this.#lives.stop(actor, timeoutMs, why);
   }
 
   /** A parent is gone, for `cause` in words: what it spawned ends. */

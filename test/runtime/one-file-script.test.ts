@@ -4,9 +4,11 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { startNatsServer } from '../support/nats-server.ts';
 
-const script = fileURLToPath(new URL('../support/one-file-script.ts', import.meta.url));
-
-async function runScript(environment: Readonly<Record<string, string>>) {
+async function runScript(
+  environment: Readonly<Record<string, string>>,
+  name = 'one-file-script.ts',
+) {
+  const script = fileURLToPath(new URL(`../support/${name}`, import.meta.url));
   const child = spawn(process.execPath, [script], { env: { ...process.env, ...environment } });
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
   return { output, errors };
@@ -27,4 +29,13 @@ test('a script whose actors would start it again and again is told of import.met
   const { output, errors } = await runScript({ SCRIPT_BUS: 'local', SCRIPT_UNGUARDED: '1' });
   t.is(output, '');
   t.regex(errors, /call createSystem inside `if \(import\.meta\.main\)/);
+});
+
+test('a script that waits for a system above its actors is told to declare them first', async (t) => {
+  await using server = await startNatsServer();
+  const { errors } = await runScript({ SCRIPT_BUS: server.url }, 'late-actors-script.ts');
+  t.regex(
+    errors,
+    /not evaluated after 3000 ms: .*declare its actors \(defineActor\) above that line/,
+  );
 });

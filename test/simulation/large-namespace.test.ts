@@ -68,7 +68,8 @@ test.serial('a host of a large namespace finds those that it does not watch', as
   const nobody = { placement: { requiredLabels: { place: 'nowhere' } } };
   const refused = simulation.run(here.system.spawn(idler, undefined, nobody));
   const error = await t.throwsAsync(refused, { code: 'PLACEMENT' });
-  t.is(error!.message.match(/, place=nowhere is required/g)!.length, HOSTS, 'each with its reason');
+  t.is(error!.message.match(/, place=nowhere is required/g)!.length, 20, 'some with their reasons');
+  t.regex(error!.message, new RegExp(`and ${HOSTS - 20} more reasons$`));
 });
 
 test.serial('spread uses every host of a large namespace', async (t) => {
