@@ -138,7 +138,7 @@ export class HostNode {
     this.store = openStore(endpoint, options.objects);
     this.objects = new ObjectTable({ endpoint, holder: nodeId, store: this.store });
     this.#objectServers = this.#serveObjects();
-    const stateHere = (address: ActorAddress) => this.supervisor.locateHere(address);
+    const stateHere = (address: ActorAddress) => this.supervisor.locator.locateHere(address);
     this.caller = new Caller(endpoint, this.objects, stateHere);
     this.#pool = options.startProcess && this.#createPool(options.startProcess);
     const warn = (message: string): void => options.log({ level: 'warning', message });

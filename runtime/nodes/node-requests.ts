@@ -47,7 +47,7 @@ export class NodeRequests {
   /** A question that changes nothing: who has a name, and how an actor of this owner is. */
   async locate(message: WireMessage): Promise<WireMessage | undefined> {
     const { supervisor, names } = this.#options;
-    if (message.kind === 'locate') return supervisor.locate(message.name);
+    if (message.kind === 'locate') return supervisor.locator.locate(message.name);
     if (message.kind !== 'lookup') return undefined;
     const address = await names.find(message.name);
     return { kind: 'found', ...(address && { address }) };
@@ -78,7 +78,7 @@ export class NodeRequests {
         break;
       case 'end-actor': {
         const { name, timeoutMs, epoch } = message;
-        if (epoch !== undefined && epoch !== supervisor.locate(name).epoch) break;
+        if (epoch !== undefined && epoch !== supervisor.locator.locate(name).epoch) break;
         // Who names the life is that life itself.
         const why = epoch === undefined ? undefined : 'it ended by itself, with its job';
         await supervisor.stop(name, timeoutMs, why);
@@ -104,7 +104,7 @@ export class NodeRequests {
       case 'checkpoint': {
         const timeoutMs = CHECKPOINT_FETCH_MS;
         const state = await openCarried(bus, message, { timeoutMs });
-        await supervisor.saveCheckpoint(message, state);
+        await supervisor.checkpoints.save(message, state);
         break;
       }
       default:

@@ -1,32 +1,27 @@
-import {
-  DamagedDataError,
-  type DeathCause,
-  NoResponderError,
-  PlacementError,
-} from '../../errors.ts';
+import { type DeathCause, NoResponderError, PlacementError } from '../../errors.ts';
 import { type ActorDefinition, type AnyActorDefinition, checkDefinition } from '../actor.ts';
 import type { Subscription } from '../bus/bus.ts';
 import type { Caller } from '../calls/caller.ts';
-import { requestControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
 import { type ActorAddress, packHandles } from '../calls/handle.ts';
 import { checkOptions } from '../calls/input-check.ts';
 import { delay } from '../clock.ts';
 import type { ReplicatedCheckpoints } from '../registry/replicated-checkpoints.ts';
-import { detachedOwner, subjects } from '../wire/address.ts';
-import type { CheckpointMessage, ExitedMessage, StateMessage } from '../wire/life-messages.ts';
+import { detachedOwner } from '../wire/address.ts';
+import type { ExitedMessage } from '../wire/life-messages.ts';
 import type { ObjectAddress } from '../wire/object-messages.ts';
-import { encodeMessage } from '../wire/wire.ts';
 import { type ActorEvent, ActorLives, HEARSAY_MS } from './actor-lives.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { DetachedActors, toDetachedRecord } from './detached-actors.ts';
 import { Launcher, type LauncherOptions } from './launcher.ts';
+import { Locator } from './locator.ts';
 import type { Orphan } from './name-record.ts';
 import { fullName } from './name-scope.ts';
 import { type Names, nameTaken } from './names.ts';
 import { START_TIMEOUT_MS } from './node.ts';
 import { OwnedActor } from './owned-actor.ts';
 import { OwnedActors } from './owned-actors.ts';
+import { OwnedCheckpoints } from './owned-checkpoints.ts';
 import type { NodeInfo, Placement } from './placement.ts';
 import type { FormerNode } from './registration.ts';
 import {
@@ -36,7 +31,6 @@ import {
   type SpawnPlan,
 } from './spawn-options.ts';
 
-const LOCATE_TIMEOUT_MS = 15_000;
 /** An actor whose parent is gone may take so long to dispose of what it holds. */
 const CHILD_STOP_MS = 3_000;
 
@@ -71,6 +65,8 @@ export interface SupervisorOptions
 
 /** Owns actors: places and starts them, keeps their checkpoints, restarts them when they die. */
 export class Supervisor {
+  readonly checkpoints: OwnedCheckpoints;
+  readonly locator: Locator;
   readonly #options: SupervisorOptions;
   readonly #actors = new OwnedActors();
   /** Incarnations that have spawned actors. */
@@ -85,11 +81,17 @@ export class Supervisor {
     this.#launcher = new Launcher({
       ...options,
       actors: this.#actors,
-      whereIs: (address, timeoutMs) => this.#whereIs(address, timeoutMs),
+      whereIs: (address, timeoutMs) => this.locator.whereIs(address, timeoutMs),
       beforeLife: (actor) => this.#detached.recordLife(actor),
-      loadCheckpoint: (actor) => this.#loadCheckpoint(actor),
+      loadCheckpoint: (actor) => this.checkpoints.load(actor),
     });
     const { endpoint, home, caller, emit, onRefused } = options;
+    this.checkpoints = new OwnedCheckpoints({ ...options, actors: this.#actors });
+    this.locator = new Locator({
+      endpoint,
+      actors: this.#actors,
+      serves: (name) => this.#detached.serves(name),
+    });
     const launcher = this.#launcher;
     const onDead = (actor: OwnedActor): void => this.#forget(actor);
     this.#lives = new ActorLives({ endpoint, home, caller, launcher, emit, onRefused, onDead });
@@ -187,32 +189,6 @@ export class Supervisor {
     throw nameTaken(name, this.#options.endpoint.namespace, address);
   }
 
-  /** The state of an actor, as told to callers. */
-  locate(name: string): StateMessage {
-    const actor = this.#actors.get(name);
-    if (actor !== undefined) return actor.state;
-    const owner = this.#options.endpoint.nodeId;
-    const message = `node ${owner} owns no actor ${name}`;
-    const cause: DeathCause = { kind: 'error', message, lastOutput: [] };
-    return {
-      kind: 'state',
-      owner,
-      name,
-      version: 1,
-      status: 'dead',
-      epoch: 0,
-      nodeId: owner,
-      cause,
-    };
-  }
-
-  /** The state for callers in this process; undefined for actors of other owners. */
-  locateHere(address: ActorAddress): StateMessage | undefined {
-    const { name, owner } = address;
-    const own = owner === this.#options.endpoint.nodeId || this.#detached.serves(name);
-    return own ? this.locate(name) : undefined;
-  }
-
   get owned(): readonly OwnedActor[] {
     return this.#actors.all;
   }
@@ -237,26 +213,6 @@ export class Supervisor {
     if (actor.status === 'running' || actor.status === 'moving')
       this.#lives.noteDeath(actor, cause);
     else actor.exitedEarly = cause;
-  }
-
-  /** @throws DamagedDataError for an incarnation that is no longer the living one. */
-  async saveCheckpoint(message: CheckpointMessage, state: unknown): Promise<void> {
-    const { name, incarnation, secret, number } = message;
-    const actor = this.#actors.get(name);
-    if (actor === undefined || actor.incarnation !== incarnation || actor.status === 'dead') {
-      throw new DamagedDataError(`${incarnation} was replaced; its checkpoint is not wanted`);
-    }
-    if (actor.secret !== secret) {
-      throw new DamagedDataError(`a checkpoint of ${incarnation} has not its secret`);
-    }
-    if (!(state instanceof Uint8Array)) {
-      throw new DamagedDataError(`the checkpoint of ${incarnation} is no frame`);
-    }
-    await actor.saveOnce(number, async () => {
-      await this.#options.checkpoints.save(name, state);
-      if (actor.detached) await this.#options.replicated?.save(name, actor.epoch, state);
-    });
-    actor.hasCheckpoint = true;
   }
 
   noteNodeLost(node: NodeInfo, why: string): void {
@@ -386,7 +342,7 @@ export class Supervisor {
   }
 
   #forget(actor: OwnedActor): void {
-    const { names, replicated, log } = this.#options;
+    const { names, log } = this.#options;
     const { named, detached, address } = actor;
     const { name } = address;
     this.#actors.noteDead(actor);
@@ -395,20 +351,11 @@ export class Supervisor {
     names.free(name, async () => {
       if (!detached) return;
       try {
-        await replicated?.remove(name);
+        await this.checkpoints.remove(actor);
       } catch (error) {
         log(`the state of ${name} was not removed: ${error}`);
       }
     });
-  }
-
-  async #loadCheckpoint(actor: OwnedActor): Promise<Uint8Array | undefined> {
-    if (!actor.hasCheckpoint) return undefined;
-    const { name } = actor.address;
-    const { replicated, checkpoints } = this.#options;
-    const shared = actor.detached ? await replicated?.load(name, actor.epoch) : undefined;
-    if (shared !== undefined || (actor.detached && !actor.plan.resume)) return shared;
-    return checkpoints.load(name);
   }
 
   #nextName(type: string): string {
@@ -416,19 +363,5 @@ export class Supervisor {
     const { shared, endpoint } = this.#options;
     const name = `${type.split('/').at(-1)}-${this.#lastNumber}`;
     return shared ? `${name}-${endpoint.nodeId}` : name;
-  }
-
-  async #whereIs(address: ActorAddress, timeoutMs = LOCATE_TIMEOUT_MS): Promise<string> {
-    const state = this.locateHere(address) ?? (await this.#askOwner(address, timeoutMs));
-    if (state.status !== 'dead') return state.nodeId;
-    const cause = state.cause?.message ?? 'for an unknown cause';
-    throw new PlacementError(`actor ${address.name} that it must be beside is dead: ${cause}`);
-  }
-
-  async #askOwner({ name, owner }: ActorAddress, timeoutMs: number): Promise<StateMessage> {
-    const { endpoint } = this.#options;
-    const subject = subjects.locate(endpoint.namespace, owner);
-    const parcel = { bytes: encodeMessage({ kind: 'locate', name }) };
-    return requestControl(endpoint, subject, 'state', parcel, { timeoutMs });
   }
 }

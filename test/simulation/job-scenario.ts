@@ -24,6 +24,8 @@ const CALM_MS = 60_000;
 /** A silent host is lost and its controller taken over, and then boots and finds its actors' names. */
 const RESUMED_MS = 30_000;
 const STOP_MS = 40_000;
+/** Long enough for the next life to begin meanwhile, mostly. */
+const AWAY_MS = { least: 8_000, most: 25_000 } as const;
 /** After a job's end: who has an actor of a lost life may have been cut off, and then gives the owner time to return. */
 const CLEAN_MS = 30_000;
 
@@ -144,7 +146,7 @@ class JobScenario {
     await this.#simulation.runFor(2_000);
   }
 
-  #draw(id: string, random: Random): SubmittedJob {
+  #draw(id: string, random: Random, wish: Partial<TallyOptions> = {}): SubmittedJob {
     const journal = new JobJournal(id, this.#journal);
     const options: TallyOptions = {
       id,
@@ -153,6 +155,7 @@ class JobScenario {
       workers: random.integer(1, 3),
       end: random.pick(['finishes', 'finishes', 'breaks', 'refuses', 'never']),
       heeds: random.chance(0.8),
+      ...wish,
     };
     const job = { options, journal, followed: [], submitted: false };
     this.#jobs.set(id, job);
@@ -250,11 +253,14 @@ class JobScenario {
     }
   }
 
-  /** With nothing else wrong the host that runs a job is lost, or its controller's process is. */
+  /** With nothing else wrong the host that runs a job is lost, or is away for a while, or its controller's process dies. */
   async #loseTheController(): Promise<void> {
     const simulation = this.#simulation;
     const random = this.#random;
-    const job = this.#draw('last', random.fork('last'));
+    const how = random.pick(['crash', 'silent', 'drain', 'process', 'split', 'pause'] as const);
+    const isAway = how === 'split' || how === 'pause';
+    // Who was away is to find the next life at work.
+    const job = this.#draw('last', random.fork('last'), isAway ? { steps: 80, pauseMs: 500 } : {});
     await simulation.run(this.#submit(job));
     if (!job.submitted) {
       this.#violation(job, 'was not submitted though nothing is wrong');
@@ -263,12 +269,20 @@ class JobScenario {
     await simulation.runFor(random.between(0, 3_000));
     const station = await this.#hostOf(job);
     if (station !== undefined) {
-      const how = random.pick(['crash', 'silent', 'drain', 'process'] as const);
       simulation.trace(`${station.host.name} loses the controller of last: ${how}`);
       if (how === 'crash') station.host.crash();
       if (how === 'silent') station.host.crash(RESUMED_MS);
       if (how === 'process') station.host.crashActor(`job-${job.options.id}`);
       if (how === 'drain') await simulation.run(station.leave(10_000));
+      if (how === 'pause') station.pause();
+      if (how === 'split') {
+        simulation.partitionRegister([station.host]);
+        const others = simulation.hosts.filter((host) => host !== station.host);
+        simulation.partition([station.host], others);
+      }
+      if (isAway) await simulation.runFor(random.between(AWAY_MS.least, AWAY_MS.most));
+      simulation.heal();
+      station.resume();
     }
     const { end, steps, pauseMs } = job.options;
     if (end === 'never') void this.#stop(job);
