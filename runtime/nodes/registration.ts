@@ -339,7 +339,11 @@ export async function isKnownGone(
   if (record.fenced !== 'no' || epochOf(entry, record) !== epoch) return true;
   const isEarlierLife =
     life !== undefined && record.life?.actor === life.actor && record.life.epoch < life.epoch;
-  if (isEarlierLife) return await fence(looks, nodeId, entry, record, 'lapsed');
+  if (isEarlierLife) {
+    const isFenced = await fence(looks, nodeId, entry, record, 'lapsed');
+    // It has written a beat, as a process that was away does, and can't act all the same.
+    return isFenced || (await isKnownGone(looks, { processes, life }, nodeId, epoch));
+  }
   if (record.lent || record.process === undefined || processes === undefined) return false;
   if (!(await processes.haveEnded(record.process, nodeId))) return false;
   return await fence(looks, nodeId, entry, record, 'ended');

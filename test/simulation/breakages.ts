@@ -103,7 +103,7 @@ export const breakages: readonly Breakage[] = [
   },
   {
     name: 'a later life does not restore',
-    file: 'runtime/nodes/supervisor.ts',
+    file: 'runtime/nodes/owned-checkpoints.ts',
     from: 'if (!actor.hasCheckpoint) return undefined;',
     to: 'if (actor.epoch > 0) return undefined;',
     breaks: /which was saved and acknowledged/,
@@ -156,13 +156,6 @@ export const breakages: readonly Breakage[] = [
     from: 'if (stopAsked) this.stop();',
     to: '',
     breaks: /job .* has not ended/,
-  },
-  {
-    name: 'a job is over before its log is written',
-    file: 'runtime/jobs/job-controller.ts',
-    from: 'await opened.log.flush();\n    const ended',
-    to: 'const ended',
-    breaks: /its log lacks the last/,
   },
   {
     name: "a later life of a job's controller begins anew",

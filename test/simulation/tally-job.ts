@@ -22,6 +22,8 @@ const passing: ReadonlySet<string> = new Set([
 ]);
 const RETRY_MS = 500;
 const CALL_MS = 5_000;
+/** Also while no worker can be reached it has something to tell. */
+const BEAT_MS = 300;
 
 const options = v.object({
   id: v.string(),
@@ -61,6 +63,7 @@ class TallyRun {
   readonly #job: JobJournal;
   readonly #number: number;
   #asked = 0;
+  #isOver = false;
 
   constructor(context: JobContext<TallyOptions>, journal: Journal, job: JobJournal) {
     this.#context = context;
@@ -70,6 +73,23 @@ class TallyRun {
   }
 
   async run(): Promise<void> {
+    void this.#beat();
+    try {
+      await this.#work();
+    } finally {
+      this.#isOver = true;
+    }
+  }
+
+  async #beat(): Promise<void> {
+    for (;;) {
+      await delay(this.#context.clock, BEAT_MS);
+      if (this.#isOver) return;
+      this.#tell({ type: 'beat' });
+    }
+  }
+
+  async #work(): Promise<void> {
     const { steps, pauseMs, end } = this.#context.options;
     const workers = await Promise.all(this.#spawnAll());
     const states = await Promise.all(workers.map((worker) => this.#read(worker)));

@@ -204,6 +204,27 @@ test('an earlier life of what one is a later life of is gone at once, and a late
   t.is(await stateOf(looks, 'a', registration.epoch), 'lapsed', 'others see it too');
 });
 
+// Seed 155 of the jobs: the next life was told that the name is taken, and the job failed.
+test('an earlier life that writes a beat just as it is fenced off is gone all the same', async (t) => {
+  const [register, clock] = [createMemoryRegister(), createManualClock()];
+  const life = (epoch: number) => ({ actor: 'job-x', epoch, remainingMs: () => -1 });
+  const { registration } = await enter(register, clock, { life: life(2) });
+  await registration.hold();
+  let beats = 0;
+  const looked: Register = Object.assign(Object.create(register) as Register, {
+    async get(...args: Parameters<Register['get']>) {
+      const entry = await register.get(...args);
+      if (beats === 0) await clock.advance(1_000);
+      beats += 1;
+      return entry;
+    },
+    update: register.update.bind(register),
+  });
+  const proofs = { processes: undefined, life: life(3) };
+  t.true(await isKnownGone({ register: looked, clock }, proofs, 'a', registration.epoch));
+  t.is(beats, 2, 'it looked again');
+});
+
 test('a node whose processes have ended is gone at once, unless it gave its word elsewhere', async (t) => {
   const [register, clock] = [createMemoryRegister(), createManualClock()];
   const own = { host: 'here', pid: 1, startedAt: '1' };
