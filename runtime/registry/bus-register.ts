@@ -3,6 +3,7 @@ import type { Subscription } from '../bus/bus.ts';
 import { runHandler } from '../bus/bus-status.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import type { Endpoint } from '../calls/endpoint.ts';
+import { repeat } from '../clock.ts';
 import { subjects } from '../wire/address.ts';
 import type {
   RegisterChangeMessage,
@@ -23,6 +24,7 @@ import {
 /** Answers kept, in case a request comes again. */
 const ANSWERS_KEPT = 1024;
 const WAIT = { timeoutMs: 10_000 };
+const RELIST_MS = 5_000;
 
 /** Lets other processes use the register that this one holds, over the bus. */
 export async function serveRegister(
@@ -136,35 +138,55 @@ class BusRegister implements Register {
     listener: (change: RegisterChange) => void,
     wait: RegisterWait,
   ): Promise<Subscription> {
-    const { bus, namespace } = this.#endpoint;
+    const { bus, namespace, clock } = this.#endpoint;
     const below = belowPrefix(prefix);
     /** Changes that come before the list are told after it; those that it shows already, never. */
     let early: RegisterChange[] | undefined = [];
     let listed = 0;
+    const told = new Map<string, number>();
+    const tell = (change: RegisterChange): void => {
+      if (change.revision <= Math.max(listed, told.get(change.key) ?? 0)) return;
+      told.set(change.key, change.revision);
+      runHandler(listener, change);
+    };
     const subject = subjects.registerChanges(namespace);
     const subscription = bus.subscribe(subject, ({ data }) => {
       const change = readChange(data);
       if (!change?.key.startsWith(below)) return;
       if (early !== undefined) early.push(change);
-      else if (change.revision > listed) runHandler(listener, change);
+      else tell(change);
+    });
+    const list = async (): Promise<readonly RegisterEntry[]> => {
+      const entries = await this.list(prefix, wait);
+      return entries.toSorted((a, b) => a.revision - b.revision);
+    };
+    // A bus may lose the word of a change, and nobody would say it again. A lost deletion stays unsaid.
+    const relisting = repeat(clock, RELIST_MS, () => {
+      if (early !== undefined) return;
+      list().then(
+        (entries) => {
+          if (!this.#watches.has(watch)) return;
+          for (const entry of entries) tell({ type: 'set', ...entry });
+        },
+        () => {},
+      );
     });
     const watch = {
       unsubscribe: () => {
         this.#watches.delete(watch);
+        relisting.cancel();
         subscription.unsubscribe();
       },
     };
     this.#watches.add(watch);
     try {
       await bus.flush();
-      const entries = await this.list(prefix, wait);
-      for (const entry of entries.toSorted((a, b) => a.revision - b.revision)) {
-        listed = entry.revision;
-        runHandler(listener, { type: 'set' as const, ...entry });
-      }
-      const missed = early.filter(({ revision }) => revision > listed);
+      const entries = await list();
+      for (const entry of entries) runHandler(listener, { type: 'set' as const, ...entry });
+      listed = entries.at(-1)?.revision ?? 0;
+      const missed = early;
       early = undefined;
-      for (const change of missed) runHandler(listener, change);
+      for (const change of missed) tell(change);
     } catch (error) {
       watch.unsubscribe();
       throw error;
