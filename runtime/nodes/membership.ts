@@ -365,8 +365,10 @@ export class Membership {
     if (this.#others.size <= watchedNodesMax) return;
     const watch = this.#watch!;
     watch.fit(this.#others.keys());
-    for (const [nodeId, { relatedSince }] of this.#others) {
-      if (relatedSince === undefined && !watch.hears(nodeId)) this.#others.delete(nodeId);
+    // One that an actor was just sent to is not followed before the next tick, and is to get our word all the same.
+    const related = this.#options.related();
+    for (const nodeId of this.#others.keys()) {
+      if (!related.has(nodeId) && !watch.hears(nodeId)) this.#others.delete(nodeId);
     }
   }
 
