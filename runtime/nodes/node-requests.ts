@@ -125,7 +125,10 @@ export class NodeRequests {
   /** Another owner wants an actor here: only types of this node's own modules are made. */
   async #startForeign(start: StartMessage): Promise<WireMessage> {
     const { definitions, nodeName, endpoint, node } = this.#options;
-    if (this.#options.isDraining()) throw new PlacementError('it is about to leave');
+    // A refusal says that nothing was started: not of a life whose order comes once more.
+    if (this.#options.isDraining() && !node.wasOrdered(start)) {
+      throw new PlacementError('it is about to leave');
+    }
     checkForeignEnvironment(start.environment, this.#options.allowEnvironment);
     const definition = definitions.get(start.type);
     if (definition === undefined) {

@@ -83,6 +83,11 @@ export class Node {
     return this.#actors.has(incarnation);
   }
 
+  /** Whether the life was ordered before: it lives, is being started, or is over. */
+  wasOrdered({ owner, name, epoch, secret }: StartMessage): boolean {
+    return this.has(incarnationOf(owner, name, epoch)) || this.#ended.has(secret);
+  }
+
   /** Of the name of an incarnation that lives here, which its children have as well. */
   scopeOf(incarnation: string): string | undefined {
     const actor = this.#actors.get(incarnation);
