@@ -16,6 +16,7 @@ import type { RunFlags } from './run/run-command.ts';
 import type { DrainFlags } from './server/drain-command.ts';
 import { addNatsOptions } from './server/nats-address.ts';
 import type { NodeFlags } from './server/node-command.ts';
+import type { RemoveServerFlags } from './server/server-command.ts';
 import type { UpFlags } from './server/up-command.ts';
 import { addStudyCommands } from './study/study-program.ts';
 
@@ -44,6 +45,7 @@ export function createProgram(context: CommandContext, done: (code: ExitCode) =>
   addJobCommands(program, context, done);
   addDrain(program, context, done);
   addUp(program, context, done);
+  addServer(program, context, done);
   addObservationCommands(program, context, done);
   addStudyCommands(program, context, done);
   addExport(program, context, done);
@@ -246,6 +248,25 @@ Examples:
     .action(async (flags: UpFlags) => {
       const { upCommand } = await import('./server/up-command.ts');
       done(await upCommand(flags, context));
+    });
+}
+
+function addServer(
+  program: Command,
+  context: CommandContext,
+  done: (code: ExitCode) => void,
+): void {
+  program
+    .command('server')
+    .description('remove a server that is lost for good from the cluster')
+    .addArgument(new Argument('<action>', 'what to do').choices(['remove']))
+    .argument('<name>', 'of the server; actorctl doctor names those that are away')
+    .option('--dir <dir>', "this machine's server (default ~/.local/share/codistill/server)")
+    .option('--json', 'one JSON object per line and event on stdout')
+    .addHelpText('after', '\nExamples:\n  actorctl server remove attic-3f2a1b')
+    .action(async (_action: string, name: string, flags: RemoveServerFlags) => {
+      const { removeServerCommand } = await import('./server/server-command.ts');
+      done(await removeServerCommand(name, flags, context));
     });
 }
 

@@ -110,7 +110,9 @@ export {
   type Taken,
 } from './patterns/queue.ts';
 export { type Waited, type WaitOptions, wait } from './patterns/wait.ts';
-export { replicateStreams } from './registry/open-register.ts';
+export type { ReplicaState } from './registry/jetstream.ts';
+export { openNatsRegister, replicateStreams } from './registry/open-register.ts';
+export type { Register } from './registry/register.ts';
 export { createRandom, type Random } from './simulation/random.ts';
 export type { ClockSkew } from './simulation/simulated-clock.ts';
 export type { SimulatedHost, SimulatedHostOptions } from './simulation/simulated-host.ts';

@@ -43,6 +43,7 @@ export function judgeNatsServer(facts: NatsServerFacts, options: NatsOptions): r
     checkJetStream(facts),
     ...(facts.jetStream ? [checkSync(facts)] : []),
     ...(facts.jetStream && facts.cluster !== undefined ? [checkReplicas(facts)] : []),
+    ...(facts.serversAway === undefined ? [] : [checkServers(facts.serversAway)]),
     checkAccess(facts, options),
   ];
 }
@@ -106,6 +107,19 @@ function checkReplicas({ replicas, cluster }: NatsServerFacts): Check {
     status: 'missing',
     detail: `one server of ${cluster} alone has names and owners`,
     advice: 'With three servers the next job that starts makes three replicas.',
+  };
+}
+
+function checkServers(away: readonly string[]): Check {
+  const name = 'nats servers';
+  if (away.length === 0) return { name, status: 'ok', detail: 'all are there' };
+  return {
+    name,
+    status: 'missing',
+    detail: `away: ${away.join(', ')}`,
+    advice:
+      'They count for the majority: start them (actorctl up), or, where one is lost for good, on another ' +
+      'machine of the cluster: actorctl server remove NAME.',
   };
 }
 

@@ -52,7 +52,7 @@ export interface ClusterServer {
   }): Promise<boolean>;
   /** What the server wrote last, without passwords. */
   log(): string;
-  /** Ends the witness for good. */
+  /** Ends the witness for good; the server no longer looks for it. */
   stopWitness(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -68,8 +68,8 @@ export interface ClusterServer {
  */
 export async function startClusterServer(options: ClusterServerOptions): Promise<ClusterServer> {
   const { settings, key } = options;
-  const { port, tls } = settings;
-  const near = isWildcard(settings.listen) ? '127.0.0.1' : settings.listen;
+  const { tls } = settings;
+  const near = nearHost(settings);
   for (const wanted of portsOf(settings)) await assertPortFree(settings.listen, wanted);
   const keepers = planServers(options, near).map((config) => new ServerKeeper(options, config));
   try {
@@ -78,28 +78,45 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
     await Promise.all(keepers.map((keeper) => keeper.stop()));
     throw error;
   }
-  const scheme = tls ? 'tls' : 'nats';
-  const connect = (login: Login): NatsOptions => ({
-    servers: `${scheme}://${formatAddress(near, port)}`,
-    ...login,
-    timeoutMs: 5_000,
-    ...(tls && { tls: { ca: key.authority.certificate, serverName: SERVER_NAME } }),
-  });
+  const connections = connectOwn(settings, key);
   return {
-    url: `${scheme}://${describeAddress(settings)}`,
-    connection: connect(key.client),
-    system: connect(key.system),
+    url: `${tls ? 'tls' : 'nats'}://${describeAddress(settings)}`,
+    ...connections,
     waitForJetStream: ({ signal, untilRefused }) =>
-      waitForJetStream(connect(key.client), signal, () => {
+      waitForJetStream(connections.connection, signal, () => {
         return untilRefused && REFUSED.test(keepers[0]!.log());
       }),
     log: () => redact(keepers[0]!.log(), key),
-    stopWitness: async () => keepers[1]?.stop(),
+    async stopWitness() {
+      await keepers[1]?.stop();
+      keepers[0]!.configure(
+        planServers({ ...options, settings: { ...settings, witness: false } }, near)[0]!,
+      );
+    },
     async stop() {
       // The witness goes last, so that the other hands over its votes in good order.
       for (const keeper of keepers) await keeper.stop();
     },
   };
+}
+
+/** From this machine to its own server: of jobs and nodes, and of the server's own account. */
+export function connectOwn(
+  settings: ServerSettings,
+  key: ClusterKey,
+): Pick<ClusterServer, 'connection' | 'system'> {
+  const { port, tls } = settings;
+  const connect = (login: Login): NatsOptions => ({
+    servers: `${tls ? 'tls' : 'nats'}://${formatAddress(nearHost(settings), port)}`,
+    ...login,
+    timeoutMs: 5_000,
+    ...(tls && { tls: { ca: key.authority.certificate, serverName: SERVER_NAME } }),
+  });
+  return { connection: connect(key.client), system: connect(key.system) };
+}
+
+function nearHost({ listen }: ServerSettings): string {
+  return isWildcard(listen) ? '127.0.0.1' : listen;
 }
 
 /** Under which others reach the server. */
@@ -117,10 +134,11 @@ export function describeConnections(
   settings: ServerSettings,
   key: ClusterKey,
 ): { readonly node: ConnectionFile; readonly caller: ConnectionFile } {
-  const { tls, join: joined } = settings;
+  const { tls, join: joined, peers = [] } = settings;
   const scheme = tls ? 'tls' : 'nats';
+  const addresses = new Set([describeAddress(settings), ...joined, ...peers]);
   const common = {
-    servers: [describeAddress(settings), ...joined].map((server) => `${scheme}://${server}`),
+    servers: [...addresses].map((server) => `${scheme}://${server}`),
     ...(tls && { ca: key.authority.certificate, serverName: SERVER_NAME }),
   };
   return {
@@ -215,7 +233,7 @@ function writeCertificates(
 /** One server process, started again when it ends by itself. */
 class ServerKeeper {
   readonly #options: ClusterServerOptions;
-  readonly #config: ServerConfig;
+  #config: ServerConfig;
   readonly #stopping = new AbortController();
   #process: NatsServerProcess | undefined;
   #restarts: number[] = [];
@@ -226,19 +244,28 @@ class ServerKeeper {
   }
 
   async start(): Promise<void> {
-    const { binary, folder } = this.#options;
-    const { witness } = this.#config;
-    const text = formatServerConfig(this.#config);
-    const configFile = folder.write(witness ? 'witness.conf' : 'server.conf', text);
+    const { binary } = this.#options;
     const launched = await launchNatsServer({
       binary,
-      configFile,
+      configFile: this.#writeConfig(),
       clustered: true,
       detached: true,
     });
     this.#process = launched;
     if (this.#stopping.signal.aborted) return await launched.stop();
     void launched.ended.then((how) => this.#noteEnd(how));
+  }
+
+  /** While it runs, as far as a nats-server can be: its routes. */
+  configure(config: ServerConfig): void {
+    this.#config = config;
+    this.#writeConfig();
+    this.#process?.signal('SIGHUP');
+  }
+
+  #writeConfig(): string {
+    const name = this.#config.witness ? 'witness.conf' : 'server.conf';
+    return this.#options.folder.write(name, formatServerConfig(this.#config));
   }
 
   log(): string {

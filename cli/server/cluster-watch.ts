@@ -1,45 +1,54 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type Bus,
-  connectNatsBus,
-  listNatsServers,
-  replicateStreams,
-} from '../../runtime/index.ts';
+import { connectNatsBus, listNatsServers, replicateStreams } from '../../runtime/index.ts';
+import type { ClusterKey } from './cluster-key.ts';
 import { type ClusterServer, describeAddress, witnessName } from './cluster-server.ts';
+import { keepSettings } from './kept-settings.ts';
 import type { ServerFolder, ServerSettings } from './server-folder.ts';
+import { listMembers, removeMember } from './server-members.ts';
 
 const LOOK_EVERY_MS = 10_000;
-const ANSWERS_MS = 2_000;
 const REPLICATE_MS = 5_000;
 /** So many real servers have a majority without one of them. */
 const SERVERS_ENOUGH = 3;
 const PEERS_MAX = 64;
 
-/** Follows who is in the cluster, and keeps it in the server's folder. */
+/** Follows who is in the cluster, and keeps it in the server's folder, with what connects to all of them. */
 export function watchCluster(options: {
   readonly server: ClusterServer;
   readonly settings: ServerSettings;
   readonly folder: ServerFolder;
+  readonly key: ClusterKey;
   warn(message: string): void;
 }): Disposable {
-  const { server, folder, warn } = options;
+  const { server, folder, key, warn } = options;
   let { settings } = options;
   let looking = false;
+  let isOver = false;
+  let trouble: string | undefined;
   const look = async (): Promise<void> => {
     if (looking) return;
     looking = true;
     try {
       const found = await lookAtCluster(server, settings);
-      if (JSON.stringify(found) !== JSON.stringify(settings)) folder.writeSettings(found);
+      if (isOver) return;
+      if (JSON.stringify(found) !== JSON.stringify(settings)) keepSettings(folder, found, key);
       settings = found;
+      trouble = undefined;
     } catch (error) {
-      warn(`the cluster could not be looked at: ${(error as Error).message}`);
+      const { message } = error as Error;
+      // Said once, however long it lasts.
+      if (trouble === undefined && !isOver) warn(`the cluster could not be looked at: ${message}`);
+      trouble = message;
     } finally {
       looking = false;
     }
   };
   const timer = setInterval(() => void look(), LOOK_EVERY_MS);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  return {
+    [Symbol.dispose]() {
+      isOver = true;
+      clearInterval(timer);
+    },
+  };
 }
 
 /**
@@ -65,7 +74,7 @@ export async function lookAtCluster(
 async function hasReplicas({ connection }: Pick<ClusterServer, 'connection'>): Promise<boolean> {
   const bus = await connectNatsBus(connection);
   try {
-    return await replicateStreams(bus, { timeoutMs: REPLICATE_MS });
+    return (await replicateStreams(bus, { timeoutMs: REPLICATE_MS })).areWhole;
   } finally {
     await bus.close();
   }
@@ -78,32 +87,14 @@ async function dismissWitness(
 ): Promise<boolean> {
   const bus = await connectNatsBus(server.system);
   try {
-    const names = await listServers(bus);
-    if (names.filter((each) => !each.endsWith(witnessName(''))).length < SERVERS_ENOUGH) {
-      return false;
-    }
-    // Removed while it runs: of a server that is gone JetStream no longer knows the name.
-    const order = Buffer.from(JSON.stringify({ peer: witnessName(name) }));
-    const options = { timeoutMs: 5_000 };
-    const { data } = await bus.request('$JS.API.SERVER.REMOVE', order, options);
-    const { error } = JSON.parse(Buffer.from(data).toString()) as { error?: { code?: number } };
-    if (error !== undefined) throw new Error(JSON.stringify(error));
+    const { all } = await listMembers(bus);
+    const others = all.filter(({ isThere, isWitness }) => isThere && !isWitness);
+    if (others.length < SERVERS_ENOUGH) return false;
+    const witness = all.find((each) => each.name === witnessName(name));
+    if (witness !== undefined) await removeMember(bus, witness);
     await server.stopWitness();
     return true;
   } finally {
     await bus.close();
   }
-}
-
-/** The names of all servers that answer soon. */
-async function listServers(bus: Bus): Promise<readonly string[]> {
-  const names = new Set<string>();
-  const inbox = bus.createInbox();
-  bus.subscribe(inbox, ({ data }) => {
-    const answer = JSON.parse(Buffer.from(data).toString()) as { server?: { name?: string } };
-    if (answer.server?.name !== undefined) names.add(answer.server.name);
-  });
-  bus.publish('$SYS.REQ.SERVER.PING', new Uint8Array(), { replySubject: inbox });
-  await delay(ANSWERS_MS);
-  return [...names];
 }

@@ -42,12 +42,17 @@ export async function planSettings(
   const tls = flags.tls ?? same?.tls ?? !isLoopback(listen);
   const insecureAllowed = flags.insecure === true || same?.tls === false;
   assertSecured({ host: listen, secured: tls, insecureAllowed });
-  const name = before?.name ?? `${hostname().split('.')[0]}-${randomBytes(3).toString('hex')}`;
+  const name = before?.name ?? createServerName();
   const port = flags.port ?? before?.port ?? defaultPort;
   const witness = before?.witness ?? join.length === 0;
   const { peers } = before ?? {};
   const optional = { ...(advertise && { advertise }), ...(peers && { peers }) };
   return { name, listen, ...optional, port, tls, join, witness };
+}
+
+/** Never the same twice: one that has left is unknown when it comes back. */
+export function createServerName(): string {
+  return `${hostname().split('.')[0]}-${randomBytes(3).toString('hex')}`;
 }
 
 /** This machine alone; or where the servers that are joined reach it. */

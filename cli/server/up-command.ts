@@ -7,13 +7,10 @@ import { Interruption } from '../interruption.ts';
 import type { CommandContext } from '../program.ts';
 import { takeRunLock } from '../run/run-lock.ts';
 import { type ClusterKey, createClusterKey, parseClusterKey } from './cluster-key.ts';
-import {
-  advertisedHost,
-  type ClusterServer,
-  describeConnections,
-  startClusterServer,
-} from './cluster-server.ts';
-import { watchCluster } from './cluster-watch.ts';
+import { advertisedHost, type ClusterServer, startClusterServer } from './cluster-server.ts';
+import { lookAtCluster, watchCluster } from './cluster-watch.ts';
+import { keepSettings } from './kept-settings.ts';
+import { leaveCluster } from './leave-cluster.ts';
 import { endLeftBehind } from './left-behind.ts';
 import { searchNatsServer } from './nats-server-binary.ts';
 import { type NodeOptions, type NodePlan, planNode, serveNode, watchNode } from './node-command.ts';
@@ -23,7 +20,12 @@ import {
   planNodeSettings,
   readNodeSettings,
 } from './node-settings.ts';
-import { defaultPort, planSettings, type SettingsFlags } from './plan-settings.ts';
+import {
+  createServerName,
+  defaultPort,
+  planSettings,
+  type SettingsFlags,
+} from './plan-settings.ts';
 import {
   defaultServerFolder,
   openServerFolder,
@@ -70,10 +72,15 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     await untilReady({ server, settings, joining, signal: watch.signal, warn });
     if (joining) keep(folder, settings, key);
     tellServer({ server, settings, folder }, context);
-    using _watch = watchCluster({ server, settings, folder, warn });
     const nats = server.connection;
     const onJoined = () => keepNode(folder, node.settings);
-    return await serveNode({ nats, plan: node.plan, watch, context, onJoined });
+    const serve = async (): Promise<ExitCode> => {
+      using _watch = watchCluster({ server, settings, folder, key, warn });
+      return await serveNode({ nats, plan: node.plan, watch, context, onJoined });
+    };
+    const code = await serve();
+    await leave({ server, folder, key }, context);
+    return code;
   } catch (error) {
     if (watch.signal.reason instanceof Interruption) return exitCodes.ok;
     throw error;
@@ -81,6 +88,32 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     await server.stop();
     // What a server stored that was not taken in belongs to no cluster.
     if (folder.readSettings() === undefined) folder.forget();
+  }
+}
+
+/** The server's own leaving, after its node's. Next time it joins as a new one, of which JetStream knows nothing. */
+async function leave(
+  up: { readonly server: ClusterServer; readonly folder: ServerFolder; readonly key: ClusterKey },
+  { output }: CommandContext,
+): Promise<void> {
+  const { server, folder, key } = up;
+  let settings = folder.readSettings();
+  if (settings === undefined) return;
+  if (settings.witness) {
+    // The witness would go with it, so that two at once were away.
+    settings = await lookAtCluster(server, settings).catch(() => settings!);
+    keepSettings(folder, settings, key);
+  }
+  const leaving = await leaveCluster(server, settings.name);
+  if (leaving.how === 'left') {
+    await server.stop();
+    keepSettings(folder, { ...settings, name: createServerName(), witness: false }, key);
+    folder.forget();
+    const event = { type: 'server', event: 'left', name: settings.name };
+    output.message(`The server ${settings.name} has left the cluster.`, event);
+  } else if (leaving.reason !== undefined) {
+    const message = `The server ${settings.name} is still counted: ${leaving.reason}.`;
+    output.message(message, { type: 'warning', message });
   }
 }
 
@@ -170,18 +203,11 @@ function notJoined(settings: ServerSettings, server: ClusterServer): BusUnavaila
 /** Only what has worked is kept, of the node too: see `keepNode`. */
 function keep(folder: ServerFolder, settings: ServerSettings, key: ClusterKey): void {
   folder.write('cluster.key', `${key.text}\n`);
-  const { node, caller } = describeConnections(settings, key);
-  folder.write('nats.json', toText(node));
-  folder.write('caller.json', toText(caller));
-  folder.writeSettings(settings);
+  keepSettings(folder, settings, key);
 }
 
 function keepNode(folder: ServerFolder, settings: NodeSettings): void {
-  folder.write(nodeSettingsName, toText(settings));
-}
-
-function toText(value: object): string {
-  return `${JSON.stringify(value, undefined, 2)}\n`;
+  folder.write(nodeSettingsName, `${JSON.stringify(settings, undefined, 2)}\n`);
 }
 
 function tellServer(

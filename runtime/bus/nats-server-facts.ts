@@ -17,6 +17,8 @@ export interface NatsServerFacts {
   readonly jetStream: boolean;
   /** How many servers have the names and owners of codistill; undefined before the first use. */
   readonly replicas: number | undefined;
+  /** Servers that JetStream counts and that are away. Undefined where the server does not tell this client. */
+  readonly serversAway: readonly string[] | undefined;
   /** What JetStream confirms is on the disk. Undefined where the server does not tell this client. */
   readonly syncsAlways: boolean | undefined;
 }
@@ -38,6 +40,7 @@ export async function readNatsServerFacts(
     const { info } = natsConnectionOf(bus);
     const stream = await ask(bus, '$JS.API.STREAM.INFO.KV_codistill', streamSchema);
     const jsz = await ask(bus, '$SYS.REQ.SERVER.PING.JSZ', pingSchema);
+    const leader = await ask(bus, '$SYS.REQ.SERVER.PING.JSZ', metaSchema, { leader_only: true });
     const config = jsz?.data.config ?? (monitor && (await readMonitor(monitor))?.config);
     return {
       version: info?.version ?? 'unknown',
@@ -47,6 +50,9 @@ export async function readNatsServerFacts(
       encrypted: info?.tls_required === true || info?.tls_available === true,
       jetStream: (await ask(bus, '$JS.API.INFO', accountSchema)) !== undefined,
       replicas: stream?.config.num_replicas,
+      serversAway: leader?.data.meta_cluster.replicas
+        .filter(({ offline }) => offline)
+        .map(({ name }) => name),
       syncsAlways: config ? config.sync_always === true : undefined,
     };
   } finally {
@@ -73,9 +79,11 @@ async function ask<Output>(
   bus: Bus,
   subject: string,
   schema: v.GenericSchema<unknown, Output>,
+  options?: object,
 ): Promise<Output | undefined> {
   try {
-    const { data } = await bus.request(subject, new Uint8Array(), { timeoutMs: ASK_TIMEOUT_MS });
+    const asked = Buffer.from(options === undefined ? '' : JSON.stringify(options));
+    const { data } = await bus.request(subject, asked, { timeoutMs: ASK_TIMEOUT_MS });
     const parsed = v.safeParse(schema, JSON.parse(Buffer.from(data).toString()));
     return parsed.success ? parsed.output : undefined;
   } catch {
@@ -96,5 +104,11 @@ async function readMonitor(monitor: string): Promise<v.InferOutput<typeof jszSch
 
 const jszSchema = v.object({ config: v.object({ sync_always: v.optional(v.boolean()) }) });
 const pingSchema = v.object({ data: jszSchema });
+const replicaSchema = v.object({ name: v.string(), offline: v.optional(v.boolean(), false) });
+const metaSchema = v.object({
+  data: v.object({
+    meta_cluster: v.object({ replicas: v.optional(v.array(replicaSchema), []) }),
+  }),
+});
 const streamSchema = v.object({ config: v.object({ num_replicas: v.number() }) });
 const accountSchema = v.object({ limits: v.object({}) });

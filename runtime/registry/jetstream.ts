@@ -85,21 +85,36 @@ export async function ensureStream(
   if (info.config.num_replicas < replicas) await addReplicas(manager, config.name);
 }
 
+/** Streams as their servers have them. */
+export interface ReplicaState {
+  /** Each of codistill has its three replicas, as up to date as their leaders. */
+  readonly areWhole: boolean;
+  /** Servers without which some stream would be lost. */
+  readonly onlyAt: readonly string[];
+  /** Those with a replica. */
+  readonly servers: readonly string[];
+}
+
 /**
  * Gives all streams of codistill in a cluster their three replicas: who opened them may have come before JetStream
  * knew of enough servers.
- * @returns whether they have them, as up to date as their leaders
  */
-export async function replicateStreams({ manager }: JetStream): Promise<boolean> {
+export async function replicateStreams({ manager }: JetStream): Promise<ReplicaState> {
   let areWhole = true;
+  const onlyAt = new Set<string>();
+  const servers = new Set<string>();
   for await (const name of manager.streams.names()) {
-    if (!OWN_STREAM.test(name)) continue;
     const { config, cluster } = await manager.streams.info(name);
+    const replicas = cluster?.replicas ?? [];
+    const leader = cluster?.leader ?? '';
+    for (const server of [leader, ...replicas.map((each) => each.name)]) servers.add(server);
+    const followers = replicas.filter(({ current }) => current);
+    if (followers.length === 0) onlyAt.add(leader);
+    if (!OWN_STREAM.test(name)) continue;
     if (config.num_replicas < REPLICAS) await addReplicas(manager, name);
-    const followers = cluster?.replicas?.filter(({ current }) => current) ?? [];
     areWhole &&= followers.length >= REPLICAS - 1;
   }
-  return areWhole;
+  return { areWhole, onlyAt: [...onlyAt], servers: [...servers] };
 }
 
 /** Nothing where the servers are too few. */

@@ -1,4 +1,5 @@
 import type { Bus } from '../bus/bus.ts';
+import type { ReplicaState } from './jetstream.ts';
 import type { Register, RegisterWait } from './register.ts';
 import {
   createReplicatedCheckpoints,
@@ -30,8 +31,11 @@ export async function openNatsCheckpoints(
   return createReplicatedCheckpoints(register, await openJetStreamChunks(bus, namespace, wait));
 }
 
-/** Whether the servers of a NATS bus have all replicas of what codistill keeps there; makes those that are missing. */
-export async function replicateStreams(bus: Bus, { timeoutMs }: RegisterWait): Promise<boolean> {
+/** Makes the replicas that are missing of what codistill keeps in the servers of a NATS bus; says how all are. */
+export async function replicateStreams(
+  bus: Bus,
+  { timeoutMs }: RegisterWait,
+): Promise<ReplicaState> {
   const { openJetStream, replicateStreams: replicate } = await import('./jetstream.ts');
   const { natsConnectionOf } = await import('../bus/nats-bus.ts');
   return replicate(await openJetStream(natsConnectionOf(bus), timeoutMs));

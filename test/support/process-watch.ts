@@ -9,12 +9,12 @@ export async function waitForProcessEnd(pid: number): Promise<void> {
 
 /** Looks every few milliseconds, for what nothing announces. @throws Error after that time. */
 export async function waitUntil(
-  holds: () => boolean,
+  holds: () => boolean | Promise<boolean>,
   what: string,
   timeoutMs: number = TIMEOUT_MS,
 ): Promise<void> {
   const giveUpAt = performance.now() + timeoutMs;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > giveUpAt) throw new Error(`waited ${timeoutMs} ms for ${what}`);
     await delay(10);
   }

@@ -61,6 +61,7 @@ const fine: NatsServerFacts = {
   encrypted: true,
   jetStream: true,
   replicas: 1,
+  serversAway: [],
   syncsAlways: true,
 };
 

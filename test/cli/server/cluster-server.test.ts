@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,13 +9,15 @@ import test from 'ava';
 import { type ClusterKey, createClusterKey } from '../../../cli/server/cluster-key.ts';
 import { type ClusterServer, startClusterServer } from '../../../cli/server/cluster-server.ts';
 import { lookAtCluster } from '../../../cli/server/cluster-watch.ts';
+import { leaveCluster, removeServer } from '../../../cli/server/leave-cluster.ts';
 import { openServerFolder, type ServerSettings } from '../../../cli/server/server-folder.ts';
+import { listMembers } from '../../../cli/server/server-members.ts';
 import { connectNatsBus } from '../../../runtime/index.ts';
 import { repeatUntil } from '../../../runtime/registry/jetstream.ts';
 import { openNatsRegister } from '../../../runtime/registry/open-register.ts';
 import { freePortRow } from '../../support/free-port.ts';
 import { findNatsServer } from '../../support/nats-server.ts';
-import { waitForProcessEnd } from '../../support/process-watch.ts';
+import { waitForProcessEnd, waitUntil } from '../../support/process-watch.ts';
 
 const key = createClusterKey();
 
@@ -52,6 +55,11 @@ async function startOne(
 
 async function connectTo(port: number, { client }: ClusterKey): Promise<NatsConnection> {
   return await connect({ port, user: client.user, pass: client.password });
+}
+
+/** Of the file that the server reads. */
+function configuredRoutes(path: string): string {
+  return /routes: .*/.exec(readFileSync(join(path, 'server.conf'), 'utf8'))![0];
 }
 
 async function ready(server: ClusterServer): Promise<boolean> {
@@ -124,6 +132,67 @@ test('the witness goes only when all servers have the register', async (t) => {
   const entry = await kept.get('nodes.first', { timeoutMs: 15_000 });
   t.is(entry?.value, 'from the first server alone');
   await left.close();
+});
+
+test('a server that leaves counts no longer, comes back as a new one, and a lost one is removed', async (t) => {
+  const first = await startOne(t, 'first', []);
+  t.true(await ready(first.server));
+  const joined = [`127.0.0.1:${first.port}`];
+  const names = ['second', 'third', 'fourth'];
+  const [second, third, fourth] = await Promise.all(names.map((name) => startOne(t, name, joined)));
+  for (const { server } of [second!, third!, fourth!]) t.true(await ready(server));
+  const bus = await connectNatsBus(second!.server.connection);
+  const register = await openNatsRegister(bus, 'default', { timeoutMs: 15_000 });
+  await register.create('facts.kept', 'of four servers', { timeoutMs: 15_000 });
+  let settings = first.settings;
+  await waitUntil(
+    async () => {
+      settings = await lookAtCluster(first.server, settings);
+      return !settings.witness;
+    },
+    'the witness to be dismissed',
+    90_000,
+  );
+  t.is(
+    configuredRoutes(first.path).includes(String(first.port + 2001)),
+    false,
+    'nobody looks for it',
+  );
+  const system = await connectNatsBus(first.server.system);
+  const listNames = async () => (await listMembers(system)).all.map(({ name }) => name).sort();
+  t.deepEqual(await listNames(), ['first', 'fourth', 'second', 'third']);
+
+  t.deepEqual(await leaveCluster(fourth!.server, 'fourth'), { how: 'left' });
+  await fourth!.server.stop();
+  t.deepEqual(await listNames(), ['first', 'second', 'third']);
+  const stays = await leaveCluster(third!.server, 'third');
+  t.like(stays, { how: 'away' });
+  t.regex(stays.how === 'away' ? stays.reason! : '', /of 3 servers 2 have to be there/);
+  await third!.server.stop();
+  const isAway = async () =>
+    (await listMembers(system)).all.some(({ name, isThere }) => name === 'third' && !isThere);
+  await waitUntil(isAway, 'the third to be away');
+  await t.throwsAsync(removeServer(first.server, 'third'), {
+    message: /Join another machine first/,
+  });
+
+  openServerFolder(fourth!.path).forget();
+  const back = await fourth!.start({ ...fourth!.settings, name: 'fourth-anew' });
+  t.true(await ready(back));
+  await waitUntil(
+    async () => (await listNames()).includes('fourth-anew'),
+    'the fourth to be counted',
+  );
+  await t.throwsAsync(removeServer(first.server, 'second'), { message: /second runs/ });
+  const left = await removeServer(back, 'third');
+  t.deepEqual(left.map(({ name }) => name).sort(), ['first', 'fourth-anew', 'second']);
+
+  // All have everything, so that any one of them may be lost.
+  await system.close();
+  await first.server.stop();
+  const entry = await register.get('facts.kept', { timeoutMs: 30_000 });
+  t.is(entry?.value, 'of four servers');
+  await bus.close();
 });
 
 test('a server that ends by itself is started again, with what it stored', async (t) => {
