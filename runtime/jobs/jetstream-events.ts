@@ -15,6 +15,8 @@ const TIMEOUT_MS = 30_000;
 const EVENTS_PER_JOB_MAX = 50_000;
 const LOG_BYTES_MAX = 256 << 20;
 const EVENT_BYTES_MAX = 64 << 10;
+/** The server sends a sign of life at every half of it; without two of them the consumer is opened anew. */
+const PULL_MS = 4_000;
 
 /** Events of a namespace's jobs in a replicated stream of the servers that `bus` is connected to. */
 export async function openJetStreamEvents(
@@ -63,7 +65,7 @@ async function* readSubject(
   const consumer = await client.consumers.get(STREAM, { filter_subjects: subject });
   const { num_pending: there } = await consumer.info();
   if (there === 0 && !follow) return;
-  const messages = await consumer.consume();
+  const messages = await consumer.consume({ expires: PULL_MS });
   const stop = (): void => messages.stop();
   signal.addEventListener('abort', stop, { once: true });
   try {

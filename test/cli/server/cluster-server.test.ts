@@ -138,10 +138,11 @@ test('a server that leaves counts no longer, comes back as a new one, and a lost
   const first = await startOne(t, 'first', []);
   t.true(await ready(first.server));
   const joined = [`127.0.0.1:${first.port}`];
-  const names = ['second', 'third', 'fourth'];
-  const [second, third, fourth] = await Promise.all(names.map((name) => startOne(t, name, joined)));
-  for (const { server } of [second!, third!, fourth!]) t.true(await ready(server));
-  const bus = await connectNatsBus(second!.server.connection);
+  const second = await startOne(t, 'second', joined);
+  const third = await startOne(t, 'third', joined);
+  const fourth = await startOne(t, 'fourth', joined);
+  for (const { server } of [second, third, fourth]) t.true(await ready(server));
+  const bus = await connectNatsBus(second.server.connection);
   const register = await openNatsRegister(bus, 'default', { timeoutMs: 15_000 });
   await register.create('facts.kept', 'of four servers', { timeoutMs: 15_000 });
   let settings = first.settings;
@@ -162,13 +163,13 @@ test('a server that leaves counts no longer, comes back as a new one, and a lost
   const listNames = async () => (await listMembers(system)).all.map(({ name }) => name).sort();
   t.deepEqual(await listNames(), ['first', 'fourth', 'second', 'third']);
 
-  t.deepEqual(await leaveCluster(fourth!.server, 'fourth'), { how: 'left' });
-  await fourth!.server.stop();
+  t.deepEqual(await leaveCluster(fourth.server, 'fourth'), { how: 'left' });
+  await fourth.server.stop();
   t.deepEqual(await listNames(), ['first', 'second', 'third']);
-  const stays = await leaveCluster(third!.server, 'third');
+  const stays = await leaveCluster(third.server, 'third');
   t.like(stays, { how: 'away' });
   t.regex(stays.how === 'away' ? stays.reason! : '', /of 3 servers 2 have to be there/);
-  await third!.server.stop();
+  await third.server.stop();
   const isAway = async () =>
     (await listMembers(system)).all.some(({ name, isThere }) => name === 'third' && !isThere);
   await waitUntil(isAway, 'the third to be away');
@@ -176,8 +177,8 @@ test('a server that leaves counts no longer, comes back as a new one, and a lost
     message: /Join another machine first/,
   });
 
-  openServerFolder(fourth!.path).forget();
-  const back = await fourth!.start({ ...fourth!.settings, name: 'fourth-anew' });
+  openServerFolder(fourth.path).forget();
+  const back = await fourth.start({ ...fourth.settings, name: 'fourth-anew' });
   t.true(await ready(back));
   await waitUntil(
     async () => (await listNames()).includes('fourth-anew'),

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import test from 'ava';
 import { createClusterKey } from '../../../cli/server/cluster-key.ts';
 import { freePortRow } from '../../support/free-port.ts';
 import { findNatsServer } from '../../support/nats-server.ts';
-import { isAlive, waitForProcessEnd } from '../../support/process-watch.ts';
+import { isAlive, waitForProcessEnd, waitUntil } from '../../support/process-watch.ts';
 import {
   type ActorctlOutcome,
   type ActorctlProcess,
@@ -94,7 +95,7 @@ test('up gives a server and a node that jobs use, shows no secrets and leaves no
     folder.path,
   );
   const checks = parseEvents(doctor.stdout).filter(({ name }) => /^nats/.test(String(name)));
-  t.deepEqual(new Set(checks.map(({ name }) => name)).size, 6, doctor.stdout);
+  t.deepEqual(new Set(checks.map(({ name }) => name)).size, 7, doctor.stdout);
   const troubled = checks.filter(({ status }) => status !== 'ok').map(({ name }) => name);
   t.deepEqual(troubled, ['nats replicas'], 'there is one server yet');
 
@@ -131,6 +132,9 @@ test('a second machine joins by one command, and both come back as they were', a
   t.is(second.pids.length, 1);
   const { servers } = JSON.parse(await readFile(join(b, 'nats.json'), 'utf8'));
   t.true(servers.every((server: string) => server.startsWith('tls://')));
+  const namesBoth = () =>
+    servers.every((server: string) => readFileSync(join(a, 'nats.json'), 'utf8').includes(server));
+  await waitUntil(namesBoth, "the first one's connection to name the second, too", 60_000);
 
   const seeNodes = async (connection: string) => {
     const run = ['run', whereaboutsJob, '--nats', connection, '--wait-nodes', '3', '--json'];
