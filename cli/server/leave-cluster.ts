@@ -13,8 +13,9 @@ import { listMembers, removeMember, type ServerMember } from './server-members.t
 
 /** So many replicas has each stream, and of so many servers one may be lost. */
 const MEMBERS_MIN = 3;
-const WAIT = { timeoutMs: 5_000 };
+const WAIT = { timeoutMs: 15_000 };
 const LOOK_MS = 250;
+const LEADER_MS = 8_000;
 /** For those that leave before this one. */
 const TURN_MS = 60_000;
 /** For replicas to be made elsewhere. */
@@ -43,7 +44,8 @@ export async function leaveCluster(
 ): Promise<Leaving> {
   try {
     return await withCluster(server, async (cluster) => {
-      const { all } = await listMembers(cluster.system);
+      // Without a leader there is nothing to be left, as when all machines are ended for the night.
+      const { all } = await listMembers(cluster.system, LEADER_MS);
       const isAlone = all.every((each) => each.isWitness || each.name === name);
       if (isAlone) return { how: 'away' };
       const leaving = await inTurn(cluster, name, () => leaveOthers(cluster, name));

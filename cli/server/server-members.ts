@@ -1,8 +1,12 @@
 import * as v from 'valibot';
+import { DeadlineError } from '../../errors.ts';
 import type { Bus } from '../../runtime/index.ts';
 import { witnessName } from './cluster-server.ts';
 
 const ASK = { timeoutMs: 5_000 };
+const ATTEMPT_MS = 1_000;
+/** A new leader may have to be elected. */
+const ELECTION_MS = 20_000;
 
 /** A server that JetStream counts, whether it is there or not. */
 export interface ServerMember {
@@ -40,12 +44,8 @@ const removedSchema = v.object({ error: v.optional(v.object({ description: v.str
  * @param bus of a user of the system account, or of a client of `actorctl up`
  * @throws DeadlineError when there is no leader.
  */
-export async function listMembers(bus: Bus): Promise<ServerMembers> {
-  const { data } = await bus.request(
-    '$SYS.REQ.SERVER.PING.JSZ',
-    toBytes({ leader_only: true }),
-    ASK,
-  );
+export async function listMembers(bus: Bus, timeoutMs = ELECTION_MS): Promise<ServerMembers> {
+  const data = await askLeader(bus, timeoutMs);
   const { leader, peer, replicas } = v.parse(answerSchema, fromBytes(data)).data.meta_cluster;
   const all = [{ name: leader, peer, offline: false }, ...replicas];
   return {
@@ -72,6 +72,21 @@ export async function removeMember(
   const { data } = await bus.request('$JS.API.SERVER.REMOVE', toBytes(order), ASK);
   const { error } = v.parse(removedSchema, fromBytes(data));
   if (error !== undefined) throw new Error(`JetStream keeps ${name}: ${error.description}`);
+}
+
+/** Nobody answers while no server leads. */
+async function askLeader(bus: Bus, timeoutMs: number): Promise<Uint8Array> {
+  const giveUpAt = performance.now() + timeoutMs;
+  for (;;) {
+    const leftMs = Math.max(1, giveUpAt - performance.now());
+    const wait = { timeoutMs: Math.min(ATTEMPT_MS, leftMs) };
+    try {
+      const question = toBytes({ leader_only: true });
+      return (await bus.request('$SYS.REQ.SERVER.PING.JSZ', question, wait)).data;
+    } catch (error) {
+      if (!(error instanceof DeadlineError) || performance.now() >= giveUpAt) throw error;
+    }
+  }
 }
 
 function toBytes(value: object): Uint8Array {

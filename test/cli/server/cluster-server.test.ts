@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import test from 'ava';
@@ -57,6 +56,20 @@ async function connectTo(port: number, { client }: ClusterKey): Promise<NatsConn
   return await connect({ port, user: client.user, pass: client.password });
 }
 
+/** As `actorctl up` looks, again and again. */
+async function untilWithoutWitness(
+  server: ClusterServer,
+  settings: ServerSettings,
+): Promise<ServerSettings> {
+  let seen = settings;
+  const isDismissed = async () => {
+    seen = await lookAtCluster(server, seen);
+    return !seen.witness;
+  };
+  await waitUntil(isDismissed, 'the witness to be dismissed', 90_000);
+  return seen;
+}
+
 /** Of the file that the server reads. */
 function configuredRoutes(path: string): string {
   return /routes: .*/.exec(readFileSync(join(path, 'server.conf'), 'utf8'))![0];
@@ -81,8 +94,7 @@ test('with three servers the witness goes, and the loss of any one stops nothing
   ]);
   t.true(await ready(second.server));
   t.true(await ready(third.server));
-  const seen = await lookAtCluster(first.server, first.settings);
-  t.false(seen.witness);
+  const seen = await untilWithoutWitness(first.server, first.settings);
   const addresses = [second, third].map(({ port }) => `127.0.0.1:${port}`).sort();
   t.deepEqual(seen.peers, addresses, 'the servers that are left find each other by these');
   await connection.close();
@@ -120,12 +132,7 @@ test('the witness goes only when all servers have the register', async (t) => {
   const others = await Promise.all([startOne(t, 'second', joined), startOne(t, 'third', joined)]);
   for (const { server } of others) t.true(await ready(server));
   const [, third] = others as [unknown, (typeof others)[number]];
-  let settings = await lookAtCluster(first.server, first.settings);
-  for (let look = 1; settings.witness && look < 100; look += 1) {
-    await delay(500);
-    settings = await lookAtCluster(first.server, settings);
-  }
-  t.false(settings.witness);
+  await untilWithoutWitness(first.server, first.settings);
   await first.server.stop();
   const left = await connectNatsBus(third.server.connection);
   const kept = await openNatsRegister(left, 'default', { timeoutMs: 30_000 });
@@ -145,15 +152,7 @@ test('a server that leaves counts no longer, comes back as a new one, and a lost
   const bus = await connectNatsBus(second.server.connection);
   const register = await openNatsRegister(bus, 'default', { timeoutMs: 15_000 });
   await register.create('facts.kept', 'of four servers', { timeoutMs: 15_000 });
-  let settings = first.settings;
-  await waitUntil(
-    async () => {
-      settings = await lookAtCluster(first.server, settings);
-      return !settings.witness;
-    },
-    'the witness to be dismissed',
-    90_000,
-  );
+  await untilWithoutWitness(first.server, first.settings);
   t.is(
     configuredRoutes(first.path).includes(String(first.port + 2001)),
     false,
