@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { DeadlineError } from '../../errors.ts';
 import type { Bus } from '../../runtime/index.ts';
@@ -5,6 +6,7 @@ import { witnessName } from './cluster-server.ts';
 
 const ASK = { timeoutMs: 5_000 };
 const ATTEMPT_MS = 1_000;
+const CHANGE_MS = 250;
 /** A new leader may have to be elected. */
 const ELECTION_MS = 20_000;
 
@@ -69,9 +71,17 @@ export async function removeMember(
 ): Promise<void> {
   // Of one that has been away since the leader began, JetStream knows no name.
   const order = { peer: name, ...(peer !== undefined && { peer_id: peer }) };
-  const { data } = await bus.request('$JS.API.SERVER.REMOVE', toBytes(order), ASK);
-  const { error } = v.parse(removedSchema, fromBytes(data));
-  if (error !== undefined) throw new Error(`JetStream keeps ${name}: ${error.description}`);
+  const giveUpAt = performance.now() + ELECTION_MS;
+  for (;;) {
+    const { data } = await bus.request('$JS.API.SERVER.REMOVE', toBytes(order), ASK);
+    const { error } = v.parse(removedSchema, fromBytes(data));
+    if (error === undefined) return;
+    // One change after the other: a server may just have been taken in.
+    if (!/in progress/.test(error.description) || performance.now() > giveUpAt) {
+      throw new Error(`JetStream keeps ${name}: ${error.description}`);
+    }
+    await delay(CHANGE_MS);
+  }
 }
 
 /** Nobody answers while no server leads. */

@@ -150,6 +150,7 @@ test('a server that leaves counts no longer, comes back as a new one, and a lost
   const fourth = await startOne(t, 'fourth', joined);
   for (const { server } of [second, third, fourth]) t.true(await ready(server));
   const bus = await connectNatsBus(second.server.connection);
+  t.teardown(() => bus.close());
   const register = await openNatsRegister(bus, 'default', { timeoutMs: 15_000 });
   await register.create('facts.kept', 'of four servers', { timeoutMs: 15_000 });
   await untilWithoutWitness(first.server, first.settings);
@@ -159,6 +160,7 @@ test('a server that leaves counts no longer, comes back as a new one, and a lost
     'nobody looks for it',
   );
   const system = await connectNatsBus(first.server.system);
+  t.teardown(() => system.close());
   const listNames = async () => (await listMembers(system)).all.map(({ name }) => name).sort();
   t.deepEqual(await listNames(), ['first', 'fourth', 'second', 'third']);
 
@@ -188,11 +190,9 @@ test('a server that leaves counts no longer, comes back as a new one, and a lost
   t.deepEqual(left.map(({ name }) => name).sort(), ['first', 'fourth-anew', 'second']);
 
   // All have everything, so that any one of them may be lost.
-  await system.close();
   await first.server.stop();
   const entry = await register.get('facts.kept', { timeoutMs: 30_000 });
   t.is(entry?.value, 'of four servers');
-  await bus.close();
 });
 
 test('a server that ends by itself is started again, with what it stored', async (t) => {
