@@ -1,3 +1,5 @@
+import { UserInputError } from '../errors.ts';
+
 interface Bench {
   /** What it takes, for `--help`; nothing where that is left out. */
   readonly usage?: string;
@@ -45,7 +47,8 @@ if (bench === undefined) {
   process.exitCode = 1;
 } else {
   await bench.run(args).catch((error: NodeJS.ErrnoException) => {
-    if (!error.code?.startsWith('ERR_PARSE_ARGS')) throw error;
+    const isUsage = error instanceof UserInputError || error.code?.startsWith('ERR_PARSE_ARGS');
+    if (!isUsage) throw error;
     console.error(`${error.message}\nnpm run bench -- ${name} ${bench.usage}`);
     process.exitCode = 1;
   });

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import * as onnxruntime from 'onnxruntime-node';
+import { UserInputError } from '../../errors.ts';
 import { findPytorch, startPytorch } from '../peers/pytorch.ts';
 import { median, processorMs, timeMs } from '../statistics.ts';
 import { type PreparedStep, type StepCase, stepCases } from './cases.ts';
@@ -50,7 +51,7 @@ export async function benchStep(args: readonly string[]): Promise<void> {
   });
   const turns = Number(values.turns);
   if (!Number.isInteger(turns) || turns < 1) {
-    throw new Error(`--turns ${values.turns} must be a whole number from 1.`);
+    throw new UserInputError(`--turns ${values.turns} must be a whole number from 1.`);
   }
   const python = findPytorch();
   if (python === undefined) {
@@ -76,7 +77,7 @@ function chooseCases(names: readonly string[]): readonly StepCase[] {
   const known = stepCases.map(({ name }) => name);
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw new Error(`There is no case '${unknown}'; choose from: ${known.join(', ')}.`);
+    throw new UserInputError(`There is no case '${unknown}'; choose from: ${known.join(', ')}.`);
   }
   return names.length === 0 ? stepCases : stepCases.filter(({ name }) => names.includes(name));
 }

@@ -1,5 +1,6 @@
 import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { UserInputError } from '../../errors.ts';
 import { median, processorMs, timeMs } from '../statistics.ts';
 import {
   type LanguageModelSizes,
@@ -60,7 +61,7 @@ async function benchCost(positionals: readonly string[], processorTime: boolean)
   const name = (positionals[0] ?? 'lm-512') as keyof typeof languageModelSizes;
   const sizes = languageModelSizes[name];
   if (sizes === undefined)
-    throw new Error(`Choose one of: ${Object.keys(languageModelSizes).join(', ')}.`);
+    throw new UserInputError(`Choose one of: ${Object.keys(languageModelSizes).join(', ')}.`);
   const { V, E, H, B, T } = sizes;
   console.log(
     `${name}: 2 layers of ${H} units, vocabulary ${V}, embedding ${E}, batch ${B}, ${T} steps; 1 thread\n` +
