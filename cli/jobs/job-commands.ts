@@ -76,7 +76,7 @@ export async function statusCommand(
     if (!flags.wait || job.state !== 'running') return tellState(job, context);
     return await untilInterrupted(id, context, async (signal) => {
       tellState(job, context);
-      return tellState(await client.waitForEnd(id, signal), context);
+      return tellState(await client.waitForEnd(id, signal, warnOf(context)), context);
     });
   });
 }
@@ -154,7 +154,7 @@ async function followToEnd(
     const showing = showAll(client.events(id, { follow: true, signal: looking.signal }), () => {
       shown += 1;
     });
-    const job = await client.waitForEnd(id, signal).finally(() => looking.abort());
+    const job = await client.waitForEnd(id, signal, warnOf(context)).finally(() => looking.abort());
     await showing;
     // All was written before the job was over: what was not shown yet is there now.
     let skipped = 0;
@@ -195,6 +195,11 @@ async function untilInterrupted(
     output.message(`Job ${id} goes on; actorctl stop ${id} ends it.`, { type: 'left', job: id });
     return exitCodes.interrupted;
   }
+}
+
+/** Beside what is shown of the job. */
+function warnOf({ environment }: CommandContext): (message: string) => void {
+  return (message) => void environment.stderr.write(`actorctl: ${message}\n`);
 }
 
 function tellState(job: JobRecord, { output }: CommandContext): ExitCode {

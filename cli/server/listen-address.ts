@@ -1,9 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, isIP } from 'node:net';
+import { connect, createServer, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { UserInputError } from '../../errors.ts';
 import { isLoopback } from '../../loopback.ts';
+
+const REACH_MS = 3_000;
 
 /** Stands for all addresses of the machine. */
 export function isWildcard(host: string): boolean {
@@ -46,6 +48,22 @@ export async function addressTowards(host: string): Promise<string> {
     throw new UserInputError(`${host} can't be reached from here: ${why}`, { cause });
   } finally {
     socket.close();
+  }
+}
+
+/** Undefined where something listens at `host:port`. */
+export async function whyUnreachable(address: string): Promise<string | undefined> {
+  const { hostname, port } = new URL(`nats://${address}`);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const socket = connect({ host, port: Number(port) });
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(REACH_MS) });
+    return undefined;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    return code === 'ABORT_ERR' ? `nothing within ${REACH_MS / 1000} s` : message;
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -42,6 +42,9 @@ const connectionFileSchema: v.GenericSchema<unknown, ConnectionFile> = v.strictO
 });
 
 const connectTimeoutMs = 5000;
+const USER_SEED = /^SU[A-Z2-7]{56}$/;
+const CREDS_JWT = /-{3,}BEGIN NATS USER JWT-{3,}\s+\S+\s+-{3,}END/;
+const CREDS_SEED = /-{3,}BEGIN USER NKEY SEED-{3,}\s+SU[A-Z2-7]{56}\s+-{3,}END/;
 
 type SecretName = 'password' | 'token';
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -89,8 +92,8 @@ export function parseNatsFlags(
     servers: servers.map((address) => parseServer(address).href),
     timeoutMs: connectTimeoutMs,
     name: 'actorctl',
-    ...(flags.natsCreds !== undefined && { credsFile: resolve(flags.natsCreds) }),
-    ...(flags.natsNkey !== undefined && { nkeySeed: readText('--nats-nkey', flags.natsNkey) }),
+    ...(flags.natsCreds !== undefined && { credsFile: checkCreds(flags.natsCreds) }),
+    ...(flags.natsNkey !== undefined && { nkeySeed: readSeed(flags.natsNkey) }),
     ...(user !== undefined && { user }),
     ...(user !== undefined && password !== undefined && { password }),
     ...(token !== undefined && { token }),
@@ -147,6 +150,26 @@ function readSecret(
 ): string | undefined {
   if (path !== undefined) return readText(`--nats-${name}-file`, path);
   return environment[`NATS_${name.toUpperCase()}`] || undefined;
+}
+
+/** The file's path. What is wrong in it isn't quoted: it holds a secret. @throws UserInputError */
+function checkCreds(path: string): string {
+  const text = readText('--nats-creds', path);
+  if (!CREDS_JWT.test(text) || !CREDS_SEED.test(text)) {
+    throw new UserInputError(
+      `--nats-creds: ${path} is no credentials file. Expected a user's JWT and seed, each between lines of ` +
+        'dashes, as nsc writes them.',
+    );
+  }
+  return resolve(path);
+}
+
+function readSeed(path: string): string {
+  const text = readText('--nats-nkey', path);
+  if (USER_SEED.test(text)) return text;
+  throw new UserInputError(
+    `--nats-nkey: ${path} has no seed of a user's nkey. Expected one line of 58 characters that begins with SU.`,
+  );
 }
 
 /** Without the line's end that editors leave. */

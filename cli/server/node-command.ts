@@ -7,6 +7,7 @@ import {
   isJob,
   jobController,
   jobLabel,
+  type LogEntry,
   type MetricsOptions,
   type NatsOptions,
   type Resources,
@@ -21,7 +22,7 @@ import { exampleModule, listExamples } from '../package-info.ts';
 import type { CommandContext } from '../program.ts';
 import { type MetricsFlags, planMetrics, tellMetrics } from '../run/metrics-option.ts';
 import { describeServers, type NatsFlags, parseNatsFlags } from './nats-address.ts';
-import { parseLabels, parseResources } from './node-offer.ts';
+import { parseLabels, parseResources, parseVariableNames } from './node-offer.ts';
 
 export interface NodeFlags extends NatsFlags, NodeOptions {}
 
@@ -35,6 +36,8 @@ export interface NodeOptions extends MetricsFlags {
 }
 
 const drainMs = 5000;
+/** Nodes announce themselves each second. */
+const GREETING_MS = 3000;
 
 /**
  * `actorctl node`: takes actors of the jobs on a nats-server until it is told to stop, then lets its actors finish,
@@ -69,6 +72,7 @@ export async function planNode(flags: NodeOptions, cwd: string): Promise<NodePla
   const metrics = planMetrics(flags);
   const resources = flags.resources && { ...allOfThisHost(), ...parseResources(flags.resources) };
   const labels = flags.labels && parseLabels(flags.labels);
+  const allowEnvironment = flags.allowEnvironment && parseVariableNames(flags.allowEnvironment);
   const modules = await listModules(flags.module ?? [], cwd);
   const jobs = await labelJobs(modules);
   const system = {
@@ -76,7 +80,7 @@ export async function planNode(flags: NodeOptions, cwd: string): Promise<NodePla
     ...(flags.name !== undefined && { nodeName: flags.name }),
     ...(flags.namespace !== undefined && { namespace: flags.namespace }),
     ...(resources && { resources }),
-    ...(flags.allowEnvironment && { allowEnvironment: flags.allowEnvironment }),
+    ...(allowEnvironment && { allowEnvironment }),
     labels: { ...jobs, ...labels },
   };
   return { system, metrics };
@@ -92,8 +96,21 @@ export async function serveNode(options: {
 }): Promise<ExitCode> {
   const { nats, plan, watch, context, onJoined } = options;
   const { output } = context;
-  await using system = await createSystem({ bus: { nats }, ...plan.system });
+  let refusal: string | undefined;
+  const log = ({ code, message }: LogEntry): void => {
+    if (code !== 'NODE_REFUSED') return;
+    refusal ??= message;
+    output.message(message, { type: 'warning', message });
+  };
+  await using system = await createSystem({ bus: { nats }, ...plan.system, log });
   followNode(system, watch, context);
+  // A newcomer ends, not those that it finds; by then each of its own version has answered.
+  const greeted = setTimeout(() => {
+    const isAlone = system.nodes().every(({ self }) => self);
+    if (refusal === undefined || !isAlone) return;
+    const text = `No node here speaks this one's protocol version, so it would take part in nothing: ${refusal}.`;
+    watch.interrupt(new UserInputError(text));
+  }, GREETING_MS);
   await using metrics = plan.metrics && (await startMetricsServer(system, plan.metrics));
   onJoined?.();
   const server = describeServers(nats);
@@ -111,6 +128,7 @@ export async function serveNode(options: {
     watch.interrupt(new Interruption('was asked to leave'));
   });
   const reason = await aborted(watch.signal);
+  clearTimeout(greeted);
   await system.drain({ timeoutMs });
   if (!(reason instanceof Interruption)) throw reason;
   output.message('Left.', { type: 'node', event: 'left', node: nodeId });

@@ -31,6 +31,18 @@ export function parseLabels(words: readonly string[]): Readonly<Record<string, s
   return Object.fromEntries(pairs('--labels', words));
 }
 
+/** Names of variables, without values. @throws UserInputError */
+export function parseVariableNames(names: readonly string[]): readonly string[] {
+  for (const name of names) {
+    if (/^[A-Za-z_]\w*$/.test(name)) continue;
+    throw new UserInputError(
+      `--allow-environment takes names of variables, several with blanks; got "${name.split('=')[0]}…". Who spawns ` +
+        'an actor gives the values.',
+    );
+  }
+  return names;
+}
+
 function pairs(flag: string, words: readonly string[]): readonly (readonly [string, string])[] {
   return words
     .flatMap((word) => word.split(','))

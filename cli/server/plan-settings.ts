@@ -40,6 +40,11 @@ export async function planSettings(
     throw new UserInputError('This machine has no address for others; give one by --advertise.');
   }
   const tls = flags.tls ?? same?.tls ?? !isLoopback(listen);
+  if (flags.insecure && (flags.tls ?? same?.tls) !== false) {
+    throw new UserInputError(
+      '--insecure is for a server without TLS: add --no-tls, or leave it out.',
+    );
+  }
   const insecureAllowed = flags.insecure === true || same?.tls === false;
   assertSecured({ host: listen, secured: tls, insecureAllowed });
   const name = before?.name ?? createServerName();

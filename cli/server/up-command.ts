@@ -12,6 +12,7 @@ import { lookAtCluster, watchCluster } from './cluster-watch.ts';
 import { keepSettings } from './kept-settings.ts';
 import { leaveCluster } from './leave-cluster.ts';
 import { endLeftBehind } from './left-behind.ts';
+import { whyUnreachable } from './listen-address.ts';
 import { searchNatsServer } from './nats-server-binary.ts';
 import { type NodeOptions, type NodePlan, planNode, serveNode, watchNode } from './node-command.ts';
 import {
@@ -69,6 +70,7 @@ export async function upCommand(flags: UpFlags, context: CommandContext): Promis
     const joining = before === undefined && settings.join.length > 0;
     // The first of a cluster has stored something from now on; one that joins must be taken in.
     if (!joining) keep(folder, settings, key);
+    else await tellJoining(settings, context);
     await untilReady({ server, settings, joining, signal: watch.signal, warn });
     if (joining) keep(folder, settings, key);
     tellServer({ server, settings, folder }, context);
@@ -135,6 +137,19 @@ async function planOwnNode(
       { cause: error.cause },
     );
   }
+}
+
+/** It may take as long as `waitForJetStream` waits; where nobody answers, that is said at once. */
+async function tellJoining(
+  { join: hosts }: ServerSettings,
+  { output }: CommandContext,
+): Promise<void> {
+  const at = hosts.join(', ');
+  output.message(`Joining the cluster at ${at}.`, { type: 'server', event: 'joining', hosts });
+  const reasons = await Promise.all(hosts.map(whyUnreachable));
+  if (reasons.includes(undefined)) return;
+  const message = `No server answers at ${at} yet (${reasons.join(', ')}); trying for half a minute.`;
+  output.message(message, { type: 'warning', message });
 }
 
 /** @throws BusUnavailableError when the cluster doesn't take the server in; the signal's reason. */

@@ -382,24 +382,31 @@ function toBusMessage({ subject, data, reply }: Msg): BusMessage {
   return reply ? { subject, data, replySubject: reply } : { subject, data };
 }
 
-function unavailable(error: unknown, { addresses, redact }: NatsTarget): BusUnavailableError {
+function unavailable(error: unknown, target: NatsTarget): BusUnavailableError {
+  const { addresses, redact } = target;
   const refused =
     error instanceof natsErrors.AuthorizationError ||
     error instanceof natsErrors.UserAuthenticationExpiredError;
   const why = redact(error instanceof Error ? error.message : String(error));
   const advice = refused
     ? 'The server refuses these credentials: check token, user and password, or key.'
-    : adviseOnTls(error, why);
+    : adviseOnTls(error, why, target);
   return new BusUnavailableError(`Can't reach NATS at ${addresses} (${why}). ${advice}`);
 }
 
-function adviseOnTls(error: unknown, why: string): string {
+function adviseOnTls(error: unknown, why: string, { connection }: NatsTarget): string {
   const code = String((error as NodeJS.ErrnoException | undefined)?.code ?? '');
   if (/does not support 'tls'/.test(why)) {
     return 'The server has no TLS: give it a certificate, or use nats:// if nobody else reads this network.';
   }
   if (/CERT|ALTNAME|SSL|TLS/.test(code) || /certificate/.test(why)) {
-    return "TLS failed: check the authority's certificate, the host's name, and your own certificate.";
+    return "TLS failed: give the authority's certificate (--nats-ca), and check the host's name and your own certificate.";
   }
-  return 'Check the address, or start a server there (nats-server).';
+  // A server that misses it hangs up only when TLS is ready on this side, which then looks like no answer.
+  const isMute =
+    connection.tls != null && connection.tls.cert === undefined && /no answer/.test(why);
+  const certificate = isMute
+    ? ' If it asks for a certificate of yours, give it and its key (--nats-cert, --nats-key).'
+    : '';
+  return `Check the address, or start a server there (nats-server).${certificate}`;
 }

@@ -1,4 +1,4 @@
-import { DeadlineError, UserInputError } from '../../errors.ts';
+import { BusUnavailableError, DeadlineError, UserInputError } from '../../errors.ts';
 import { connectNatsBus } from '../bus/connect-nats.ts';
 import type { NatsOptions } from '../bus/nats-options.ts';
 import { requestControl } from '../calls/control.ts';
@@ -28,6 +28,10 @@ const LOOK_MS = 200;
 const START_MS = 20_000;
 /** A job drains for ten seconds; a new life of its controller may have to be waited for. */
 const STOP_MS = 40_000;
+const AWAY_MS = 300_000;
+const AWAY =
+  "The register of jobs does not answer: of the cluster's servers, most have to be there. A job goes on when they " +
+  'are back; actorctl doctor names those that are away.';
 const RESTARTS_MAX = 10;
 /** A busy node that answers late must not count as none. */
 const NODES_MS = 10_000;
@@ -48,8 +52,15 @@ export interface JobClient {
   list(): Promise<readonly JobRecord[]>;
   /** @throws UserInputError when there is no such job. */
   status(id: string): Promise<JobRecord>;
-  /** Resolves with the job when it is over, or rejects with the signal's reason. */
-  waitForEnd(id: string, signal: AbortSignal): Promise<JobRecord>;
+  /**
+   * Resolves with the job when it is over, or rejects with the signal's reason. Servers may be away meanwhile, which
+   * `onAway` is told once each time. @throws BusUnavailableError when they are away for five minutes.
+   */
+  waitForEnd(
+    id: string,
+    signal: AbortSignal,
+    onAway?: (message: string) => void,
+  ): Promise<JobRecord>;
   events(
     id: string,
     options: { readonly follow: boolean; readonly signal: AbortSignal },
@@ -124,10 +135,24 @@ export function createJobClient({ endpoint, register, events, date }: JobClientP
     return (await changeJobRecord(register, id, (known) => ({ ...known, ...over }))) ?? status(id);
   };
 
-  const waitForEnd = async (id: string, signal: AbortSignal): Promise<JobRecord> => {
+  const waitForEnd = async (
+    id: string,
+    signal: AbortSignal,
+    onAway?: (message: string) => void,
+  ): Promise<JobRecord> => {
+    let awaySince: number | undefined;
     for (;;) {
-      const record = await status(id);
-      if (record.state !== 'running') return record;
+      try {
+        const record = await status(id);
+        if (record.state !== 'running') return record;
+        awaySince = undefined;
+      } catch (error) {
+        if (!(error instanceof DeadlineError)) throw error;
+        if (awaySince === undefined) onAway?.(AWAY);
+        awaySince ??= clock.now();
+        if (clock.now() - awaySince > AWAY_MS)
+          throw new BusUnavailableError(AWAY, { cause: error });
+      }
       await delay(clock, LOOK_MS, signal);
     }
   };

@@ -52,6 +52,8 @@ export interface LogEntry {
   readonly level: 'info' | 'warning' | 'output';
   readonly message: string;
   readonly actor?: string;
+  /** Another node speaks another protocol version: neither takes part in what the other does. */
+  readonly code?: 'NODE_REFUSED';
 }
 
 export interface HostNodeOptions {
@@ -261,7 +263,7 @@ export class HostNode {
       },
       onRefused: (why) => {
         this.#events.add({ event: 'node-refused', message: why });
-        warn(`refused: ${why}`);
+        options.log({ level: 'warning', message: `refused: ${why}`, code: 'NODE_REFUSED' });
       },
       onReturned: (id) => this.objects.reader.noteReturned(id),
     });

@@ -113,6 +113,13 @@ test('a file that is not there, and half a certificate, are refused by their fla
   const half = await actorctl([...base, '--nats-cert', 'none'], folder.path);
   t.is(half.exitCode, 2);
   t.regex(half.stderr, /--nats-cert and --nats-key belong together/);
+  await writeFile(join(folder.path, 'no-secret'), `${secret}\n`);
+  for (const flag of ['--nats-creds', '--nats-nkey']) {
+    const damaged = await actorctl([...base, flag, 'no-secret'], folder.path);
+    t.is(damaged.exitCode, 2, damaged.stderr);
+    t.regex(damaged.stderr, new RegExp(`${flag}: no-secret (is|has) no`));
+    t.false(damaged.stderr.includes(secret));
+  }
 });
 
 test('a connection file says all that a client needs, and a damaged one is not quoted', async (t) => {

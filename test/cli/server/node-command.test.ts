@@ -1,6 +1,9 @@
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { connectNatsBus } from '../../../runtime/index.ts';
+import { subjects } from '../../../runtime/wire/address.ts';
+import { encodeFrame } from '../../../runtime/wire/frame.ts';
 import { startNatsServer } from '../../support/nats-server.ts';
 import {
   actorctl,
@@ -51,6 +54,21 @@ test('a server that is not there gives exit code 69 and says how to go on', asyn
   t.like(parseEvents(run.stdout).at(-1), { type: 'error', code: 'BUS_UNAVAILABLE' });
   t.is(node.exitCode, 69, node.stderr);
   t.regex(node.stderr, /127\.0\.0\.1:1/);
+});
+
+test('a node that finds only nodes of another protocol version ends and names both', async (t) => {
+  await using folder = await makeFolder();
+  await using server = await startNatsServer();
+  const bus = await connectNatsBus({ servers: server.url, timeoutMs: 5000 });
+  const other = { kind: 'heartbeat', protocol: 99, nodeId: 'x', nodeName: 'old-box' };
+  const beating = setInterval(() => {
+    bus.publish(subjects.heartbeat('default', 'x'), encodeFrame(other));
+  }, 100);
+  const node = await actorctl(['node', '--nats', server.url], folder.path);
+  clearInterval(beating);
+  await bus.close();
+  t.is(node.exitCode, 2, node.stderr);
+  t.regex(node.stderr, /old-box \(x\) speaks protocol version 99, this one \d+: install the same/);
 });
 
 test('a server that goes away for good ends the run with exit code 69', async (t) => {

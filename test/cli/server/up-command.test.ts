@@ -188,6 +188,7 @@ test('what can not be is refused before a server starts, with what to do', async
     return stderr;
   };
   t.regex(await up('--dir', 'a', '--listen', '0.0.0.0', '--no-tls'), /without TLS .* --insecure/s);
+  t.regex(await up('--dir', 'a', '--insecure'), /add --no-tls/);
   t.regex(await up('--dir', 'b', '--join', '127.0.0.1'), /takes the key .*--key-file -/s);
   await using taken = await takePort();
   t.regex(
