@@ -44,7 +44,7 @@ for (const mode of ['asynchronous', 'local']) {
       ...twoWorkers,
       replicas: 1,
       'workers.mode': mode,
-      'workers.localSteps': 5,
+      ...(mode === 'local' && { 'workers.localSteps': 5 }),
     });
     await killInTurn(run);
     const result = await resultOf(run);

@@ -74,7 +74,11 @@ for (const mode of ['asynchronous', 'local']) {
     async (t) => {
       await using folder = await makeFolder();
       const text = await writeSmallText(folder.path);
-      const settings = { ...twoWorkers, 'workers.mode': mode, 'workers.localSteps': 5 };
+      const settings = {
+        ...twoWorkers,
+        'workers.mode': mode,
+        ...(mode === 'local' && { 'workers.localSteps': 5 }),
+      };
       const run = startSmallRun(folder.path, text, settings, ['--run-dir', 'stopped']);
       await reachStep(run, 'replica-1', 33);
       run.child.kill('SIGINT');
