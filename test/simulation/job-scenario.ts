@@ -68,6 +68,7 @@ class JobScenario {
   readonly #stations: Station[] = [];
   readonly #jobs = new Map<string, SubmittedJob>();
   readonly #journals = new Map<string, JobJournal>();
+  readonly #submissions: Promise<void>[] = [];
   #faults: ReadonlyMap<string, number> = new Map();
   #desk: SimulatedHost | undefined;
   #client: JobClient | undefined;
@@ -110,13 +111,18 @@ class JobScenario {
     const jobs = random.integer(1, 2);
     for (let index = 1; index <= jobs; index += 1) {
       const job = this.#draw(`job-${index}`, random.fork(`job ${index}`));
-      simulation.after(random.between(0, durationMs / 3), () => this.#submit(job));
+      simulation.after(random.between(0, durationMs / 3), () => {
+        this.#submissions.push(this.#submit(job));
+      });
       if (!random.chance(0.4)) continue;
       simulation.after(random.between(durationMs / 3, durationMs), () => this.#stop(job));
     }
     await simulation.runFor(durationMs);
     simulation.trace('the calm begins');
     endFaults(faults);
+    await simulation.run(Promise.all([this.#bringUp(), ...this.#submissions]), {
+      withinMs: CALM_MS,
+    });
     await simulation.run(Promise.all([...this.#jobs.values()].map((job) => this.#see(job))));
     await this.#loseTheController();
     const closing = [...this.#stations.map(({ host }) => host), this.#desk!]
@@ -144,6 +150,13 @@ class JobScenario {
     this.#desk = await this.#simulation.startHost({ name: 'desk', isolation: 'inline' });
     this.#client = this.#desk.openJobClient();
     await this.#simulation.runFor(2_000);
+  }
+
+  /** Until the last host that crashed or left is back. */
+  async #bringUp(): Promise<void> {
+    while (this.#stations.some(({ host, leaving }) => !host.alive || leaving)) {
+      await new Promise<void>((resolve) => this.#simulation.after(RETRY_MS, resolve));
+    }
   }
 
   #draw(id: string, random: Random, wish: Partial<TallyOptions> = {}): SubmittedJob {
