@@ -14,10 +14,18 @@ export interface ReadOptions {
 export interface EventStore {
   /** The most that one event may have. */
   readonly eventBytesMax: number;
+  /** The number of a job's last event, 0 before the first. @throws Error when the store was out of reach for too long. */
+  last(job: string): Promise<number>;
   /**
-   * Puts an event behind those that are there, once, however often that has to be tried. `mayWrite` is asked before each
-   * try; what it refuses is not kept. @throws Error when the store was out of reach for too long.
+   * Puts an event behind event `after`, once, however often that has to be tried. `mayWrite` is asked before each try.
+   * @returns its number, or undefined when it was not kept: another one is the last by now, or `mayWrite` refused.
+   * @throws Error when the store was out of reach for too long.
    */
-  append(job: string, bytes: Uint8Array, mayWrite: () => Promise<boolean>): Promise<void>;
+  append(
+    job: string,
+    bytes: Uint8Array,
+    after: number,
+    mayWrite: () => Promise<boolean>,
+  ): Promise<number | undefined>;
   read(job: string, options: ReadOptions): AsyncIterable<StoredEvent>;
 }

@@ -2,7 +2,13 @@ import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import { nuid } from '@nats-io/nats-core';
 import type { Bus } from '../bus/bus.ts';
 import { natsConnectionOf } from '../bus/nats-bus.ts';
-import { ensureStream, type JetStream, openJetStream, repeatUntil } from '../registry/jetstream.ts';
+import {
+  ensureStream,
+  isConflict,
+  type JetStream,
+  openJetStream,
+  repeatUntil,
+} from '../registry/jetstream.ts';
 import type { RegisterWait } from '../registry/register.ts';
 import { encodeToken } from '../wire/address.ts';
 import type { EventStore, ReadOptions, StoredEvent } from './event-store.ts';
@@ -41,17 +47,29 @@ export async function openJetStreamEvents(
     `${ROOT}.${encodeToken(namespace)}.${encodeToken(job)}`;
   return {
     eventBytesMax: EVENT_BYTES_MAX,
-    async append(job, bytes, mayWrite) {
-      const options = { msgID: nuid.next() };
+    async last(job) {
+      const query = { last_by_subj: subjectOf(job) };
+      const found = await repeatUntil(TIMEOUT_MS, WHAT, () =>
+        jetStream.manager.streams.getMessage(STREAM, query),
+      );
+      return found?.seq ?? 0;
+    },
+    async append(job, bytes, after, mayWrite) {
+      const options = { msgID: nuid.next(), expect: { lastSubjectSequence: after } };
       let isOver = false;
-      const write = async (): Promise<void> => {
+      const write = async (): Promise<number | undefined> => {
         // Who was refused for long must not come behind what was said later.
-        if (!(await mayWrite()) || isOver) return;
-        await jetStream.client.publish(subjectOf(job), bytes, options);
+        if (!(await mayWrite()) || isOver) return undefined;
+        return (await jetStream.client.publish(subjectOf(job), bytes, options)).seq;
       };
-      await repeatUntil(TIMEOUT_MS, WHAT, write).finally(() => {
+      try {
+        return await repeatUntil(TIMEOUT_MS, WHAT, write);
+      } catch (error) {
+        if (isConflict(error)) return undefined;
+        throw error;
+      } finally {
         isOver = true;
-      });
+      }
     },
     read: (job, options) => readSubject(jetStream, subjectOf(job), options),
   };

@@ -5,6 +5,8 @@ import type { EventStore, ReadOptions } from './event-store.ts';
 
 /** Events that wait for the store; more are dropped, and that is told. */
 const WAITING_EVENTS_MAX = 10_000;
+/** An event that was given up may arrive after all, before the next one. */
+const ATTEMPTS_MAX = 5;
 
 /** An event of a job, and when the servers wrote it down, by their clock. */
 export interface LoggedEvent {
@@ -40,6 +42,8 @@ class StoredLog implements JobLog {
   readonly #mayWrite: () => Promise<boolean>;
   #waiting: WaitingEvent[] = [];
   #dropped = 0;
+  /** Of a job's events, as far as it is known. */
+  readonly #last = new Map<string, number>();
   #writing: Promise<void> | undefined;
 
   constructor(store: EventStore, mayWrite: () => Promise<boolean>) {
@@ -69,7 +73,7 @@ class StoredLog implements JobLog {
       const { job, event } = this.#waiting.shift()!;
       const bytes = encodeEvent(event, this.#store.eventBytesMax);
       try {
-        await this.#store.append(job, bytes, this.#mayWrite);
+        await this.#keep(job, bytes);
       } catch {
         this.#dropped += 1;
         continue;
@@ -80,6 +84,24 @@ class StoredLog implements JobLog {
       this.#waiting.push({ job, event: { type: 'warning', message } });
     }
     this.#writing = undefined;
+  }
+
+  /**
+   * What is on its way when its life ends may arrive in the next one, which has said something then: each event goes
+   * behind one that was the last while this life might write, and nowhere else.
+   */
+  async #keep(job: string, bytes: Uint8Array): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const after = this.#last.get(job) ?? (await this.#store.last(job));
+      const number = await this.#store.append(job, bytes, after, this.#mayWrite);
+      if (number !== undefined) {
+        this.#last.set(job, number);
+        return;
+      }
+      this.#last.delete(job);
+      if (!(await this.#mayWrite())) return;
+    }
+    throw new Error('others write the events of this job');
   }
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  JetStreamApiCodes,
   JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
@@ -201,4 +202,12 @@ function isPassing(error: unknown): error is Error {
   }
   if (error instanceof TypeError || error instanceof RangeError) return false;
   return true;
+}
+
+/** A message was to follow another one of its subject that is no longer the last. */
+export function isConflict(error: unknown): boolean {
+  if (!(error instanceof JetStreamApiError)) return false;
+  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
+  const codes: readonly number[] = [StreamWrongLastSequence, StreamWrongLastSequenceUnknown];
+  return codes.includes(error.code);
 }

@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  DiscardPolicy,
-  JetStreamApiCodes,
-  JetStreamApiError,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream';
+import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import { headers, nuid } from '@nats-io/nats-core';
 import type { Bus, Subscription } from '../bus/bus.ts';
 import { runHandler } from '../bus/bus-status.ts';
 import { natsConnectionOf } from '../bus/nats-bus.ts';
 import { encodeToken } from '../wire/address.ts';
-import { ensureStream, type JetStream, openJetStream, repeatUntil } from './jetstream.ts';
+import {
+  ensureStream,
+  isConflict,
+  type JetStream,
+  openJetStream,
+  repeatUntil,
+} from './jetstream.ts';
 import {
   assertRegisterKey,
   belowPrefix,
@@ -252,13 +252,6 @@ function deletionMark() {
   const mark = headers();
   mark.set('KV-Operation', 'DEL');
   return mark;
-}
-
-function isConflict(error: unknown): boolean {
-  if (!(error instanceof JetStreamApiError)) return false;
-  const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
-  const codes: readonly number[] = [StreamWrongLastSequence, StreamWrongLastSequenceUnknown];
-  return codes.includes(error.code);
 }
 
 function isAtLeast(version: string, major: number, minor: number): boolean {

@@ -11,7 +11,8 @@ const READ_BYTES_MAX = 6 << 10;
 const POLL_MS = 200;
 
 type Order =
-  | readonly ['append', job: string, id: string, bytes: Uint8Array]
+  | readonly ['append', job: string, id: string, after: number, bytes: Uint8Array]
+  | readonly ['last', job: string]
   | readonly ['read', job: string, from: number];
 
 interface Kept {
@@ -22,19 +23,25 @@ interface Kept {
 /** Stands for the servers' log of jobs: kept apart from the hosts, and reached over the same bus. */
 export function serveEvents(bus: Bus, namespace: string): Subscription {
   const logs = new Map<string, Kept[]>();
-  const ids = new Set<string>();
+  /** The numbers of what was kept, by the ids of the orders. */
+  const known = new Map<string, number>();
   return bus.subscribe(subjectOf(namespace), ({ data, replySubject }) => {
     const order = decodeFrame(data) as Order;
     const log = logs.get(order[1]) ?? [];
     logs.set(order[1], log);
-    let answer: readonly Kept[] = [];
-    if (order[0] === 'read') answer = someOf(log.slice(order[2]));
-    else if (!ids.has(order[2])) {
-      ids.add(order[2]);
-      log.push({ atMs: bus.clock.now(), bytes: order[3].slice() });
-    }
+    const answer = obey(order, log);
     if (replySubject !== undefined) bus.publish(replySubject, encodeFrame(answer));
   });
+
+  function obey(order: Order, log: Kept[]): readonly Kept[] | number | undefined {
+    if (order[0] === 'read') return someOf(log.slice(order[2]));
+    if (order[0] === 'last') return log.length;
+    const [, , id, after, bytes] = order;
+    if (!known.has(id) && after === log.length) {
+      known.set(id, log.push({ atMs: bus.clock.now(), bytes: bytes.slice() }));
+    }
+    return known.get(id);
+  }
 }
 
 function someOf(log: readonly Kept[]): readonly Kept[] {
@@ -51,9 +58,10 @@ export function connectEvents(bus: Bus, namespace: string): EventStore {
   const subject = subjectOf(namespace);
   return {
     eventBytesMax: EVENT_BYTES_MAX,
-    async append(job, bytes, mayWrite) {
-      const order: Order = ['append', job, bus.createInbox(), bytes];
-      await askStore(bus, subject, order, mayWrite);
+    last: async (job) => (await askStore(bus, subject, ['last', job])) as number,
+    async append(job, bytes, after, mayWrite) {
+      const order: Order = ['append', job, bus.createInbox(), after, bytes];
+      return (await askStore(bus, subject, order, mayWrite)) as number | undefined;
     },
     async *read(job, { follow, signal }): AsyncGenerator<StoredEvent> {
       let next = 0;

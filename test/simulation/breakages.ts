@@ -146,8 +146,8 @@ export const breakages: readonly Breakage[] = [
   {
     name: "a life of a job's controller tells what it has to say whatever its lease",
     file: 'runtime/jobs/job-log.ts',
-    from: 'await this.#store.append(job, bytes, this.#mayWrite);',
-    to: 'await this.#store.append(job, bytes, async () => true);',
+    from: 'await this.#store.append(job, bytes, after, this.#mayWrite);',
+    to: 'await this.#store.append(job, bytes, await this.#store.last(job), async () => true);',
     breaks: /has two runs that act/,
   },
   {
