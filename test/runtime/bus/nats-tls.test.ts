@@ -49,7 +49,7 @@ test('a server with a certificate is reached by who trusts its authority', async
 test('a certificate of an unknown authority is refused, and what to do is said', async (t) => {
   await t.throwsAsync(flush({ servers: server.url }), {
     instanceOf: BusUnavailableError,
-    message: /certificate.*TLS failed: check the authority/,
+    message: /certificate.*TLS failed: give the authority's certificate \(--nats-ca\)/,
   });
 });
 

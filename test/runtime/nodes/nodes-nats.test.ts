@@ -106,7 +106,7 @@ test('labels keep actors apart, also when they are spawned at once, and draw oth
     t.deepEqual(places.map(({ nodeId }) => nodeId).sort(), [system.nodeId, far.nodeId].sort());
     t.regex(
       third?.status === 'rejected' ? third.reason.message : '',
-      /near \(.*\) has an actor of this system with role=replica already; node far/,
+      /nodes near \(.*\), far \(.*\): each has an actor of this system with role=replica already/,
     );
     const shadow = { labels: { role: 'shadow' }, placement: { nodeId: far.nodeId } };
     await system.spawn(counter, {}, shadow);
