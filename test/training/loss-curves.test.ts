@@ -73,7 +73,10 @@ for (const [name, trainee] of Object.entries(trainees)) {
       } catch (error) {
         // WASM lacks kernels; then it says which.
         t.is(engine, 'tfjs-wasm');
-        t.regex(String(error), /The engine 'tfjs-wasm' lacks the operation '\w+', which is called at /);
+        t.regex(
+          String(error),
+          /The engine 'tfjs-wasm' lacks the operation '\w+', which is called at /,
+        );
         continue;
       }
       const difference = Math.max(...curve.map((loss, i) => Math.abs(loss - expected[i]!)));
