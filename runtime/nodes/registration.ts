@@ -314,7 +314,8 @@ export async function awaitGone(looks: Looks, nodeId: string, epoch: number): Pr
     before = sighting;
     const leftMs = sighting.since + LEASE_MS + MARGIN_MS - clock.now();
     if (leftMs <= 0) {
-      if (await fence(looks, nodeId, entry, record, 'lapsed')) return { state: 'lapsed', nodeName };
+      const fencedAt = await fence(looks.register, entry, record, 'lapsed');
+      if (fencedAt !== undefined) return { state: 'lapsed', nodeName };
       // It beat at the last moment, or somebody else fenced it: the next look tells.
       continue;
     }
@@ -340,13 +341,13 @@ export async function isKnownGone(
   const isEarlierLife =
     life !== undefined && record.life?.actor === life.actor && record.life.epoch < life.epoch;
   if (isEarlierLife) {
-    const isFenced = await fence(looks, nodeId, entry, record, 'lapsed');
+    if ((await fence(looks.register, entry, record, 'lapsed')) !== undefined) return true;
     // It has written a beat, as a process that was away does, and can't act all the same.
-    return isFenced || (await isKnownGone(looks, { processes, life }, nodeId, epoch));
+    return await isKnownGone(looks, { processes, life }, nodeId, epoch);
   }
   if (record.lent || record.process === undefined || processes === undefined) return false;
   if (!(await processes.haveEnded(record.process, nodeId))) return false;
-  return await fence(looks, nodeId, entry, record, 'ended');
+  return (await fence(looks.register, entry, record, 'ended')) !== undefined;
 }
 
 /**
@@ -359,19 +360,17 @@ export async function fenceSilent(
 ): Promise<number | undefined> {
   const record = parseNodeRecord(entry);
   if (record === undefined || record.fenced !== 'no') return entry.revision;
-  return await register.update(entry.key, { ...record, fenced: 'lapsed' }, entry.revision, WAIT);
+  return await fence(register, entry, record, 'lapsed');
 }
 
-/** False when the entry has changed meanwhile. */
-async function fence(
-  { register }: Looks,
-  nodeId: string,
-  { revision }: RegisterEntry,
+/** The entry's new revision; undefined when it has changed meanwhile. */
+function fence(
+  register: Register,
+  { key, revision }: RegisterEntry,
   record: NodeRecord,
   fenced: 'lapsed' | 'ended',
-): Promise<boolean> {
-  const written = await register.update(nodeKey(nodeId), { ...record, fenced }, revision, WAIT);
-  return written !== undefined;
+): Promise<number | undefined> {
+  return register.update(key, { ...record, fenced }, revision, WAIT);
 }
 
 /** A node's first record can't hold its own revision yet. */

@@ -1,25 +1,13 @@
 import test from 'ava';
-import { createSimulation, defineActor } from '../../runtime/index.ts';
+import { createSimulation } from '../../runtime/index.ts';
 import type { NameRecord } from '../../runtime/nodes/name-record.ts';
 import { connectRegister } from '../../runtime/registry/bus-register.ts';
+import { idler } from './idler.ts';
 
 const LIVES = 6;
 const LIFE_MS = 20_000;
 /** Silent for 5 s, then seen dead at two looks, a minute apart. */
 const BOUND_MS = 150_000;
-
-class Idler {
-  answer(): number {
-    return 42;
-  }
-}
-
-const idler = defineActor({
-  type: 'simulation/idler',
-  module: import.meta.url,
-  methods: { answer: 'idempotent' },
-  create: () => new Idler(),
-});
 
 for (const seed of [1, 2, 3]) {
   test.serial(`hosts that crash again and again leave no entries (seed ${seed})`, async (t) => {

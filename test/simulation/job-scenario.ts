@@ -12,7 +12,7 @@ import { endFaults, planFaults } from './faults.ts';
 import { JobJournal } from './job-journal.ts';
 import { Journal } from './journal.ts';
 import { defineLedger } from './ledger.ts';
-import type { ScenarioReport } from './scenario.ts';
+import { reportOn, type ScenarioReport } from './scenario-report.ts';
 import { Station } from './station.ts';
 import { defineTallyJob, type TallyOptions } from './tally-job.ts';
 
@@ -50,14 +50,7 @@ export async function runJobScenario(
   seed: number,
   onTrace?: (line: string) => void,
 ): Promise<JobsReport> {
-  const scenario = new JobScenario(seed, onTrace);
-  try {
-    await scenario.run();
-  } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return scenario.report([text]);
-  }
-  return scenario.report([]);
+  return await reportOn(new JobScenario(seed, onTrace));
 }
 
 class JobScenario {
@@ -80,12 +73,12 @@ class JobScenario {
     this.#calls = new Calls(this.#simulation, this.#journal);
   }
 
-  report(more: readonly string[]): JobsReport {
+  report(): JobsReport {
     const { seed, eventsRun: events, nowMs: virtualMs } = this.#simulation;
     const runs = [...this.#journals.values()].map((job) => Math.max(0, job.runs - 1));
     return {
       seed,
-      violations: [...this.#journal.violations, ...more],
+      violations: this.#journal.violations,
       faults: this.#faults,
       calls: this.#calls.tally,
       events,

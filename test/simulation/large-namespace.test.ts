@@ -5,24 +5,13 @@ import {
   type SimulatedHost,
   type Simulation,
 } from '../../runtime/index.ts';
+import { Idler, idler } from './idler.ts';
 
 const HOSTS = 40;
 const WATCHED_MAX = 8;
 /** Heartbeats of 1 s; groups shrink by one bit at a time. */
 const SETTLE_MS = 20_000;
 
-class Idler {
-  answer(): number {
-    return 42;
-  }
-}
-
-const idler = defineActor({
-  type: 'simulation/idler',
-  module: import.meta.url,
-  methods: { answer: 'idempotent' },
-  create: () => new Idler(),
-});
 /** Only few hosts have it. */
 const rare = defineActor({
   type: 'simulation/rare',

@@ -4,12 +4,13 @@ import {
   type Random,
   type Simulation,
 } from '../../runtime/index.ts';
-import { Calls, type Tally } from './calls.ts';
+import { Calls } from './calls.ts';
 import { acquire, type DetachedPlan, plant } from './detached.ts';
 import { endFaults, planFaults } from './faults.ts';
 import { Journal } from './journal.ts';
 import { defineLedger, type Ledger } from './ledger.ts';
 import { loseAHost } from './lose-a-host.ts';
+import { reportOn, type ScenarioReport } from './scenario-report.ts';
 import { Station } from './station.ts';
 
 const RETRY_MS = 1_000;
@@ -17,16 +18,6 @@ const RETRY_MS = 1_000;
 const PAYLOAD_BYTES_MAX = 8 << 10;
 /** Long enough for every timer of the runtime that a fault has set going. */
 const CALM_MS = 60_000;
-
-export interface ScenarioReport {
-  readonly seed: number;
-  /** What must not be, in the order of its discovery. */
-  readonly violations: readonly string[];
-  readonly faults: ReadonlyMap<string, number>;
-  readonly calls: Tally;
-  readonly events: number;
-  readonly virtualMs: number;
-}
 
 /** Of an actor that its owner's host takes along. */
 interface OwnedPlan extends DetachedPlan {
@@ -41,13 +32,7 @@ export async function runScenario(
   seed: number,
   onTrace?: (line: string) => void,
 ): Promise<ScenarioReport> {
-  const scenario = new Scenario(seed, onTrace);
-  try {
-    return await scenario.run();
-  } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { ...scenario.report(), violations: [...scenario.report().violations, text] };
-  }
+  return await reportOn(new Scenario(seed, onTrace));
 }
 
 class Scenario {
@@ -89,7 +74,7 @@ class Scenario {
     };
   }
 
-  async run(): Promise<ScenarioReport> {
+  async run(): Promise<void> {
     const simulation = this.#simulation;
     await this.#setUp();
     const durationMs = this.#random.between(5_000, 25_000);
@@ -122,7 +107,6 @@ class Scenario {
     const living = this.#stations.filter(({ host }) => host.alive);
     const closing = living.map(({ host }) => host.system.close());
     await simulation.run(Promise.all(closing), { withinMs: 60_000 });
-    return this.report();
   }
 
   async #setUp(): Promise<void> {

@@ -8,7 +8,7 @@ import { Calls } from './calls.ts';
 import { acquire, type DetachedPlan } from './detached.ts';
 import { Journal } from './journal.ts';
 import { defineLedger, type Ledger } from './ledger.ts';
-import type { ScenarioReport } from './scenario.ts';
+import { reportOn, type ScenarioReport } from './scenario-report.ts';
 import { Station } from './station.ts';
 
 const NAME = 'detached-1';
@@ -32,14 +32,7 @@ export async function runSplitScenario(
   seed: number,
   onTrace?: (line: string) => void,
 ): Promise<SplitReport> {
-  const scenario = new SplitScenario(seed, onTrace);
-  try {
-    await scenario.run();
-  } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return scenario.report([text]);
-  }
-  return scenario.report([]);
+  return await reportOn(new SplitScenario(seed, onTrace));
 }
 
 class SplitScenario {
@@ -58,9 +51,9 @@ class SplitScenario {
     this.#calls = new Calls(this.#simulation, this.#journal);
   }
 
-  report(more: readonly string[]): SplitReport {
+  report(): SplitReport {
     const { seed, eventsRun: events, nowMs: virtualMs } = this.#simulation;
-    const violations = [...this.#journal.violations, ...more];
+    const { violations } = this.#journal;
     const calls = this.#calls.tally;
     const faults = new Map([['split', 1]]);
     return { seed, violations, faults, calls, events, virtualMs, adopted: this.#adopted };

@@ -6,16 +6,7 @@ import { shareCommonSubexpressions } from '../../../compiler/passes/common-subex
 import { removeDeadCode } from '../../../compiler/passes/dead-code.ts';
 import { lowerConvolutions } from '../../../compiler/passes/lower-convolutions.ts';
 import { differenceAfter, makeGraph, operatorsOf } from '../graphs.ts';
-
-interface Geometry {
-  /** [batch, height, width, channels] */
-  readonly images: readonly [number, number, number, number];
-  /** [height, width, inputs, outputs] */
-  readonly filter: readonly [number, number, number, number];
-  readonly strides?: number;
-  readonly dilations?: number;
-  readonly pad?: 'same' | 'valid' | number;
-}
+import type { Geometry } from './convolution-reference.ts';
 
 type Operator = 'Convolution' | 'ConvolutionInputGradient' | 'ConvolutionFilterGradient';
 
