@@ -5,6 +5,7 @@ import { Caller } from '../calls/caller.ts';
 import { requestControl, serveControl } from '../calls/control.ts';
 import { type Endpoint, openCarried } from '../calls/endpoint.ts';
 import { Lease, leasedBus } from '../calls/lease.ts';
+import { delay } from '../clock.ts';
 import type { OpenJob } from '../jobs/job-process.ts';
 import { ObjectTable } from '../objects/object-table.ts';
 import type { ProcessFigures } from '../observe/process-figures.ts';
@@ -15,6 +16,8 @@ import { createRemoteSpawner } from './child-spawner.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 const FETCH_TIMEOUT_MS = 60_000;
+/** For words that are on their way when the actor ends. */
+const SETTLE_MS = 1_000;
 
 export interface ActorRunnerOptions {
   readonly endpoint: Endpoint;
@@ -149,8 +152,11 @@ export class ActorRunner {
 
   async #leave(host: ActorHost): Promise<void> {
     const failure = await host.ended;
+    const { bus, clock } = this.#options.endpoint;
+    // Else what messages brought to the last stays until their tickets run out.
+    await Promise.race([this.#objects.settled(), delay(clock, SETTLE_MS)]);
     // The answer to the stop request must be out before the process is.
-    await this.#options.endpoint.bus.flush().catch(() => {});
+    await bus.flush().catch(() => {});
     this.#options.leave(failure);
   }
 }

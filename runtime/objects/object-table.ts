@@ -66,6 +66,8 @@ export class ObjectTable implements ReferenceKeeper {
   /** Only while there are references. */
   #renewing: ClockTimer | undefined;
   #lastTicket = 0;
+  /** Words of new holders that their nodes have not confirmed yet. */
+  readonly #telling = new Set<Promise<void>>();
 
   constructor(options: ObjectTableOptions) {
     this.#options = options;
@@ -190,6 +192,11 @@ export class ObjectTable implements ReferenceKeeper {
     };
   }
 
+  /** Resolves when all that arrived so far is held here instead of by its message: before the process ends. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#telling);
+  }
+
   get reader(): ObjectReader {
     return this.#reader;
   }
@@ -228,11 +235,15 @@ export class ObjectTable implements ReferenceKeeper {
     const release = this.retain([address]);
     const parcel = { bytes: encodeMessage({ kind: 'object-leases', ...word }) };
     const subject = subjects.objects(endpoint.namespace, node);
-    requestControl(endpoint, subject, 'done', parcel, { timeoutMs })
+    const telling = requestControl(endpoint, subject, 'done', parcel, { timeoutMs })
       .then(then)
       // A node that is gone has no objects any more; from one that is only silent, leases run out.
       .catch(() => {})
-      .finally(release);
+      .finally(() => {
+        this.#telling.delete(telling);
+        release();
+      });
+    this.#telling.add(telling);
   }
 
   #refer(
