@@ -29,6 +29,17 @@ function inputsOf(shape: readonly number[], particulars: Particulars = {}) {
   };
 }
 
+/** TensorFlow.js draws initial weights anew in each process: what is compared is to be the same in all. */
+function setWeights(weights: readonly layers.LayerVariable[]): void {
+  for (const [index, weight] of weights.entries()) {
+    const numbers = someNumbers(sizeOf(weight.shape as number[]), index + 1);
+    const values = numbers.map((x) => x / 2);
+    tf.tidy(() => {
+      weight.write(tf.tensor(values, weight.shape as number[]));
+    });
+  }
+}
+
 const one = <Each>(list: readonly Each[]): Each | Each[] =>
   list.length === 1 ? list[0]! : [...list];
 
@@ -42,6 +53,7 @@ for (const [name, [create, shape, particulars]] of Object.entries(layerKinds)) {
       const zeros = Object.values(signature).map((spec) => tf.zeros([...spec.shape], spec.dtype));
       layer.apply(one(zeros));
     });
+    setWeights(layer.trainableWeights);
     const weights = layer.trainableWeights.map((weight) => weight.read() as tf.Variable);
     const differentiated = integersBelow === undefined ? Object.keys(signature).length : 0;
     const [actual, expected] = await outputsOf(
@@ -88,6 +100,7 @@ for (const [name, [create, shape, particulars]] of Object.entries(layerKinds)) {
         : hidden;
     const outputs = layers.layers.dense({ units: 2 }).apply(flat) as layers.SymbolicTensor;
     const model = layers.model({ inputs: one(symbols), outputs });
+    setWeights(model.trainableWeights);
     // What has no gradient in tfjs can't learn, but what follows it can.
     if (particulars?.gradient === false) layer.trainable = false;
     const states = [];
