@@ -9,8 +9,9 @@ import { prepareStep, smallInputs, smallNetworks } from './small-networks.ts';
 const DISTANCE = 1e-6;
 /** Of a slope, relative to the length of the gradient: what float32 gradients can have. */
 const TOLERANCE = 1e-5;
-/** Sums in float32 over all places of all images, whose terms nearly cancel: 7e-7 was seen for a bias. */
-const SUM_ERROR = 1e-6;
+/** Of sums in float32 whose terms nearly cancel; on blocks they are over all places of all images: 7e-7 was seen for a bias. */
+const SUM_ERROR = 1e-7;
+const SUM_ERROR_ON_BLOCKS = 1e-6;
 const float32 = globalThis.Float32Array;
 
 /**
@@ -70,6 +71,7 @@ test('the widened backend computes in float64', (t) => {
 });
 
 for (const [name, network] of Object.entries(smallNetworks)) {
+  const sumError = name.includes('blocks of channels') ? SUM_ERROR_ON_BLOCKS : SUM_ERROR;
   test(`gradients of the ${name} are what differences of a float64 objective say`, async (t) => {
     const { step, state } = await prepareStep(network, 'onnx-cpu', { teachers: [network] });
     const read = (place: (entry: string) => string, entries: object): Arrays =>
@@ -98,7 +100,7 @@ for (const [name, network] of Object.entries(smallNetworks)) {
       const expected = gradient.reduce((sum, each, i) => sum + each * direction[i]!, 0);
       const lengths = Math.hypot(...gradient) * Math.hypot(...direction);
       const difference = Math.abs(slope - expected);
-      t.true(difference < TOLERANCE * lengths + SUM_ERROR, `${parameter}: ${slope}, ${expected}`);
+      t.true(difference < TOLERANCE * lengths + sumError, `${parameter}: ${slope}, ${expected}`);
     }
     await step.dispose();
   });
